@@ -1,0 +1,39 @@
+"""What a user can put right is a :class:`UserError`; everything else is a defect of ours."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterable
+
+
+class UserError(Exception):
+    """Bad input, in words for the person who can mend it.
+
+    The message holds one line a problem; each line names the file (and row, frame or key), what
+    was found, what was expected, and what to do.
+    """
+
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        """Keep one or several problems, in the order in which they were found."""
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+    def __reduce__(self) -> tuple[type[UserError], tuple[list[str]]]:
+        """Let the error travel from a worker process to its parent unchanged."""
+        return type(self), (self.problems,)
+
+
+def exits_cleanly(main: Callable[[], None]) -> Callable[[], None]:
+    """Make a script's ``main`` print a :class:`UserError` line by line and exit with status 1."""
+
+    @functools.wraps(main)
+    def run() -> None:
+        try:
+            main()
+        except UserError as error:
+            for problem in error.problems:
+                print(f"error: {problem}", file=sys.stderr)
+            sys.exit(1)
+
+    return run

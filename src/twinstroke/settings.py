@@ -1,0 +1,399 @@
+"""Every parameter of the pipeline, checked before any work starts.
+
+``params.yaml`` holds what an experiment varies (:class:`Experiment`); ``presets/<name>.yaml`` holds
+what a data set and a scale fix (:class:`Preset`). :func:`load_settings` reads both and reports every
+problem at once: unknown keys, wrong types, values out of range, and combinations that make no sense.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from twinstroke.errors import UserError
+
+Modality = Literal["rgb", "flow", "twin"]
+Estimator = Literal["deepflow", "farneback", "dis", "tvl1"]
+FromPreset = Literal["preset"]
+Fraction01 = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+POOLINGS = 3
+"""Each branch of the network halves T, H and W three times."""
+
+
+class _Section(BaseModel):
+    """Strict: no unknown key, no string where a number belongs, no change after loading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+M = TypeVar("M", bound=_Section)
+
+
+class SynthesizeSettings(_Section):
+    """The rendered data set; with no players nothing is rendered and ``data/raw/<preset>`` is read."""
+
+    train_players: Count = 0
+    """Players (= videos) of the training split."""
+    validation_players: Count = 0
+    """Players of the validation split."""
+    test_players: Count = 0
+    """Players of the test split."""
+    strokes_per_player: Positive = 10
+    """Strokes in one video, on average."""
+    width: Annotated[int, Field(ge=32, multiple_of=2)] = 320
+    """Width of the rendered video in pixels; H.264 wants an even number."""
+    height: Annotated[int, Field(ge=18, multiple_of=2)] = 180
+    """Height of the rendered video in pixels."""
+
+    @property
+    def players(self) -> int:
+        """Number of videos to render."""
+        return self.train_players + self.validation_players + self.test_players
+
+
+class NegativeSettings(_Section):
+    """How samples of the rejection class are mined."""
+
+    rule: Literal["gaps", "none"] = "gaps"
+    """``gaps``: consecutive segments between annotated strokes (MediaEval baseline); ``none``."""
+    frames: Positive = 200
+    """Length of one mined segment in frames of the source video."""
+
+
+class SplitSettings(_Section):
+    """Which samples train, validate and test."""
+
+    rule: Literal["folders", "names", "videos", "strokes"]
+    """``folders``: as the folders say; ``names``: by patterns of the video's name; ``videos``: whole
+    videos drawn by the ratios; ``strokes``: strokes drawn by the ratios within each class, as the
+    paper does, which puts one player into several splits."""
+    train: list[str] = []
+    """Rule ``names``: shell patterns of the training videos, e.g. ``fold[012]_*``."""
+    validation: list[str] = []
+    """Rule ``names``: patterns of the validation videos."""
+    test: list[str] = []
+    """Rule ``names``: patterns of the test videos."""
+    train_ratio: Fraction01 = 0.7
+    """Rules ``videos`` and ``strokes``: share of the training split."""
+    validation_ratio: Fraction01 = 0.2
+    """Rules ``videos`` and ``strokes``: share of the validation split; test gets the rest."""
+
+
+class IndexSettings(_Section):
+    """Where annotations come from and what they may say. Times are frames of the source video."""
+
+    format: Literal["mediaeval", "clips", "csv"]
+    """``mediaeval``: one XML a video; ``clips``: ``split/class/clip.mp4``; ``csv``: one table."""
+    videos: str = "."
+    """Folder of the videos, below the raw folder of the preset."""
+    annotations: str = "."
+    """Folder of the XML files, or the CSV file, below the raw folder of the preset."""
+    classes: Literal["ttstroke21"] | list[str]
+    """Class names in the order of their index, or ``ttstroke21``."""
+    fps: Annotated[float, Field(gt=0)]
+    """Frame rate that every video must have (within 1 %), in frames a second."""
+    negatives: NegativeSettings = NegativeSettings()
+    split: SplitSettings
+    max_overlap: Fraction01 = 0.25
+    """Neighbouring strokes may share at most this part of the shorter one (MediaEval: 25 %)."""
+
+
+class DecodeSettings(_Section):
+    """Which frames are kept and how large."""
+
+    width: Annotated[int, Field(ge=16)]
+    """Width of a kept frame in pixels; the height follows from the video (H·width//W)."""
+    frame_step: Positive = 1
+    """Keep every n-th frame of the source video: 4 makes 30 fps of 120 fps."""
+    context: Count = 20
+    """Source frames kept on both sides of each sample, for ROI smoothing and mask warm-up."""
+
+
+class FlowSettings(_Section):
+    """Dense optical flow between neighbouring kept frames."""
+
+    estimator: Estimator
+    blur: Literal[0, 3, 5] = 3
+    """Side of the Gaussian blur applied to the field, in pixels; 0 leaves it as estimated."""
+
+
+class MaskSettings(_Section):
+    """Foreground mask that multiplies the flow."""
+
+    method: Literal["knn", "mog2", "none"] = "knn"
+    """Background subtractor of OpenCV (both after Zivkovic), or no mask at all."""
+    history: Positive = 500
+    """Frames over which the background is learnt."""
+    threshold: Annotated[float, Field(gt=0)] = 400.0
+    """Squared distance (KNN) or squared Mahalanobis distance (MOG2, OpenCV's default: 16)."""
+    dilate: Literal[0, 3, 5, 7] = 3
+    """Side of the square by which the mask is dilated, in pixels; 0: not at all."""
+
+
+class RoiSettings(_Section):
+    """Region of interest: where the crop is centred, frame by frame."""
+
+    max_weight: Fraction01 = 0.6
+    """Weight of the point of largest flow; the centroid of the moving pixels gets the rest."""
+    smoothing_s: Annotated[float, Field(ge=0)] = 1 / 3
+    """Length of the Gaussian smoothing kernel in seconds: 1/3 s is 41 frames at 120 fps."""
+
+
+class NormalizeSettings(_Section):
+    """Masks, region of interest, and the scale by which flow is normalised."""
+
+    mask: MaskSettings = MaskSettings()
+    roi: RoiSettings = RoiSettings()
+    rule: Literal["normal", "max"] = "normal"
+    """``normal``: v / (μ + 3σ) of the per-frame maxima; ``max``: v / largest maximum."""
+    min_motion: Annotated[float, Field(ge=0)] = 5.0
+    """Rule ``normal`` uses only per-frame maxima above this, in pixels a frame."""
+
+
+class SegmentSettings(_Section):
+    """What is cut out around the region of interest."""
+
+    margin: Count
+    """Pixels kept around the window on each side, for augmentation."""
+
+
+class WindowSettings(_Section):
+    """What the network sees: T × H × W."""
+
+    frames: Positive
+    """T, in kept frames."""
+    height: Positive
+    """H of the crop, in pixels of the kept frame."""
+    width: Positive
+    """W of the crop, in pixels of the kept frame."""
+
+
+class BalanceSettings(_Section):
+    """How many samples of the rejection class each split keeps."""
+
+    negatives: Literal["largest", "mean", "all"] | Count
+    """Size of the largest stroke class, mean size of the stroke classes, all, or a number."""
+
+
+class TrainSettings(_Section):
+    """Optimisation."""
+
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+    """Constant rate, or the peak of the one-cycle schedule."""
+    schedule: Literal["constant", "one_cycle"]
+    momentum: Annotated[float, Field(gt=0, lt=1)]
+    """Nesterov momentum."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    gradient_clip: Annotated[float, Field(ge=0)]
+    """Largest norm of the gradient; 0 does not clip."""
+    augment: bool
+    """Training windows start at a random frame of the stroke, are shifted and mirrored."""
+
+
+class PresetTrainSettings(TrainSettings):
+    """Optimisation as a preset gives it, and what no experiment varies."""
+
+    batch_size_twin_attention: Positive
+    """Batch size for Twin with attention blocks: it needs more memory than the others."""
+    loader_workers: Count = 0
+    """Processes that read windows ahead; the results do not depend on it."""
+
+
+class Preset(_Section):
+    """``presets/<name>.yaml``: what a data set and a scale fix."""
+
+    synthesize: SynthesizeSettings
+    index: IndexSettings
+    window: WindowSettings
+    decode: DecodeSettings
+    flow: FlowSettings
+    normalize: NormalizeSettings
+    segment: SegmentSettings
+    balance: BalanceSettings
+    train: PresetTrainSettings
+
+
+class Experiment(_Section):
+    """``params.yaml``: what an experiment varies. ``preset`` as a value: as the preset says."""
+
+    preset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    modality: Modality
+    attention_blocks: Annotated[int, Field(ge=0, le=POOLINGS)]
+    """3D attention blocks: after the first k poolings of every branch."""
+    residual_blocks: Annotated[int, Field(ge=0, le=POOLINGS)]
+    """Residual blocks in the same places, for the ablation."""
+    epochs: Positive | FromPreset
+    batch_size: Positive | FromPreset
+    learning_rate: Annotated[float, Field(gt=0)] | FromPreset
+    schedule: Literal["constant", "one_cycle", "preset"]
+    momentum: Annotated[float, Field(gt=0, lt=1)] | FromPreset
+    weight_decay: Annotated[float, Field(ge=0)] | FromPreset
+    gradient_clip: Annotated[float, Field(ge=0)] | FromPreset
+    augment: bool | FromPreset
+
+
+class Settings(Preset):
+    """Both files together; ``train`` is resolved: experiment over preset."""
+
+    name: str
+    """The preset's name, which is also the name of its folders."""
+    seed: int
+    modality: Modality
+    attention_blocks: int
+    residual_blocks: int
+    optimisation: TrainSettings
+    """``train`` of the preset with the experiment's own values put over it."""
+
+    @property
+    def steps_per_window(self) -> int:
+        """Length of a window in frames of the source video."""
+        return self.window.frames * self.decode.frame_step
+
+    @property
+    def kept_fps(self) -> float:
+        """Frame rate after decoding, in frames a second."""
+        return self.index.fps / self.decode.frame_step
+
+
+def load_settings(root: Path = Path()) -> Settings:
+    """Read and check ``params.yaml`` and the preset that it names.
+
+    Args:
+        root: The project's folder.
+
+    Returns:
+        All settings, with the experiment's training values over those of the preset.
+
+    Raises:
+        UserError: One line for each problem of both files.
+    """
+    params_file = root / "params.yaml"
+    problems: list[str] = []
+    experiment = _validated(Experiment, params_file, problems)
+    if experiment is None:
+        raise UserError(problems)
+    preset_file = root / "presets" / f"{experiment.preset}.yaml"
+    if not preset_file.is_file():
+        known = ", ".join(sorted(p.stem for p in (root / "presets").glob("*.yaml"))) or "none"
+        raise UserError(
+            f"{params_file}: preset: {experiment.preset!r} has no file {preset_file}; presets that "
+            f"exist: {known}. Write that file, or choose one of these."
+        )
+    preset = _validated(Preset, preset_file, problems)
+    if preset is None:
+        raise UserError(problems)
+    problems += [f"{params_file}: {text}" for text in _experiment_nonsense(experiment)]
+    problems += [f"{preset_file}: {text}" for text in _preset_nonsense(preset)]
+    if problems:
+        raise UserError(problems)
+
+    training = {name: getattr(preset.train, name) for name in TrainSettings.model_fields}
+    if experiment.modality == "twin" and experiment.attention_blocks:
+        training["batch_size"] = preset.train.batch_size_twin_attention
+    for name in TrainSettings.model_fields:
+        if getattr(experiment, name) != "preset":
+            training[name] = getattr(experiment, name)
+    sections = {name: getattr(preset, name) for name in Preset.model_fields}
+    return Settings(
+        **sections,
+        name=experiment.preset,
+        seed=experiment.seed,
+        modality=experiment.modality,
+        attention_blocks=experiment.attention_blocks,
+        residual_blocks=experiment.residual_blocks,
+        optimisation=TrainSettings(**training),
+    )
+
+
+def _validated(model: type[M], file: Path, problems: list[str]) -> M | None:
+    try:
+        with file.open(encoding="utf-8") as stream:
+            content: Any = YAML(typ="safe", pure=True).load(stream)
+    except FileNotFoundError:
+        problems.append(f"{file}: not found; run from the project's folder")
+        return None
+    except (MarkedYAMLError, UnicodeDecodeError) as error:
+        problems.append(f"{file}: not readable as YAML: {' '.join(str(error).split())}")
+        return None
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        for item in error.errors():
+            key = ".".join(str(part) for part in item["loc"]) or "the file"
+            if item["type"] == "extra_forbidden":
+                problems.append(f"{file}: {key}: unknown key; remove it or mend its spelling")
+            elif item["type"] == "missing":
+                problems.append(f"{file}: {key}: missing")
+            else:
+                problems.append(f"{file}: {key}: {item['msg']} (found {item['input']!r})")
+        return None
+
+
+def _experiment_nonsense(experiment: Experiment) -> list[str]:
+    if experiment.attention_blocks and experiment.residual_blocks:
+        return [
+            f"attention_blocks: {experiment.attention_blocks} and residual_blocks: "
+            f"{experiment.residual_blocks} exclude each other; set one of them to 0"
+        ]
+    return []
+
+
+def _preset_nonsense(preset: Preset) -> list[str]:
+    problems = []
+    window, decode, index = preset.window, preset.decode, preset.index
+    for axis in ("frames", "height", "width"):
+        if getattr(window, axis) < 2**POOLINGS:
+            problems.append(
+                f"window.{axis}: {getattr(window, axis)} does not survive three poolings; at least 8"
+            )
+    if window.width > decode.width:
+        problems.append(
+            f"window.width: {window.width} is wider than the kept frames (decode.width: "
+            f"{decode.width}); make the window narrower or the frames wider"
+        )
+    mined = index.negatives
+    if mined.rule == "gaps" and mined.frames < window.frames * decode.frame_step:
+        problems.append(
+            f"window.frames: {window.frames} windows of every {decode.frame_step}. frame are longer "
+            f"({window.frames * decode.frame_step} frames) than a mined negative "
+            f"(index.negatives.frames: {mined.frames}); shorten the window or lengthen the negatives"
+        )
+    if isinstance(index.classes, list):
+        if len(set(index.classes)) < max(2, len(index.classes)):
+            problems.append("index.classes: at least two classes, each named once")
+        if mined.rule == "gaps" and "Negative" not in index.classes:
+            problems.append(
+                "index.classes: negatives are mined from the gaps but 'Negative' is no class; add it "
+                "or set index.negatives.rule to none"
+            )
+    if index.format == "clips" and mined.rule == "gaps":
+        problems.append("index.negatives.rule: trimmed clips have no gaps; set it to none")
+    split = index.split
+    if split.rule == "names" and not (split.train and split.test and split.validation):
+        problems.append("index.split: rule names needs patterns for train, validation and test")
+    if split.rule != "names" and (split.train or split.validation or split.test):
+        problems.append(f"index.split: patterns are for rule names, but the rule is {split.rule}")
+    if split.train_ratio + split.validation_ratio > 1:
+        problems.append("index.split: train_ratio + validation_ratio is more than 1")
+    for name in ("videos", "annotations"):
+        folder = Path(getattr(index, name))
+        if folder.is_absolute() or ".." in folder.parts:
+            problems.append(
+                f"index.{name}: {str(folder)!r} must lie below the raw folder of the preset"
+            )
+    counts = preset.synthesize
+    if counts.players and not (
+        counts.train_players and counts.validation_players and counts.test_players
+    ):
+        problems.append("synthesize: each split needs at least one player, or all none")
+    return problems

@@ -1,0 +1,101 @@
+"""The two tables that `index` writes and every later stage reads, as CSV with a header.
+
+``videos.csv``: one row a video. ``samples.csv``: one row a sample (an annotated stroke, a mined
+negative, or a trimmed clip). Frame numbers are those of the source video in decoding order, counted
+from 0; ``end`` is exclusive.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from twinstroke.errors import UserError
+from twinstroke.files import replacing
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+M = TypeVar("M", bound=BaseModel)
+NEGATIVE = "Negative"
+"""Name of the rejection class."""
+
+VideoId = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$")]
+"""Names files below ``data/<preset>``, so it holds no separator and no leading dot."""
+
+
+class Video(BaseModel):
+    """One source video, as probed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video: VideoId
+    path: str
+    """Relative to the project's folder, with forward slashes."""
+    sha256: str
+    frames: Annotated[int, Field(ge=1)]
+    fps: Fraction
+    """Average frame rate in frames a second, as a fraction: ``120/1``."""
+    width: Annotated[int, Field(ge=1)]
+    """Pixels, as displayed: a rotation flag is already applied."""
+    height: Annotated[int, Field(ge=1)]
+    variable_frame_rate: bool
+
+
+class Sample(BaseModel):
+    """One stroke, negative or clip."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sample: str
+    """Unique: ``<video>:<begin>-<end>``, with ``#2`` … where one video has the same twice."""
+    video: VideoId
+    begin: Annotated[int, Field(ge=0)]
+    end: Annotated[int, Field(ge=1)]
+    label: str
+    class_index: Annotated[int, Field(ge=0)]
+    """Index of the label in the list of classes; the network's output."""
+    split: Split
+    origin: Literal["annotated", "mined"]
+    """``mined``: a negative cut from a gap between strokes."""
+
+
+def write_table(path: Path, rows: Sequence[BaseModel], model: type[BaseModel]) -> None:
+    """Write rows as CSV, whole or not at all."""
+    with (
+        replacing(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.DictWriter(stream, list(model.model_fields), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row.model_dump(mode="json") for row in rows)
+
+
+def read_table(path: Path, model: type[M]) -> list[M]:
+    """Read and check a table.
+
+    Raises:
+        UserError: The file is missing or one or more rows are not as `write_table` writes them.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            return list(_checked(csv.DictReader(stream), path, model))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run the stage that writes it: dvc repro") from None
+
+
+def _checked(rows: Iterable[dict[str, str]], path: Path, model: type[M]) -> Iterable[M]:
+    for number, row in enumerate(rows, start=2):
+        try:
+            yield model.model_validate(row)
+        except ValidationError as error:
+            item = error.errors()[0]
+            key = ".".join(map(str, item["loc"]))
+            raise UserError(
+                f"{path}: row {number}: {key}: {item['msg']}; this file is written by the "
+                "pipeline, so delete it and run dvc repro"
+            ) from None
