@@ -1,8 +1,8 @@
 """Every parameter of the pipeline, checked before any work starts.
 
-``params.yaml`` holds what an experiment varies (:class:`Experiment`); ``presets/<name>.yaml`` holds
-what a data set and a scale fix (:class:`Preset`). :func:`load_settings` reads both and reports every
-problem at once: unknown keys, wrong types, values out of range, and combinations that make no sense.
+``params.yaml`` holds what an experiment varies (:class:`Experiment`), ``presets/<name>.yaml`` what
+a data set and a scale fix (:class:`Preset`). :func:`load_settings` reads both and reports every
+problem at once: unknown keys, wrong types, values out of range, combinations that make no sense.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ FromPreset = Literal["preset"]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+BatchSize = Annotated[int, Field(ge=2)]
+"""Batch normalisation needs two values."""
 
 POOLINGS = 3
 """Each branch of the network halves T, H and W three times."""
@@ -37,7 +39,7 @@ M = TypeVar("M", bound=_Section)
 
 
 class SynthesizeSettings(_Section):
-    """The rendered data set; with no players nothing is rendered and ``data/raw/<preset>`` is read."""
+    """The rendered data set; without players nothing is rendered, ``data/raw/<preset>`` is read."""
 
     train_players: Count = 0
     """Players (= videos) of the training split."""
@@ -71,9 +73,9 @@ class SplitSettings(_Section):
     """Which samples train, validate and test."""
 
     rule: Literal["folders", "names", "videos", "strokes"]
-    """``folders``: as the folders say; ``names``: by patterns of the video's name; ``videos``: whole
-    videos drawn by the ratios; ``strokes``: strokes drawn by the ratios within each class, as the
-    paper does, which puts one player into several splits."""
+    """``folders``: as the folders say; ``names``: by patterns of the video's name; ``videos``:
+    whole videos drawn by the ratios; ``strokes``: strokes drawn by the ratios within each class,
+    as the paper does, which puts one player into several splits."""
     train: list[str] = []
     """Rule ``names``: shell patterns of the training videos, e.g. ``fold[012]_*``."""
     validation: list[str] = []
@@ -186,7 +188,7 @@ class TrainSettings(_Section):
     """Optimisation."""
 
     epochs: Positive
-    batch_size: Positive
+    batch_size: BatchSize
     learning_rate: Annotated[float, Field(gt=0)]
     """Constant rate, or the peak of the one-cycle schedule."""
     schedule: Literal["constant", "one_cycle"]
@@ -202,7 +204,7 @@ class TrainSettings(_Section):
 class PresetTrainSettings(TrainSettings):
     """Optimisation as a preset gives it, and what no experiment varies."""
 
-    batch_size_twin_attention: Positive
+    batch_size_twin_attention: BatchSize
     """Batch size for Twin with attention blocks: it needs more memory than the others."""
     loader_workers: Count = 0
     """Processes that read windows ahead; the results do not depend on it."""
@@ -233,7 +235,7 @@ class Experiment(_Section):
     residual_blocks: Annotated[int, Field(ge=0, le=POOLINGS)]
     """Residual blocks in the same places, for the ablation."""
     epochs: Positive | FromPreset
-    batch_size: Positive | FromPreset
+    batch_size: BatchSize | FromPreset
     learning_rate: Annotated[float, Field(gt=0)] | FromPreset
     schedule: Literal["constant", "one_cycle", "preset"]
     momentum: Annotated[float, Field(gt=0, lt=1)] | FromPreset
@@ -354,7 +356,7 @@ def _preset_nonsense(preset: Preset) -> list[str]:
     for axis in ("frames", "height", "width"):
         if getattr(window, axis) < 2**POOLINGS:
             problems.append(
-                f"window.{axis}: {getattr(window, axis)} does not survive three poolings; at least 8"
+                f"window.{axis}: {getattr(window, axis)} does not survive 3 poolings; at least 8"
             )
     if window.width > decode.width:
         problems.append(
@@ -364,17 +366,17 @@ def _preset_nonsense(preset: Preset) -> list[str]:
     mined = index.negatives
     if mined.rule == "gaps" and mined.frames < window.frames * decode.frame_step:
         problems.append(
-            f"window.frames: {window.frames} windows of every {decode.frame_step}. frame are longer "
-            f"({window.frames * decode.frame_step} frames) than a mined negative "
-            f"(index.negatives.frames: {mined.frames}); shorten the window or lengthen the negatives"
+            f"window.frames: {window.frames} kept frames ({window.frames * decode.frame_step} of "
+            f"the source) are longer than a mined negative (index.negatives.frames: "
+            f"{mined.frames}); shorten the window or lengthen the negatives"
         )
     if isinstance(index.classes, list):
         if len(set(index.classes)) < max(2, len(index.classes)):
             problems.append("index.classes: at least two classes, each named once")
         if mined.rule == "gaps" and "Negative" not in index.classes:
             problems.append(
-                "index.classes: negatives are mined from the gaps but 'Negative' is no class; add it "
-                "or set index.negatives.rule to none"
+                "index.classes: negatives are mined from the gaps but 'Negative' is no class; add "
+                "it or set index.negatives.rule to none"
             )
     if index.format == "clips" and mined.rule == "gaps":
         problems.append("index.negatives.rule: trimmed clips have no gaps; set it to none")

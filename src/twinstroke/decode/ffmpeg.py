@@ -1,0 +1,106 @@
+"""Exact frames out of FFmpeg.
+
+A frame is known by its place in decoding order. FFmpeg would by default repeat or drop frames to
+reach a constant rate; ``-fps_mode passthrough`` hands on exactly what the decoder gives, also for
+variable frame rates, and the ``select`` filter counts those same frames.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+import ffmpeg
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from twinstroke.errors import UserError
+
+CONTAINERS = "mov,matroska,avi"
+"""Containers (mp4 is a kind of mov, webm of matroska) that are read; none can name other files."""
+
+
+def decoded_frames(
+    source: Path,
+    kept: Sequence[range],
+    *,
+    frame_step: int,
+    width: int,
+    height: int,
+    shrinks: bool,
+    threads: int,
+    batch: int,
+) -> Iterator[NDArray[np.uint8]]:
+    """Decode a video and yield the wanted frames in order, resized.
+
+    Args:
+        source: A local video file; its rotation flag is obeyed.
+        kept: Sorted, disjoint ranges of kept frames (source frame = kept frame · `frame_step`).
+        frame_step: Every n-th source frame is kept.
+        width: Width of the result in pixels.
+        height: Height of the result in pixels.
+        shrinks: Average over areas, as suits smaller results; otherwise interpolate.
+        threads: Threads of the decoder; they do not change the pixels.
+        batch: Frames in one array.
+
+    Yields:
+        uint8 arrays (n, H, W, 3), RGB, n ≤ `batch`; fewer frames than wanted in total when the
+        video ends early.
+
+    Raises:
+        UserError: FFmpeg reports a frame that it cannot decode.
+    """
+    step = frame_step
+    wanted = "+".join(f"between(n,{r.start * step},{(r.stop - 1) * step})" for r in kept)
+    scaler = "area" if shrinks else "bicubic"
+    stream = (
+        # Local files only, never a playlist's next address; end at the first broken frame, because
+        # a silently dropped one would shift all that follow.
+        ffmpeg.input(
+            f"file:{source.absolute()}",
+            protocol_whitelist="file",
+            format_whitelist=CONTAINERS,
+            threads=threads,
+        )["V:0"]
+        .filter("select", f"not(mod(n,{step}))*({wanted})")
+        # Without these flags the last bit depends on the processor's instruction set.
+        .filter("scale", width, height, flags=f"{scaler}+accurate_rnd+full_chroma_int+bitexact")
+        .output(
+            "pipe:",
+            format="rawvideo",
+            pix_fmt="rgb24",
+            fps_mode="passthrough",
+            **{"frames:v": sum(len(r) for r in kept)},
+        )
+        .global_args("-nostdin", "-xerror", "-loglevel", "error")
+    )
+    frame_bytes = width * height * 3
+    with (
+        tempfile.TemporaryFile() as messages,
+        subprocess.Popen(
+            stream.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe()),
+            stdout=subprocess.PIPE,
+            stderr=messages,
+        ) as process,
+    ):
+        pixels = cast(IO[bytes], process.stdout)
+        try:
+            while data := pixels.read(frame_bytes * batch):
+                whole = len(data) // frame_bytes
+                frames = np.frombuffer(data[: whole * frame_bytes], np.uint8)
+                yield frames.reshape(whole, height, width, 3)
+        finally:
+            process.kill()
+        process.wait()
+        messages.seek(0)
+        reasons = messages.read().decode(errors="replace").split("\n")
+    if process.returncode:
+        reason = next(filter(None, reversed(reasons)), f"exit status {process.returncode}")
+        raise UserError(
+            f"{source}: FFmpeg cannot decode it ({reason.strip()}); repair or re-encode the video, "
+            "or take its annotations out"
+        )

@@ -1,0 +1,95 @@
+"""The scale by which flow is normalised, from the training split alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from twinstroke.errors import UserError
+from twinstroke.settings import NormalizeSettings
+from twinstroke.tables import Sample
+
+
+class FlowStatistics(BaseModel):
+    """What ``statistics.json`` holds; each pair is for (u, v), in pixels a kept frame."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: Literal["normal", "max"]
+    scale: tuple[float, float]
+    """Normalised flow is ``clip(v / scale, -1, 1)``."""
+    mean: tuple[float, float]
+    """μ of the per-frame maxima that were used."""
+    deviation: tuple[float, float]
+    """σ of the same (population)."""
+    frames_used: tuple[int, int]
+    frames: int
+    """Frames of the training split."""
+
+
+def flow_statistics(peaks: NDArray[np.float32], settings: NormalizeSettings) -> FlowStatistics:
+    """Scale from the per-frame maxima of masked flow.
+
+    Rule ``normal`` (authors): with m the maxima above ``min_motion``, scale = μ(m) + 3 σ(m), for
+    each component. Rule ``max``: the largest maximum (the paper does not define its "max").
+
+    Args:
+        peaks: float32 (K, 2): maxima of abs(u) and abs(v) over each training frame.
+        settings: Rule and ``min_motion``.
+
+    Raises:
+        UserError: No frame moves enough.
+    """
+    columns = [column.astype(np.float64) for column in peaks.T]
+    if settings.rule == "normal":
+        columns = [column[column > settings.min_motion] for column in columns]
+    if not all(len(column) and column.max() > 0 for column in columns):
+        bound = settings.min_motion if settings.rule == "normal" else 0
+        largest = peaks.max() if len(peaks) else 0
+        raise UserError(
+            f"normalize: no frame of the training split moves by more than {bound:g} px in both "
+            f"directions (largest: {largest:.2f} px); lower normalize.min_motion in the preset or "
+            "look at the masks"
+        )
+    mean = [float(column.mean()) for column in columns]
+    deviation = [float(column.std()) for column in columns]
+    if settings.rule == "normal":
+        scale = [m + 3 * d for m, d in zip(mean, deviation, strict=True)]
+    else:
+        scale = [float(column.max()) for column in columns]
+    return FlowStatistics(
+        rule=settings.rule,
+        scale=(scale[0], scale[1]),
+        mean=(mean[0], mean[1]),
+        deviation=(deviation[0], deviation[1]),
+        frames_used=(len(columns[0]), len(columns[1])),
+        frames=len(peaks),
+    )
+
+
+def training_peaks(samples: Sequence[Sample], motions: Iterable[Path]) -> NDArray[np.float32]:
+    """Per-frame maxima of the frames that lie inside a training sample, each frame once.
+
+    Args:
+        samples: The table of samples.
+        motions: Files that `describe_motion` wrote, named after their videos.
+
+    Returns:
+        float32 (K, 2).
+    """
+    parts = [np.empty((0, 2), np.float32)]
+    for path in motions:
+        ranges = [(s.begin, s.end) for s in samples if s.video == path.stem and s.split == "train"]
+        with h5py.File(path) as file:
+            frame = file["frame"][:]
+            inside = np.zeros(len(frame), np.bool_)
+            for begin, end in ranges:
+                inside |= (frame >= begin) & (frame < end)
+            parts.append(file["peak"][:][inside])
+    return np.concatenate(parts)

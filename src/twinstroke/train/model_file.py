@@ -1,0 +1,79 @@
+"""A trained network as a file: weights as plain tensors, and what made them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from twinstroke.errors import UserError
+from twinstroke.files import replacing
+from twinstroke.models import TSTCNN, build_model
+
+KEY = "twinstroke"
+
+
+class TrainedModel(BaseModel):
+    """Header of the file, as JSON: all that is needed to use the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    modality: Literal["rgb", "flow", "twin"]
+    attention_blocks: int
+    residual_blocks: int
+    classes: list[str]
+    window: tuple[int, int, int]
+    """T, H, W in kept frames and pixels."""
+    flow_scale: tuple[float, float]
+    """Normalised flow is ``clip(v / flow_scale, -1, 1)``, v in pixels a kept frame."""
+    best_epoch: int
+    """Epoch of these weights: best validation accuracy, then lowest validation loss."""
+    seed: int
+    torch_version: str
+    twinstroke_version: str
+
+    def build(self, device: torch.device) -> TSTCNN:
+        """The network of this description, with random weights, on a device.
+
+        Channels lie last in memory: the same numbers, but convolutions take half the time.
+        """
+        model = build_model(
+            modality=self.modality,
+            classes=len(self.classes),
+            window=self.window,
+            attention_blocks=self.attention_blocks,
+            residual_blocks=self.residual_blocks,
+        ).to(device)
+        # torch's type hints do not know this argument.
+        return model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+
+
+def save_model(path: Path, description: TrainedModel, weights: dict[str, torch.Tensor]) -> None:
+    """Write weights and description; equal ones give equal bytes."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    with replacing(path) as partial:
+        save_file(tensors, partial, {KEY: description.model_dump_json()})
+
+
+def load_model(path: Path, device: torch.device) -> tuple[TrainedModel, TSTCNN]:
+    """Read a trained network, in evaluation mode.
+
+    Raises:
+        UserError: The file is missing, damaged, or not one of ours.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            description = TrainedModel.model_validate_json((file.metadata() or {}).get(KEY, ""))
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+        model = description.build(device)
+        model.load_state_dict(weights)
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run dvc repro train") from None
+    except (SafetensorError, ValidationError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not a model of twinstroke ({reason}); train it again") from None
+    return description, model.eval()

@@ -1,0 +1,34 @@
+"""Decode the frames that the samples need."""
+
+from pathlib import Path
+
+from twinstroke.decode import decode_videos
+from twinstroke.errors import exits_cleanly
+from twinstroke.progress import summarise
+from twinstroke.settings import load_settings
+from twinstroke.tables import Sample, Video, read_table
+from twinstroke.workers import available_workers
+
+
+@exits_cleanly
+def main() -> None:
+    settings = load_settings()
+    folder = Path("data", settings.name)
+    done = decode_videos(
+        read_table(folder / "videos.csv", Video),
+        read_table(folder / "samples.csv", Sample),
+        settings.decode,
+        window=settings.window.frames,
+        root=Path(),
+        folder=folder / "frames",
+        workers=available_workers(),
+    )
+    summarise(
+        "decode",
+        f"{done.made} videos decoded, {done.present} were there, {done.removed} removed; "
+        f"{done.frames_kept:,} of {done.frames_in_videos:,} frames are kept",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Estimate optical flow between neighbouring kept frames."""
+
+from pathlib import Path
+
+from twinstroke.errors import exits_cleanly
+from twinstroke.flow import compute_flow
+from twinstroke.progress import summarise
+from twinstroke.settings import load_settings
+from twinstroke.workers import available_workers
+
+
+@exits_cleanly
+def main() -> None:
+    settings = load_settings()
+    folder = Path("data", settings.name)
+    done = compute_flow(
+        sorted((folder / "frames").glob("*.h5")),
+        settings.flow,
+        folder=folder / "flow",
+        workers=available_workers(),
+    )
+    summarise(
+        "flow",
+        f"{done.made} videos computed with {settings.flow.estimator}, {done.present} were there, "
+        f"{done.removed} removed; {done.pairs:,} pairs of frames",
+    )
+
+
+if __name__ == "__main__":
+    main()

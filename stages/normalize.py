@@ -1,0 +1,43 @@
+"""Find foreground and region of interest, and measure the scale of the training split's flow."""
+
+from pathlib import Path
+
+from twinstroke.errors import exits_cleanly
+from twinstroke.files import replacing
+from twinstroke.normalize import describe_motion, flow_statistics, training_peaks
+from twinstroke.progress import summarise
+from twinstroke.settings import load_settings
+from twinstroke.tables import Sample, read_table
+from twinstroke.workers import available_workers
+
+
+@exits_cleanly
+def main() -> None:
+    settings = load_settings()
+    folder = Path("data", settings.name)
+    done = describe_motion(
+        sorted((folder / "flow").glob("*.h5")),
+        settings.normalize,
+        settings.window,
+        frames_folder=folder / "frames",
+        fps=settings.kept_fps,
+        folder=folder / "motion",
+        workers=available_workers(),
+    )
+    peaks = training_peaks(
+        read_table(folder / "samples.csv", Sample), sorted((folder / "motion").glob("*.h5"))
+    )
+    statistics = flow_statistics(peaks, settings.normalize)
+    with replacing(folder / "statistics.json") as partial:
+        partial.write_text(statistics.model_dump_json(indent=2) + "\n")
+    summarise(
+        "normalize",
+        f"{done.made} videos described, {done.present} were there, {done.removed} removed; flow is "
+        f"divided by {statistics.scale[0]:.2f} px (x) and {statistics.scale[1]:.2f} px (y), from "
+        f"{statistics.frames_used[0]:,} and {statistics.frames_used[1]:,} of "
+        f"{statistics.frames:,} training frames",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Cut every sample around its region of interest into strokes.h5."""
+
+from pathlib import Path
+
+from twinstroke.errors import exits_cleanly
+from twinstroke.index import class_names
+from twinstroke.progress import summarise
+from twinstroke.segment import Geometry, cut_strokes
+from twinstroke.settings import load_settings
+from twinstroke.tables import Sample, Video, read_table
+from twinstroke.workers import available_workers
+
+
+@exits_cleanly
+def main() -> None:
+    settings = load_settings()
+    folder = Path("data", settings.name)
+    window = settings.window
+    done = cut_strokes(
+        read_table(folder / "samples.csv", Sample),
+        read_table(folder / "videos.csv", Video),
+        Geometry(
+            window=(window.frames, window.height, window.width),
+            margin=settings.segment.margin,
+            frame_step=settings.decode.frame_step,
+            fps=settings.kept_fps,
+        ),
+        classes=class_names(settings.index),
+        folder=folder,
+        target=folder / "strokes.h5",
+        workers=available_workers(),
+    )
+    size = (folder / "strokes.h5").stat().st_size / 1e6
+    summarise("segment", f"{done.samples} samples, {done.frames:,} frames, {size:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

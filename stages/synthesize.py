@@ -1,0 +1,27 @@
+"""Render the built-in data set; for a preset with real videos, render nothing."""
+
+from pathlib import Path
+
+from twinstroke.errors import exits_cleanly
+from twinstroke.progress import summarise
+from twinstroke.settings import load_settings
+from twinstroke.synthesize import render_dataset
+from twinstroke.workers import available_workers
+
+
+@exits_cleanly
+def main() -> None:
+    settings = load_settings()
+    folder = Path("data", settings.name, "synthetic")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not settings.synthesize.players:
+        summarise("synthesize", f"nothing: the videos lie in data/raw/{settings.name}")
+        return
+    videos = render_dataset(
+        settings.synthesize, seed=settings.seed, folder=folder, workers=available_workers()
+    )
+    summarise("synthesize", f"{len(videos)} videos, one player each, rendered to {folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Every problem of params.yaml and of the preset is named, all at once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from twinstroke.errors import UserError
+from twinstroke.settings import load_settings
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    return tmp_path
+
+
+def change(file: Path, **changes: Any) -> None:
+    """Set keys, nested ones as ``a__b``; the value ``...`` removes the key."""
+    yaml = YAML()
+    content = yaml.load(file.read_text())
+    for path, value in changes.items():
+        *parents, key = path.split("__")
+        section = content
+        for parent in parents:
+            section = section[parent]
+        if value is ...:
+            del section[key]
+        else:
+            section[key] = value
+    with file.open("w") as stream:
+        yaml.dump(content, stream)
+
+
+@pytest.mark.parametrize("preset", sorted(p.stem for p in (ROOT / "presets").glob("*.yaml")))
+def test_presets_of_the_project_are_valid(project: Path, preset: str) -> None:
+    change(project / "params.yaml", preset=preset)
+    assert load_settings(project).name == preset
+
+
+def test_paper_preset_holds_the_published_values(project: Path) -> None:
+    change(project / "params.yaml", preset="paper", attention_blocks=3)
+    settings = load_settings(project)
+    window = settings.window
+    assert (window.frames, window.height, window.width) == (100, 120, 120)
+    assert (settings.decode.width, settings.decode.frame_step, settings.index.fps) == (320, 1, 120)
+    assert settings.flow.estimator == "deepflow"
+    training = settings.optimisation
+    assert (training.learning_rate, training.momentum, training.weight_decay) == (0.01, 0.5, 0.005)
+    assert training.batch_size == 5
+    change(project / "params.yaml", attention_blocks=0)
+    assert load_settings(project).optimisation.batch_size == 10
+    change(project / "params.yaml", attention_blocks=3, modality="rgb")
+    assert load_settings(project).optimisation.batch_size == 10
+
+
+def test_an_experiment_overrides_the_preset(project: Path) -> None:
+    before = load_settings(project).optimisation
+    change(
+        project / "params.yaml", epochs=2, learning_rate=1e-05, augment=False, attention_blocks=1
+    )
+    change(project / "params.yaml", batch_size=3)
+    after = load_settings(project).optimisation
+    assert (after.epochs, after.learning_rate, after.augment) == (2, 1e-05, False)
+    assert after.batch_size == 3
+    assert after.momentum == before.momentum
+
+
+def test_a_number_as_dvc_writes_it_is_a_number(project: Path) -> None:
+    # `-S learning_rate=1e-05` writes this, which YAML 1.1 would read as a string.
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(
+        text.replace("learning_rate: preset", "learning_rate: 1e-05")
+    )
+    assert load_settings(project).optimisation.learning_rate == 1e-05
+
+
+PROBLEMS = [
+    ("params", {"sedd": 3}, r"params\.yaml: sedd: unknown key"),
+    ("params", {"seed": ...}, r"seed: missing"),
+    ("params", {"seed": "abc"}, r"seed: .*integer.*'abc'"),
+    ("params", {"seed": True}, r"seed: .*integer"),
+    ("params", {"modality": "depth"}, r"modality: .*'rgb', 'flow' or 'twin'.*'depth'"),
+    ("params", {"attention_blocks": 4}, r"attention_blocks: .*less than or equal to 3"),
+    ("params", {"epochs": 0}, r"epochs.*greater than or equal to 1"),
+    ("params", {"epochs": "many"}, r"epochs"),
+    ("params", {"preset": "../paper"}, r"preset: .*pattern"),
+    ("params", {"preset": "mine"}, r"'mine' has no file .*presets that exist: demo, paper"),
+    ("params", {"attention_blocks": 1, "residual_blocks": 2}, r"exclude each other"),
+    ("demo", {"window__frames": 7}, r"window\.frames: 7 does not survive 3 poolings"),
+    ("demo", {"window__width": 200}, r"window\.width: 200 is wider than the kept frames"),
+    ("demo", {"window__frames": 60}, r"longer than a mined negative.*200"),
+    ("demo", {"flow__estimator": "raft"}, r"flow\.estimator: .*'deepflow'"),
+    ("demo", {"index__classes": ["A", "B"]}, r"'Negative' is no class"),
+    ("demo", {"index__classes": ["Negative", "A", "A"]}, r"each named once"),
+    ("demo", {"index__format": "clips"}, r"trimmed clips have no gaps"),
+    ("demo", {"index__split__rule": "names"}, r"needs patterns"),
+    ("demo", {"index__split__train": ["a*"]}, r"patterns are for rule names"),
+    ("demo", {"index__split__train_ratio": 0.9, "index__split__rule": "videos"}, r"more than 1"),
+    ("demo", {"index__videos": "../../secret"}, r"index\.videos: .*below the raw folder"),
+    ("demo", {"index__annotations": "/etc/passwd"}, r"index\.annotations: .*below the raw"),
+    ("demo", {"synthesize__test_players": 0}, r"each split needs at least one player"),
+    ("demo", {"train__momentum": 1.5}, r"train\.momentum: .*less than 1"),
+    ("demo", {"train__batch_size": 1}, r"train\.batch_size: .*greater than or equal to 2"),
+    ("demo", {"decode__width": "128"}, r"decode\.width: .*integer.*'128'"),
+    ("demo", {"decode": ...}, r"demo\.yaml: decode: missing"),
+]
+
+
+@pytest.mark.parametrize(("file", "changes", "message"), PROBLEMS)
+def test_problem_is_named(project: Path, file: str, changes: dict[str, Any], message: str) -> None:
+    path = project / "params.yaml" if file == "params" else project / "presets" / f"{file}.yaml"
+    change(path, **changes)
+    with pytest.raises(UserError, match=message):
+        load_settings(project)
+
+
+def test_all_problems_come_at_once(project: Path) -> None:
+    change(project / "params.yaml", seed=-1, modality=3, wrong=1)
+    change(project / "presets" / "demo.yaml", window__frames=4, flow__estimator="x")
+    with pytest.raises(UserError) as error:
+        load_settings(project)
+    assert len([p for p in error.value.problems if "params.yaml" in p]) == 3
+
+
+def test_broken_yaml_is_named(project: Path) -> None:
+    (project / "presets" / "demo.yaml").write_text("window: [1, 2\nflow: {")
+    with pytest.raises(UserError, match=r"demo\.yaml: not readable as YAML.*line"):
+        load_settings(project)
+
+
+def test_missing_params(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"params\.yaml: not found; run from the project's folder"):
+        load_settings(tmp_path)
