@@ -103,7 +103,7 @@ def scene(count: int) -> NDArray[np.uint8]:
     frames = np.repeat(wall[None], count, 0)
     for n in range(count):
         frames[n, 20:32, 8 + 4 * n : 20 + 4 * n] = patch
-    return frames
+    return np.asarray(frames, np.uint8)
 
 
 @pytest.mark.parametrize(("method", "threshold"), [("knn", 400.0), ("mog2", 16.0)])

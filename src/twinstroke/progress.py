@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import Never
 
 from tqdm import tqdm
 
 
-def progress_bar(stage: str, total: int, unit: str) -> tqdm[None]:
+def progress_bar(stage: str, total: int, unit: str) -> tqdm[Never]:
     """A bar for people; in a log file, a line every half minute."""
     interactive = sys.stderr.isatty()
-    return tqdm(
+    bar: tqdm[Never] = tqdm(
         desc=stage,
         total=total,
         unit=f" {unit}",
@@ -18,6 +19,7 @@ def progress_bar(stage: str, total: int, unit: str) -> tqdm[None]:
         mininterval=0.2 if interactive else 30,
         leave=False,
     )
+    return bar
 
 
 def summarise(stage: str, text: str) -> None:

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 import torch
@@ -207,7 +207,7 @@ def _train_epoch(
     description: TrainedModel,
     settings: TrainSettings,
     device: torch.device,
-    bar: tqdm[None],
+    bar: tqdm[Never],
 ) -> tuple[float, float]:
     model = state.model.train()
     names = list(model.streams)

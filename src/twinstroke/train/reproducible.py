@@ -22,7 +22,8 @@ def make_deterministic(seed: int) -> torch.device:
     np.random.seed(seed)  # noqa: NPY002 - libraries may draw from the global generator
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
-    # Would fill every new tensor, at a price; nothing here reads memory that was not written.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    # Would fill every new tensor, at a price; nothing here reads memory that was not written. The
+    # documented switch is missing in torch's type hints.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

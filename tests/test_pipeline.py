@@ -1,0 +1,184 @@
+"""The whole of dvc.yaml, as a user runs it, in a temporary clone at a tiny scale."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STAGES = [
+    "synthesize",
+    "index",
+    "decode",
+    "flow",
+    "normalize",
+    "segment",
+    "balance",
+    "train",
+    "evaluate",
+]
+
+pytestmark = pytest.mark.pipeline
+
+
+class Clone:
+    """A clone of the working tree, with a commit of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            **{f"GIT_{who}_NAME": "test" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": "test@localhost" for who in ("AUTHOR", "COMMITTER")},
+        }
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for name in filter(None, listed.splitlines()):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        shutil.copy(ROOT / "tests" / "tiny.yaml", folder / "presets")
+        (folder / "data" / "raw" / "tiny").mkdir()
+        params = folder / "params.yaml"
+        params.write_text(params.read_text().replace("preset: demo", "preset: tiny"))
+        self.run("git", "init", "-q")
+        self.commit("start")
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Run a command; return what it printed, standard error included."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert (done.returncode != 0) == fails, done.stdout
+        return done.stdout
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-q", "-m", message)
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        content: dict[str, dict[str, float]] = json.loads(
+            (self.folder / "reports" / "tiny" / "metrics.json").read_text()
+        )
+        return content
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    printed = clone.run("dvc", "repro")
+    # Each stage ran, in this order, and said in one line what it did.
+    positions = [printed.index(f"\n{stage}: ") for stage in STAGES]
+    assert positions == sorted(positions)
+    clone.commit("baseline")
+    return clone
+
+
+def ran(printed: str) -> list[str]:
+    return [stage for stage in STAGES if f"Running stage '{stage}'" in printed]
+
+
+def test_outputs_of_a_first_run(clone: Clone) -> None:
+    metrics = clone.metrics()
+    with (clone.folder / "reports/tiny/predictions.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    for split in ("train", "validation", "test"):
+        own = [row for row in rows if row["split"] == split]
+        right = sum(row["actual"] == row["predicted"] for row in own)
+        assert metrics[split]["n"] == len(own) > 0
+        assert metrics[split]["accuracy"] == pytest.approx(right / len(own))
+        assert metrics[split]["accuracy_low"] <= metrics[split]["accuracy"]
+    for picture in ("confusion.png", "history.png"):
+        assert (clone.folder / "reports/tiny" / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_git_sees_metrics_but_no_data(clone: Clone) -> None:
+    tracked = clone.run("git", "ls-files", "data", "reports").split()
+    assert not [name for name in tracked if name.startswith("data/tiny")]
+    assert "reports/tiny/metrics.json" in tracked
+    assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_a_second_run_does_nothing(clone: Clone) -> None:
+    printed = clone.run("dvc", "repro")
+    assert ran(printed) == []
+    assert "Data and pipelines are up to date." in printed
+
+
+def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
+    flow = clone.folder / "data/tiny/flow"
+    before = {path: path.stat().st_mtime_ns for path in flow.iterdir()}
+    expected = {
+        "attention": ("attention_blocks=1", 360_790 + 2 * 29_520),
+        "residual": ("residual_blocks=2", 360_790 + 2 * (2_300 + 8_055)),
+        "rgb": ("modality=rgb", 180_800),
+        "flow": ("modality=flow", 179_990),
+    }
+    for name, (change, parameters) in expected.items():
+        printed = clone.run("dvc", "exp", "run", "-n", name, "-S", change)
+        assert ran(printed) == ["train", "evaluate"], printed
+        assert clone.metrics()["parameters"]["without_fully_connected"] == parameters
+        clone.run("git", "checkout", "-q", ".")
+    assert {path: path.stat().st_mtime_ns for path in flow.iterdir()} == before
+    shown = list(csv.DictReader(clone.run("dvc", "exp", "show", "--csv").splitlines()))
+    assert {row["Experiment"] for row in shown} >= set(expected)
+    assert all(float(row["test.accuracy"]) >= 0 for row in shown)
+    difference = clone.run("dvc", "metrics", "diff", "HEAD", "attention")
+    assert "parameters.without_fully_connected" in difference
+    assert "attention_blocks" in clone.run("dvc", "params", "diff", "HEAD", "attention")
+    # Back to the baseline: its model comes out of the cache.
+    assert ran(clone.run("dvc", "repro")) == []
+
+
+def test_a_bad_annotation_stops_at_index_and_keeps_what_is_there(clone: Clone) -> None:
+    """The same videos as a user's own data, with one mistake, then without."""
+    own = clone.folder / "data/raw/mine"
+    shutil.copytree(clone.folder / "data/tiny/synthetic", own)
+    preset = (ROOT / "tests" / "tiny.yaml").read_text()
+    (clone.folder / "presets/mine.yaml").write_text(
+        preset.replace("_players: 2", "_players: 0").replace("_players: 1", "_players: 0")
+    )
+    annotation = min((own / "annotations/train").iterdir())
+    right = annotation.read_text()
+    annotation.write_text(right.replace("hand", "foot", 1))
+    params = clone.folder / "params.yaml"
+    params.write_text(params.read_text().replace("preset: tiny", "preset: mine"))
+    printed = clone.run("dvc", "repro", fails=True)
+    problems = [line for line in printed.splitlines() if line.startswith("error: ")]
+    assert len(problems) == 1
+    assert annotation.name in problems[0]
+    assert "foot" in problems[0]
+    assert "Traceback" not in printed
+    annotation.write_text(right)
+    assert ran(clone.run("dvc", "repro"))[-1] == "evaluate"
+    same = [clone.folder / "data" / preset / "videos.csv" for preset in ("tiny", "mine")]
+    frames = [[row["frames"] for row in csv.DictReader(path.open())] for path in same]
+    assert frames[0] == frames[1]
+    clone.run("git", "checkout", "-q", ".")
+
+
+def test_nonsense_is_refused_before_any_work(clone: Clone) -> None:
+    printed = clone.run(
+        "dvc", "exp", "run", "-S", "attention_blocks=1", "-S", "residual_blocks=1", fails=True
+    )
+    assert "exclude each other" in printed
+    assert "Traceback" not in printed
+    clone.run("git", "checkout", "-q", ".")
