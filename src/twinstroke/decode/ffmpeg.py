@@ -13,15 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-import ffmpeg
 import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from twinstroke.errors import UserError
-
-CONTAINERS = "mov,matroska,avi"
-"""Containers (mp4 is a kind of mov, webm of matroska) that are read; none can name other files."""
+from twinstroke.index.probe import video_stream
 
 
 def decoded_frames(
@@ -58,14 +55,7 @@ def decoded_frames(
     wanted = "+".join(f"between(n,{r.start * step},{(r.stop - 1) * step})" for r in kept)
     scaler = "area" if shrinks else "bicubic"
     stream = (
-        # Local files only, never a playlist's next address; end at the first broken frame, because
-        # a silently dropped one would shift all that follow.
-        ffmpeg.input(
-            f"file:{source.absolute()}",
-            protocol_whitelist="file",
-            format_whitelist=CONTAINERS,
-            threads=threads,
-        )["V:0"]
+        video_stream(source, threads=threads)
         .filter("select", f"not(mod(n,{step}))*({wanted})")
         # Without these flags the last bit depends on the processor's instruction set.
         .filter("scale", width, height, flags=f"{scaler}+accurate_rnd+full_chroma_int+bitexact")
@@ -76,6 +66,7 @@ def decoded_frames(
             fps_mode="passthrough",
             **{"frames:v": sum(len(r) for r in kept)},
         )
+        # End at the first broken frame: a silently dropped one would shift all that follow.
         .global_args("-nostdin", "-xerror", "-loglevel", "error")
     )
     frame_bytes = width * height * 3
@@ -93,8 +84,10 @@ def decoded_frames(
                 whole = len(data) // frame_bytes
                 frames = np.frombuffer(data[: whole * frame_bytes], np.uint8)
                 yield frames.reshape(whole, height, width, 3)
-        finally:
+        except BaseException:
+            # The reader stopped early: FFmpeg would wait for ever to write the next frame.
             process.kill()
+            raise
         process.wait()
         messages.seek(0)
         reasons = messages.read().decode(errors="replace").split("\n")

@@ -73,6 +73,24 @@ def probe_video(path: Path) -> Probe:
     )
 
 
+def video_stream(path: Path, *, threads: int) -> ffmpeg.Stream:
+    """First video stream of a file that is no cover picture, as an input of ffmpeg-python.
+
+    Only plain containers (mp4 is a kind of mov, webm of matroska) in a local file: no playlist that
+    names other files, no network.
+
+    Args:
+        path: A video file.
+        threads: Threads of the decoder; they do not change the pixels.
+    """
+    return ffmpeg.input(
+        f"file:{path.absolute()}",
+        protocol_whitelist="file",
+        format_whitelist="mov,matroska,avi",
+        threads=threads,
+    )["V:0"]
+
+
 def is_variable(gaps: NDArray[np.int64]) -> bool:
     """Tell whether the time between frames varies by more than rounding and jitter.
 
@@ -91,13 +109,7 @@ def is_variable(gaps: NDArray[np.int64]) -> bool:
 def _framecrc(path: Path, **options: str | int) -> str:
     """Run FFmpeg on the first video stream that is no cover picture, and give its report."""
     stream = (
-        # Only plain containers in a local file: no playlist that names other files, no network.
-        ffmpeg.input(
-            f"file:{path.absolute()}",
-            protocol_whitelist="file",
-            format_whitelist="mov,matroska,avi",
-            threads=1,
-        )["V:0"]
+        video_stream(path, threads=1)
         .output("pipe:", format="framecrc", **options)
         .global_args("-nostdin", "-v", "error")
     )
