@@ -18,7 +18,7 @@ def main() -> None:
         read_table(folder / "videos.csv", Video),
         read_table(folder / "samples.csv", Sample),
         settings.decode,
-        window=settings.window.frames,
+        window=settings.window,
         root=Path(),
         folder=folder / "frames",
         workers=available_workers(),

@@ -17,7 +17,7 @@ def main() -> None:
     folder = Path("data", settings.name)
     raw = folder / "synthetic" if settings.synthesize.players else Path("data/raw", settings.name)
     index = build_index(
-        settings.index, raw=raw, root=Path(), seed=settings.seed, workers=available_workers()
+        settings.index, raw=raw, root=Path(), seed=settings.data_seed, workers=available_workers()
     )
     write_table(folder / "videos.csv", index.videos, Video)
     write_table(folder / "samples.csv", index.samples, Sample)

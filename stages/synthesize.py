@@ -18,7 +18,7 @@ def main() -> None:
         summarise("synthesize", f"nothing: the videos lie in data/raw/{settings.name}")
         return
     videos = render_dataset(
-        settings.synthesize, seed=settings.seed, folder=folder, workers=available_workers()
+        settings.synthesize, seed=settings.data_seed, folder=folder, workers=available_workers()
     )
     summarise("synthesize", f"{len(videos)} videos, one player each, rendered to {folder}")
 

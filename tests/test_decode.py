@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.videos import (
 from twinstroke.decode import decode_videos, needed_frames
 from twinstroke.errors import UserError
 from twinstroke.files import sha256_of
-from twinstroke.settings import DecodeSettings
+from twinstroke.settings import DecodeSettings, WindowSettings
 from twinstroke.tables import Sample, Video
 
 
@@ -61,18 +62,21 @@ def decode_one(
     step: int = 1,
     context: int = 0,
     window: int = 8,
+    width: int = 32,
+    height: int = 18,
+    read: bool = True,
 ) -> tuple[Frames, np.ndarray]:
     decode_videos(
-        [video_row(path, count)],
+        [video_row(path, count, width, height)],
         samples,
-        DecodeSettings(width=32, frame_step=step, context=context),
-        window=window,
+        DecodeSettings(width=width, frame_step=step, context=context),
+        window=WindowSettings(frames=window, height=8, width=8),
         root=path.parent,
         folder=path.parent / "frames",
         workers=1,
     )
     with h5py.File(path.parent / "frames" / f"{path.stem}.h5") as file:
-        return file["rgb"][:], file["frame"][:]
+        return (file["rgb"][:] if read else file["rgb"][:0]), file["frame"][:]
 
 
 def test_constant_rate_frames_are_the_decoded_ones(tmp_path: Path) -> None:
@@ -123,8 +127,8 @@ def test_area_average_and_rotation(tmp_path: Path) -> None:
         decode_videos(
             [video_row(path, 8, width, height)],
             [sample(0, 8, path.stem)],
-            DecodeSettings(width=width // 2, context=0),
-            window=8,
+            DecodeSettings(width=width // 2, frame_step=1, context=0),
+            window=WindowSettings(frames=8, height=8, width=8),
             root=tmp_path,
             folder=tmp_path / path.stem,
             workers=1,
@@ -136,6 +140,48 @@ def test_area_average_and_rotation(tmp_path: Path) -> None:
         assert np.abs(rgb - blocks).mean() < 3
 
 
+def test_hundreds_of_strokes(tmp_path: Path) -> None:
+    frames = distinct_frames(250, 8, 16)
+    rgb, number = decode_one(
+        write_video(tmp_path / "v.mkv", np.tile(frames, (12, 1, 1, 1))),
+        3000,
+        [sample(n, n + 8) for n in range(0, 2990, 12)],
+        width=16,
+        height=8,
+    )
+    assert len(number) == 250 * 9
+    np.testing.assert_array_equal(rgb, frames[number % 250])
+
+
+def test_what_flow_and_window_cannot_use_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", distinct_frames(4))
+    with pytest.raises(UserError, match=r"v\.mp4: 4 frames, of which every 4\. is kept") as error:
+        decode_videos(
+            [video_row(path, 4)],
+            [sample(0, 4)],
+            DecodeSettings(width=32, frame_step=4, context=0),
+            window=WindowSettings(frames=8, height=20, width=20),
+            root=tmp_path,
+            folder=tmp_path / "frames",
+            workers=1,
+        )
+    assert "18 pixels high, less than window.height: 20" in error.value.problems[1]
+
+
+def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
+    peaks = []
+    for count in (64, 640):
+        path = write_video(
+            tmp_path / f"{count}.mkv", np.tile(distinct_frames(32), (count // 32, 1, 1, 1))
+        )
+        tracemalloc.start()
+        decode_one(path, count, [sample(0, count, path.stem)], read=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Ten times the frames, 1.7 kB each: what is held is a batch, not the video.
+    assert peaks[1] < peaks[0] + 200_000
+
+
 def test_finished_videos_are_kept_and_others_removed(tmp_path: Path) -> None:
     paths = [write_video(tmp_path / f"{n}.mp4", distinct_frames(20)) for n in "ab"]
     folder = tmp_path / "frames"
@@ -144,8 +190,8 @@ def test_finished_videos_are_kept_and_others_removed(tmp_path: Path) -> None:
         done = decode_videos(
             [video_row(p, 20) for p in paths if p.stem in names],
             [sample(4, 16, n) for n in names],
-            DecodeSettings(width=width, context=0),
-            window=8,
+            DecodeSettings(width=width, frame_step=1, context=0),
+            window=WindowSettings(frames=8, height=8, width=8),
             root=tmp_path,
             folder=folder,
             workers=2,
@@ -171,8 +217,8 @@ def test_a_video_that_breaks_off_is_named_and_the_others_are_finished(tmp_path: 
         decode_videos(
             [video_row(bad, 60), video_row(good, 60)],
             [sample(0, 60, "bad"), sample(0, 60, "good")],
-            DecodeSettings(width=32, context=0),
-            window=8,
+            DecodeSettings(width=32, frame_step=1, context=0),
+            window=WindowSettings(frames=8, height=8, width=8),
             root=tmp_path,
             folder=tmp_path / "frames",
             workers=1,

@@ -139,7 +139,7 @@ def test_only_changed_videos_are_computed_and_removed_ones_pruned(tmp_path: Path
 
 def _compute(sources: list[Path], folder: Path) -> None:
     os.setpgrp()
-    compute_flow(sources, FlowSettings(estimator="tvl1", blur=3), folder=folder, workers=1)
+    compute_flow(sources, FlowSettings(estimator="tvl1", blur=3), folder=folder, workers=2)
 
 
 def test_killed_half_way_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:

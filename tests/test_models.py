@@ -155,7 +155,7 @@ class Plain:
 
 
 def lively(module: nn.Module) -> nn.Module:
-    """Float64, and normalisations that are not the identity that they start as."""
+    """Float64; normalisations and residual blocks that are not the identity they start as."""
     generator = torch.Generator().manual_seed(7)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm3d):
@@ -164,6 +164,8 @@ def lively(module: nn.Module) -> nn.Module:
             nn.init.uniform_(layer.bias, -0.5, 0.5, generator=generator)
             nn.init.uniform_(layer.running_mean, -0.5, 0.5, generator=generator)
             nn.init.uniform_(layer.running_var, 0.5, 1.5, generator=generator)
+        if isinstance(layer, ResidualBlock):
+            nn.init.uniform_(layer.last.weight, -0.4, 0.4, generator=generator)
     return module.double()
 
 
@@ -311,6 +313,17 @@ def test_first_logits(
     assert logits.shape == (2, 21)
     assert logits.isfinite().all()
     assert not torch.allclose(logits.exp().sum(1), torch.ones(2))  # no softmax yet
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("blocks", [{}, {"attention_blocks": 3}, {"residual_blocks": 3}])
+def test_training_starts_close_to_a_guess(modality: Modality, blocks: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    model = build_model(modality=modality, classes=21, window=(16, 32, 32), **blocks)
+    both = {"rgb": torch.rand(8, 3, 16, 32, 32), "flow": torch.randn(8, 2, 16, 32, 32) / 4}
+    logits = model(both)
+    assert float(F.cross_entropy(logits, torch.arange(8))) < 2 * math.log(21)
+    assert float(logits.std()) > 0.01
 
 
 def backward_nodes(output: Tensor) -> Iterator[str]:

@@ -110,6 +110,8 @@ PROBLEMS = [
     ("demo", {"train__momentum": 1.5}, r"train\.momentum: .*less than 1"),
     ("demo", {"train__batch_size": 1}, r"train\.batch_size: .*greater than or equal to 2"),
     ("demo", {"decode__width": "128"}, r"decode\.width: .*integer.*'128'"),
+    ("demo", {"train__learning_rate": float("inf")}, r"train\.learning_rate: .*finite"),
+    ("demo", {"index__classes": ["Negative", " A "]}, r"' A ' is empty or has spaces"),
     ("demo", {"decode": ...}, r"demo\.yaml: decode: missing"),
 ]
 
@@ -128,11 +130,23 @@ def test_all_problems_come_at_once(project: Path) -> None:
     with pytest.raises(UserError) as error:
         load_settings(project)
     assert len([p for p in error.value.problems if "params.yaml" in p]) == 3
+    assert len([p for p in error.value.problems if "demo.yaml" in p]) == 1
+    change(project / "presets" / "demo.yaml", flow__estimator="dis")
+    with pytest.raises(UserError) as error:
+        load_settings(project)
+    assert len(error.value.problems) == 4
+    assert "does not survive" in error.value.problems[3]
 
 
 def test_broken_yaml_is_named(project: Path) -> None:
     (project / "presets" / "demo.yaml").write_text("window: [1, 2\nflow: {")
     with pytest.raises(UserError, match=r"demo\.yaml: not readable as YAML.*line"):
+        load_settings(project)
+
+
+def test_a_file_without_keys_is_named(project: Path) -> None:
+    (project / "params.yaml").write_text("")
+    with pytest.raises(UserError, match=r"params\.yaml: holds no keys"):
         load_settings(project)
 
 

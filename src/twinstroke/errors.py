@@ -25,7 +25,10 @@ class UserError(Exception):
 
 
 def exits_cleanly(main: Callable[[], None]) -> Callable[[], None]:
-    """Make a script's ``main`` print a :class:`UserError` line by line and exit with status 1."""
+    """Make a script's ``main`` print a :class:`UserError` line by line and exit with status 1.
+
+    So do files that are missing, damaged or cannot be written, but in one line.
+    """
 
     @functools.wraps(main)
     def run() -> None:
@@ -34,6 +37,14 @@ def exits_cleanly(main: Callable[[], None]) -> Callable[[], None]:
         except UserError as error:
             for problem in error.problems:
                 print(f"error: {problem}", file=sys.stderr)
+            sys.exit(1)
+        except OSError as error:
+            # A missing or damaged file, a full disk, a folder that cannot be written.
+            print(
+                f"error: {error}; see that the file is there and whole and that the disk has room; "
+                "what the pipeline made itself may be deleted and comes back with dvc repro",
+                file=sys.stderr,
+            )
             sys.exit(1)
 
     return run

@@ -7,6 +7,7 @@ problem at once: unknown keys, wrong types, values out of range, combinations th
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,9 +23,12 @@ FromPreset = Literal["preset"]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 BatchSize = Annotated[int, Field(ge=2)]
 """Batch normalisation needs two values."""
 
+PRESET_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+"""It names folders, so it cannot lead out of them."""
 POOLINGS = 3
 """Each branch of the network halves T, H and W three times."""
 
@@ -32,7 +36,7 @@ POOLINGS = 3
 class _Section(BaseModel):
     """Strict: no unknown key, no string where a number belongs, no change after loading."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 M = TypeVar("M", bound=_Section)
@@ -48,7 +52,7 @@ class SynthesizeSettings(_Section):
     test_players: Count = 0
     """Players of the test split."""
     strokes_per_player: Positive = 10
-    """Strokes in one video, on average."""
+    """Strokes in one video."""
     width: Annotated[int, Field(ge=32, multiple_of=2)] = 320
     """Width of the rendered video in pixels; H.264 wants an even number."""
     height: Annotated[int, Field(ge=18, multiple_of=2)] = 180
@@ -112,7 +116,7 @@ class DecodeSettings(_Section):
 
     width: Annotated[int, Field(ge=16)]
     """Width of a kept frame in pixels; the height follows from the video (H·width//W)."""
-    frame_step: Positive = 1
+    frame_step: Positive
     """Keep every n-th frame of the source video: 4 makes 30 fps of 120 fps."""
     context: Count = 20
     """Source frames kept on both sides of each sample, for ROI smoothing and mask warm-up."""
@@ -133,8 +137,8 @@ class MaskSettings(_Section):
     """Background subtractor of OpenCV (both after Zivkovic), or no mask at all."""
     history: Positive = 500
     """Frames over which the background is learnt."""
-    threshold: Annotated[float, Field(gt=0)] = 400.0
-    """Squared distance (KNN) or squared Mahalanobis distance (MOG2, OpenCV's default: 16)."""
+    threshold: Annotated[float, Field(gt=0)] | None = None
+    """Squared distance (KNN; 400 if left out) or squared Mahalanobis distance (MOG2; 16)."""
     dilate: Literal[0, 3, 5, 7] = 3
     """Side of the square by which the mask is dilated, in pixels; 0: not at all."""
 
@@ -213,6 +217,9 @@ class PresetTrainSettings(TrainSettings):
 class Preset(_Section):
     """``presets/<name>.yaml``: what a data set and a scale fix."""
 
+    data_seed: Seed
+    """Decides what is drawn before training: rendered videos, splits, the choice of negatives. It
+    is not the seed of an experiment, so that runs of several seeds share their test samples."""
     synthesize: SynthesizeSettings
     index: IndexSettings
     window: WindowSettings
@@ -227,8 +234,8 @@ class Preset(_Section):
 class Experiment(_Section):
     """``params.yaml``: what an experiment varies. ``preset`` as a value: as the preset says."""
 
-    preset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    preset: Annotated[str, Field(pattern=PRESET_NAME)]
+    seed: Seed
     modality: Modality
     attention_blocks: Annotated[int, Field(ge=0, le=POOLINGS)]
     """3D attention blocks: after the first k poolings of every branch."""
@@ -250,16 +257,12 @@ class Settings(Preset):
     name: str
     """The preset's name, which is also the name of its folders."""
     seed: int
+    """Of training."""
     modality: Modality
     attention_blocks: int
     residual_blocks: int
     optimisation: TrainSettings
     """``train`` of the preset with the experiment's own values put over it."""
-
-    @property
-    def steps_per_window(self) -> int:
-        """Length of a window in frames of the source video."""
-        return self.window.frames * self.decode.frame_step
 
     @property
     def kept_fps(self) -> float:
@@ -281,22 +284,26 @@ def load_settings(root: Path = Path()) -> Settings:
     """
     params_file = root / "params.yaml"
     problems: list[str] = []
-    experiment = _validated(Experiment, params_file, problems)
-    if experiment is None:
-        raise UserError(problems)
-    preset_file = root / "presets" / f"{experiment.preset}.yaml"
-    if not preset_file.is_file():
-        known = ", ".join(sorted(p.stem for p in (root / "presets").glob("*.yaml"))) or "none"
-        raise UserError(
-            f"{params_file}: preset: {experiment.preset!r} has no file {preset_file}; presets that "
-            f"exist: {known}. Write that file, or choose one of these."
-        )
-    preset = _validated(Preset, preset_file, problems)
-    if preset is None:
-        raise UserError(problems)
-    problems += [f"{params_file}: {text}" for text in _experiment_nonsense(experiment)]
-    problems += [f"{preset_file}: {text}" for text in _preset_nonsense(preset)]
-    if problems:
+    content = _loaded(params_file, problems)
+    experiment = _validated(Experiment, content, params_file, problems)
+    if experiment is not None:
+        problems += [f"{params_file}: {text}" for text in _experiment_nonsense(experiment)]
+    preset = None
+    name = content.get("preset") if isinstance(content, dict) else None
+    # With the name of the preset, its problems can be told whatever else is wrong.
+    if isinstance(name, str) and PRESET_NAME.fullmatch(name):
+        preset_file = root / "presets" / f"{name}.yaml"
+        if preset_file.is_file():
+            preset = _validated(Preset, _loaded(preset_file, problems), preset_file, problems)
+        else:
+            known = ", ".join(sorted(p.stem for p in preset_file.parent.glob("*.yaml"))) or "none"
+            problems.append(
+                f"{params_file}: preset: {name!r} has no file {preset_file}; presets that exist: "
+                f"{known}. Write that file, or choose one of these."
+            )
+        if preset is not None:
+            problems += [f"{preset_file}: {text}" for text in _preset_nonsense(preset)]
+    if problems or experiment is None or preset is None:
         raise UserError(problems)
 
     training = {name: getattr(preset.train, name) for name in TrainSettings.model_fields}
@@ -317,15 +324,23 @@ def load_settings(root: Path = Path()) -> Settings:
     )
 
 
-def _validated(model: type[M], file: Path, problems: list[str]) -> M | None:
+def _loaded(file: Path, problems: list[str]) -> Any:
     try:
         with file.open(encoding="utf-8") as stream:
-            content: Any = YAML(typ="safe", pure=True).load(stream)
+            content = YAML(typ="safe", pure=True).load(stream)
     except FileNotFoundError:
         problems.append(f"{file}: not found; run from the project's folder")
-        return None
     except (MarkedYAMLError, UnicodeDecodeError) as error:
         problems.append(f"{file}: not readable as YAML: {' '.join(str(error).split())}")
+    else:
+        if isinstance(content, dict):
+            return content
+        problems.append(f"{file}: holds no keys; write `key: value` lines")
+    return None
+
+
+def _validated(model: type[M], content: Any, file: Path, problems: list[str]) -> M | None:
+    if content is None:
         return None
     try:
         return model.model_validate(content)
@@ -364,15 +379,21 @@ def _preset_nonsense(preset: Preset) -> list[str]:
             f"{decode.width}); make the window narrower or the frames wider"
         )
     mined = index.negatives
-    if mined.rule == "gaps" and mined.frames < window.frames * decode.frame_step:
+    source_frames = window.frames * decode.frame_step
+    if mined.rule == "gaps" and mined.frames < source_frames:
         problems.append(
-            f"window.frames: {window.frames} kept frames ({window.frames * decode.frame_step} of "
+            f"window.frames: {window.frames} kept frames ({source_frames} of "
             f"the source) are longer than a mined negative (index.negatives.frames: "
             f"{mined.frames}); shorten the window or lengthen the negatives"
         )
     if isinstance(index.classes, list):
         if len(set(index.classes)) < max(2, len(index.classes)):
             problems.append("index.classes: at least two classes, each named once")
+        problems += [
+            f"index.classes: {name!r} is empty or has spaces to spare; labels are read without them"
+            for name in index.classes
+            if not name or name != " ".join(name.split())
+        ]
         if mined.rule == "gaps" and "Negative" not in index.classes:
             problems.append(
                 "index.classes: negatives are mined from the gaps but 'Negative' is no class; add "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -47,7 +48,7 @@ def ordered_map(
         return
     # A forked OpenCV or HDF5 may hang or corrupt data: begin with new interpreters.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _use_one_opencv_thread) as pool:
+    with ProcessPoolExecutor(workers, context, _prepare_worker) as pool:
         under_way: deque[Future[Out | UserError]] = deque()
         try:
             for item in items:
@@ -71,6 +72,19 @@ def _outcome(function: Callable[[In], Out], item: In) -> Out | UserError:
         return function(item)
     except UserError as error:
         return error
+
+
+def _prepare_worker() -> None:
+    _use_one_opencv_thread()
+    # A killed parent cannot end its workers, and they would wait for its next order for ever.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _use_one_opencv_thread() -> None:

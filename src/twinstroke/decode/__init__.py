@@ -27,8 +27,9 @@ from twinstroke.decode.needed import needed_frames
 from twinstroke.errors import UserError
 from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, new_hdf5, prune
 from twinstroke.progress import progress_bar
-from twinstroke.settings import DecodeSettings
+from twinstroke.settings import DecodeSettings, WindowSettings
 from twinstroke.tables import Sample, Video
+from twinstroke.timeline import kept_count
 from twinstroke.workers import ordered_map
 
 __all__ = ["DecodeSummary", "decode_videos", "decoded_frames", "needed_frames"]
@@ -58,7 +59,6 @@ class _Job:
     kept: list[range]
     settings: DecodeSettings
     fingerprint: str
-    threads: int
 
 
 def decode_videos(
@@ -66,7 +66,7 @@ def decode_videos(
     samples: Sequence[Sample],
     settings: DecodeSettings,
     *,
-    window: int,
+    window: WindowSettings,
     root: Path,
     folder: Path,
     workers: int,
@@ -79,7 +79,7 @@ def decode_videos(
         videos: The table of videos.
         samples: The table of samples.
         settings: Width, frame step and context.
-        window: T, in kept frames.
+        window: T, H and W, in kept frames and pixels.
         root: What the paths of the videos are relative to.
         folder: Where the HDF5 files go.
         workers: Number of processes.
@@ -90,25 +90,25 @@ def decode_videos(
     """
     folder.mkdir(parents=True, exist_ok=True)
     jobs = []
+    problems: list[str] = []
     for video in videos:
+        problems += _unfit(video, settings, window)
         own = [sample for sample in samples if sample.video == video.video]
         if own:
             kept = needed_frames(
                 own,
                 frames=video.frames,
-                window=window,
+                window=window.frames,
                 frame_step=settings.frame_step,
                 context=settings.context,
             )
             jobs.append(_job(video, kept, settings, root, folder))
+    if problems:
+        raise UserError(problems)
     removed = prune(folder, [job.target for job in jobs])
     pending = [job for job in jobs if not is_finished(job.target, job.fingerprint)]
-    # Few videos: let FFmpeg use the cores that no other process fills.
-    threads = max(1, workers // max(1, len(pending)))
-    problems: list[str] = []
     with progress_bar("decode", sum(_frames(job) for job in pending), "frames") as bar:
-        work = [_Job(**{**vars(job), "threads": threads}) for job in pending]
-        for job, outcome in zip(pending, ordered_map(_decode, work, workers), strict=True):
+        for job, outcome in zip(pending, ordered_map(_decode, pending, workers), strict=True):
             if isinstance(outcome, UserError):
                 problems += outcome.problems
             bar.update(_frames(job))
@@ -123,6 +123,25 @@ def decode_videos(
     )
 
 
+def _height(video: Video, settings: DecodeSettings) -> int:
+    return video.height * settings.width // video.width
+
+
+def _unfit(video: Video, settings: DecodeSettings, window: WindowSettings) -> list[str]:
+    problems = []
+    if kept_count(video.frames, settings.frame_step) < 2:
+        problems.append(
+            f"{video.path}: {video.frames} frames, of which every {settings.frame_step}. is kept, "
+            "are too few for flow, which leads from one to the next; take the video out"
+        )
+    if (height := _height(video, settings)) < window.height:
+        problems.append(
+            f"{video.path}: its kept frames are {height} pixels high, less than window.height: "
+            f"{window.height}; enlarge decode.width or make the window lower"
+        )
+    return problems
+
+
 def _job(
     video: Video, kept: list[range], settings: DecodeSettings, root: Path, folder: Path
 ) -> _Job:
@@ -135,7 +154,7 @@ def _job(
         ffmpeg=imageio_ffmpeg.__version__,
     )
     target = folder / f"{video.video}.h5"
-    return _Job(video, root / video.path, target, kept, settings, fingerprint, 1)
+    return _Job(video, root / video.path, target, kept, settings, fingerprint)
 
 
 def _frames(job: _Job) -> int:
@@ -145,7 +164,7 @@ def _frames(job: _Job) -> int:
 def _decode(job: _Job) -> None:
     video, settings = job.video, job.settings
     width = settings.width
-    height = video.height * width // video.width
+    height = _height(video, settings)
     numbers = np.concatenate([np.arange(r.start, r.stop) for r in job.kept]) * settings.frame_step
     content = hashlib.sha256(numbers.astype("<i8").tobytes())
     with new_hdf5(job.target, job.fingerprint) as file:
@@ -167,7 +186,6 @@ def _decode(job: _Job) -> None:
             width=width,
             height=height,
             shrinks=width <= video.width,
-            threads=job.threads,
             batch=CHUNK_FRAMES,
         ):
             rgb[done : done + len(frames)] = frames

@@ -29,7 +29,6 @@ def decoded_frames(
     width: int,
     height: int,
     shrinks: bool,
-    threads: int,
     batch: int,
 ) -> Iterator[NDArray[np.uint8]]:
     """Decode a video and yield the wanted frames in order, resized.
@@ -41,7 +40,6 @@ def decoded_frames(
         width: Width of the result in pixels.
         height: Height of the result in pixels.
         shrinks: Average over areas, as suits smaller results; otherwise interpolate.
-        threads: Threads of the decoder; they do not change the pixels.
         batch: Frames in one array.
 
     Yields:
@@ -52,11 +50,11 @@ def decoded_frames(
         UserError: FFmpeg reports a frame that it cannot decode.
     """
     step = frame_step
-    wanted = "+".join(f"between(n,{r.start * step},{(r.stop - 1) * step})" for r in kept)
+    wanted = _any_of([f"between(n,{r.start * step},{(r.stop - 1) * step})" for r in kept])
     scaler = "area" if shrinks else "bicubic"
     stream = (
-        video_stream(source, threads=threads)
-        .filter("select", f"not(mod(n,{step}))*({wanted})")
+        video_stream(source)
+        .filter("select", f"not(mod(n,{step}))*{wanted}")
         # Without these flags the last bit depends on the processor's instruction set.
         .filter("scale", width, height, flags=f"{scaler}+accurate_rnd+full_chroma_int+bitexact")
         .output(
@@ -97,3 +95,11 @@ def decoded_frames(
             f"{source}: FFmpeg cannot decode it ({reason.strip()}); repair or re-encode the video, "
             "or take its annotations out"
         )
+
+
+def _any_of(conditions: Sequence[str]) -> str:
+    """Join conditions in pairs of pairs: FFmpeg refuses a sum of a hundred terms in a row."""
+    if len(conditions) == 1:
+        return conditions[0]
+    half = len(conditions) // 2
+    return f"({_any_of(conditions[:half])}+{_any_of(conditions[half:])})"

@@ -13,7 +13,7 @@ flow     (M, H, W, 2)   int16   (u, v) in units of 1/32 px
 frame    (M,)           int64   source frame from which each motion leads, ascending
 ======== ============== ======= =============================================================
 
-Storing 1/32 px units rounds by at most 1/64 px, within ±1024 px. Attributes: ``fingerprint``,
+Storing 1/32 px units rounds by at most 1/64 px, within ±1023 px. Attributes: ``fingerprint``,
 ``content`` (SHA-256 of the fields and frame numbers), ``unit_px``, ``estimator``, ``opencv``.
 """
 
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,8 +100,7 @@ def compute_flow(
     fields = ordered_map(_estimate, tasks, workers)
     with progress_bar("flow", sum(len(job.first) for job in pending), "pairs") as bar:
         for job in pending:
-            with ExitStack() as stack:
-                file = stack.enter_context(new_hdf5(job.target, job.fingerprint))
+            with new_hdf5(job.target, job.fingerprint) as file:
                 for count in _written(file, job, fields, settings):
                     bar.update(count)
     return FlowSummary(

@@ -73,21 +73,18 @@ def probe_video(path: Path) -> Probe:
     )
 
 
-def video_stream(path: Path, *, threads: int) -> ffmpeg.Stream:
+def video_stream(path: Path) -> ffmpeg.Stream:
     """First video stream of a file that is no cover picture, as an input of ffmpeg-python.
 
     Only plain containers (mp4 is a kind of mov, webm of matroska) in a local file: no playlist that
-    names other files, no network.
-
-    Args:
-        path: A video file.
-        threads: Threads of the decoder; they do not change the pixels.
+    names other files, no network. One thread: where a damaged video ends must not depend on how far
+    other threads have looked ahead, and the stages fill the cores with several videos.
     """
     return ffmpeg.input(
         f"file:{path.absolute()}",
         protocol_whitelist="file",
         format_whitelist="mov,matroska,avi",
-        threads=threads,
+        threads=1,
     )["V:0"]
 
 
@@ -109,7 +106,7 @@ def is_variable(gaps: NDArray[np.int64]) -> bool:
 def _framecrc(path: Path, **options: str | int) -> str:
     """Run FFmpeg on the first video stream that is no cover picture, and give its report."""
     stream = (
-        video_stream(path, threads=1)
+        video_stream(path)
         .output("pipe:", format="framecrc", **options)
         .global_args("-nostdin", "-v", "error")
     )

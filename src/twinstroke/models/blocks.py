@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from .interpolation import upsample_trilinear
@@ -33,6 +35,11 @@ class ResidualBlock(nn.Module):
             NormReluConv(narrow, narrow, kernel=3),
             NormReluConv(narrow, channels, kernel=1),
         )
+
+    @property
+    def last(self) -> nn.Conv3d:
+        """What ends the residual path: while its weights are zero, the block does nothing."""
+        return cast(nn.Conv3d, cast(nn.Sequential, self.residual[-1])[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features ``(N, C, T, H, W)`` to features of the same shape."""

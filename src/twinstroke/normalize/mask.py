@@ -46,7 +46,11 @@ def masked(flow: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.flo
 
 def _subtractor(settings: MaskSettings) -> cv2.BackgroundSubtractor | None:
     if settings.method == "knn":
-        return cv2.createBackgroundSubtractorKNN(settings.history, settings.threshold, True)
+        return cv2.createBackgroundSubtractorKNN(
+            settings.history, settings.threshold or 400.0, True
+        )
     if settings.method == "mog2":
-        return cv2.createBackgroundSubtractorMOG2(settings.history, settings.threshold, True)
+        return cv2.createBackgroundSubtractorMOG2(
+            settings.history, settings.threshold or 16.0, True
+        )
     return None

@@ -26,9 +26,6 @@ from twinstroke.train.model_file import TrainedModel, save_model
 from twinstroke.train.reproducible import make_deterministic
 from twinstroke.train.windows import Augmentation, StrokeWindows, WindowBatch, collate, streams_of
 
-REVISION = 1
-"""Raised when the same settings train otherwise than before: no state of older code is resumed."""
-
 
 class Epoch(BaseModel):
     """One row of ``history.csv``."""
@@ -98,7 +95,7 @@ def train(
     """
     device = make_deterministic(description.seed)
     state_folder = work / fingerprint_of(
-        revision=REVISION,
+        code=_code(),
         strokes=sha256_of(strokes),
         samples={split: list(names) for split, names in samples.items()},
         model=description.model_dump(mode="json"),
@@ -243,6 +240,13 @@ def _validate(
         "validation_loss": float(nn.functional.cross_entropy(logits, target)),
         "validation_accuracy": float((logits.argmax(1) == target).float().mean()),
     }
+
+
+def _code() -> list[str]:
+    """Digests of the code that trains: a state of other code is not resumed."""
+    package = Path(__file__).parent
+    files = [*package.glob("*.py"), *(package.parent / "models").glob("*.py")]
+    return [sha256_of(file) for file in sorted(files)]
 
 
 def _save_state(state: _State, path: Path) -> None:
