@@ -320,10 +320,11 @@ def test_first_logits(
 def test_training_starts_close_to_a_guess(modality: Modality, blocks: dict[str, int]) -> None:
     torch.manual_seed(0)
     model = build_model(modality=modality, classes=21, window=(16, 32, 32), **blocks)
-    both = {"rgb": torch.rand(8, 3, 16, 32, 32), "flow": torch.randn(8, 2, 16, 32, 32) / 4}
-    logits = model(both)
-    assert float(F.cross_entropy(logits, torch.arange(8))) < 2 * math.log(21)
-    assert float(logits.std()) > 0.01
+    # Smooth like pictures: white noise grows in every largest-of-its-neighbours pooling.
+    coarse = {"rgb": torch.rand(8, 3, 2, 4, 4), "flow": torch.randn(8, 2, 2, 4, 4) / 4}
+    logits = model({name: F.interpolate(x, scale_factor=8) for name, x in coarse.items()})
+    assert F.cross_entropy(logits, torch.arange(8)).item() < 3 * math.log(21)
+    assert logits.std().item() > 0.1
 
 
 def backward_nodes(output: Tensor) -> Iterator[str]:
@@ -405,4 +406,5 @@ def test_first_weights_follow_the_seed() -> None:
 
     assert torch.equal(first_weight(1), first_weight(1))
     assert not torch.equal(first_weight(1), first_weight(2))
-    assert math.isclose(first_weight(1).abs().max().item(), 1 / math.sqrt(54), rel_tol=0.05)
+    # He: the variance is 2 divided by the 2 · 3³ values that each output sums over.
+    assert math.isclose(first_weight(1).std().item(), math.sqrt(2 / 54), rel_tol=0.05)
