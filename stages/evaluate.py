@@ -6,7 +6,7 @@ from pathlib import Path
 
 from twinstroke.balance import UsedSample
 from twinstroke.errors import exits_cleanly
-from twinstroke.evaluate import Prediction, evaluate, plot_confusion, plot_history
+from twinstroke.evaluate import ClassRecall, Prediction, evaluate, plot_confusion, plot_history
 from twinstroke.files import replacing
 from twinstroke.progress import summarise
 from twinstroke.settings import load_settings
@@ -26,6 +26,7 @@ def main() -> None:
     )
     with replacing(reports / "metrics.json") as partial:
         partial.write_text(json.dumps(result.metrics, indent=2, ensure_ascii=False) + "\n")
+    write_table(reports / "classes.csv", result.recalls, ClassRecall)
     write_table(reports / "predictions.csv", result.predictions, Prediction)
     test = [(p.actual, p.predicted) for p in result.predictions if p.split == "test"]
     with replacing(reports / "confusion.csv") as partial, partial.open("w", newline="") as stream:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.test_train import description, strokes
-from twinstroke.evaluate import evaluate, plot_confusion, plot_history, split_metrics
+from twinstroke.evaluate import class_recalls, evaluate, plot_confusion, plot_history, split_metrics
 from twinstroke.train import Epoch, StrokeWindows, save_model, streams_of
 from twinstroke.train.windows import collate
 
@@ -20,7 +20,7 @@ def test_published_interval() -> None:
     # Twin with attention in Table III: 103 of 118, Wilson 95 % interval 80.1 to 92.1 %.
     actual = np.zeros(118, int)
     predicted = np.array([0] * 103 + [1] * 15)
-    found = split_metrics(actual, predicted, ["Serve", "Push"])
+    found = split_metrics(actual, predicted)
     assert found["accuracy"] == pytest.approx(103 / 118)
     assert found["accuracy_low"] == pytest.approx(0.801, abs=5e-4)
     assert found["accuracy_high"] == pytest.approx(0.921, abs=5e-4)
@@ -30,11 +30,16 @@ def test_recall_counts_and_absent_classes() -> None:
     # A: 2 of 3 right; B: 0 of 1, taken for C, which does not occur; D: 2 of 2.
     actual = np.array([0, 0, 0, 1, 3, 3])
     predicted = np.array([0, 0, 3, 2, 3, 3])
-    found = split_metrics(actual, predicted, ["A", "B", "C", "D"])
+    found = split_metrics(actual, predicted)
     assert found["n"] == 6
     assert found["accuracy"] == pytest.approx(4 / 6)
-    assert found["recall"] == pytest.approx({"A": 2 / 3, "B": 0, "D": 1})
-    assert found["support"] == {"A": 3, "B": 1, "D": 2}
+    rows = class_recalls("test", actual, predicted, ["A", "B", "C", "D"])
+    assert [(row.split, row.label, row.n) for row in rows] == [
+        ("test", "A", 3),
+        ("test", "B", 1),
+        ("test", "D", 2),
+    ]
+    assert [row.recall for row in rows] == pytest.approx([2 / 3, 0, 1], abs=1e-4)
     assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 0 + 1) / 3)
 
 

@@ -80,6 +80,16 @@ class Clone:
         )
         return content
 
+    def accuracy(self, experiment: str) -> float:
+        """Test accuracy that an experiment's own commit holds."""
+        content = self.run("git", "show", f"{self.reference(experiment)}:reports/tiny/metrics.json")
+        return float(json.loads(content)["test"]["accuracy"])
+
+    def reference(self, experiment: str) -> str:
+        """The commit of an experiment."""
+        listed = self.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+        return next(name for name in listed if name.endswith(f"/{experiment}"))
+
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
@@ -140,7 +150,8 @@ def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
     assert {path: path.stat().st_mtime_ns for path in flow.iterdir()} == before
     shown = list(csv.DictReader(clone.run("dvc", "exp", "show", "--csv").splitlines()))
     assert {row["Experiment"] for row in shown} >= set(expected)
-    assert all(float(row["test.accuracy"]) >= 0 for row in shown)
+    accuracy = {row["Experiment"]: float(row["test.accuracy"]) for row in shown}
+    assert accuracy["attention"] == pytest.approx(clone.accuracy("attention"))
     difference = clone.run("dvc", "metrics", "diff", "HEAD", "attention")
     assert "parameters.without_fully_connected" in difference
     assert "attention_blocks" in clone.run("dvc", "params", "diff", "HEAD", "attention")
@@ -173,6 +184,21 @@ def test_a_bad_annotation_stops_at_index_and_keeps_what_is_there(clone: Clone) -
     frames = [[row["frames"] for row in csv.DictReader(path.open())] for path in same]
     assert frames[0] == frames[1]
     clone.run("git", "checkout", "-q", ".")
+    assert ran(clone.run("dvc", "repro")) == [], "the first preset's outputs lie beside"
+
+
+def test_an_experiment_may_change_the_preset(clone: Clone) -> None:
+    own = clone.folder / "data/raw/other"
+    shutil.copytree(clone.folder / "data/tiny/synthetic", own)
+    shutil.copy(clone.folder / "presets/mine.yaml", clone.folder / "presets/other.yaml")
+    flow = {path: path.read_bytes() for path in (clone.folder / "data/tiny/flow").iterdir()}
+    printed = clone.run("dvc", "exp", "run", "-n", "other", "-S", "preset=other")
+    assert ran(printed)[-1] == "evaluate"
+    # Heavy outputs of the preset before stay; the others come back from git and the cache.
+    assert {path: path.read_bytes() for path in (clone.folder / "data/tiny/flow").iterdir()} == flow
+    clone.run("git", "checkout", "-q", ".")
+    clone.run("dvc", "checkout")
+    assert ran(clone.run("dvc", "repro")) == []
 
 
 def test_nonsense_is_refused_before_any_work(clone: Clone) -> None:

@@ -30,7 +30,6 @@ from twinstroke.train import (
     streams_of,
     train,
 )
-from twinstroke.train.fit import batches
 from twinstroke.train.windows import WindowBatch, collate
 
 WINDOW = (8, 8, 10)
@@ -62,6 +61,8 @@ def strokes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.create_dataset("rgb", data=rgb, chunks=(8, height, width, 3), **COMPRESSION)
         file.create_dataset("flow", data=flow, chunks=(8, height, width, 2), **COMPRESSION)
         file["samples/sample"] = [f"s{i}" for i in range(len(lengths))]
+        file["samples/video"] = ["v"] * len(lengths)
+        file["samples/begin"], file["samples/end"] = lengths * 0, lengths
         file["samples/class_index"] = [0, 1, 2] * 4
         file["samples/length"] = lengths
         file["samples/offset"] = np.cumsum(lengths) - lengths
@@ -108,7 +109,7 @@ def test_augmented_window_is_the_drawn_one_for_both_streams(strokes: Path) -> No
     with h5py.File(strokes) as file:
         for epoch in range(12):
             augmentation = Augmentation(seed=5, epoch=epoch)
-            windows = StrokeWindows(strokes, ["s5"], augmentation)
+            windows = StrokeWindows(strokes, ["s5"], seed=5)
             start, down, right, mirrored = augmentation.draw(5, 12, (1, 1))
             frames = slice(50 + start, 58 + start)
             area = np.s_[:, 2 + down : 10 + down, 2 + right : 12 + right]
@@ -117,8 +118,8 @@ def test_augmented_window_is_the_drawn_one_for_both_streams(strokes: Path) -> No
                 # u changes its sign and v does not: to the left becomes to the right.
                 rgb = np.flip(rgb, 2)
                 flow = np.stack([-np.flip(flow[..., 0], 2), np.flip(flow[..., 1], 2)], -1)
-            np.testing.assert_array_equal(windows[0][0], rgb)
-            np.testing.assert_array_equal(windows[0][1], flow)
+            np.testing.assert_array_equal(windows[epoch, 0][0], rgb)
+            np.testing.assert_array_equal(windows[epoch, 0][1], flow)
             seen.add((start, down, right, mirrored))
     assert len(seen) > 6
     assert {mirrored for *_, mirrored in seen} == {True, False}
@@ -163,9 +164,12 @@ def run(
     strokes: Path,
     folder: Path,
     settings: TrainSettings = SETTINGS,
+    *,
     workers: int = 0,
+    leftovers: int = 0,
     **changes: object,
 ) -> tuple[bytes, str]:
+    """Train on nine samples; return what was written."""
     train(
         strokes,
         {"train": [f"s{i}" for i in range(9)], "validation": ["s9", "s10", "s11"]},
@@ -176,19 +180,8 @@ def run(
         model_file=folder / "model.safetensors",
         history_file=folder / "history.csv",
     )
-    assert not list((folder / "work").iterdir()), "a finished run leaves no state behind"
+    assert len(list((folder / "work").iterdir())) == leftovers, "a finished run leaves no state"
     return (folder / "model.safetensors").read_bytes(), (folder / "history.csv").read_text()
-
-
-@given(st.integers(2, 200), st.integers(2, 12), st.integers(0, 50))
-def test_batches_hold_every_sample_once_and_none_is_alone(
-    samples: int, batch_size: int, epoch: int
-) -> None:
-    parts = batches(samples, batch_size, seed=1, epoch=epoch)
-    assert sorted(i for part in parts for i in part) == list(range(samples))
-    assert all(2 <= len(part) <= batch_size + 1 for part in parts)
-    assert all(len(part) == batch_size for part in parts[:-1])
-    assert parts == batches(samples, batch_size, seed=1, epoch=epoch)
 
 
 @pytest.mark.parametrize("modality", ["rgb", "flow", "twin"])
@@ -199,19 +192,20 @@ def test_same_seed_same_bits(strokes: Path, tmp_path: Path, modality: str) -> No
 
 
 def test_bits_do_not_depend_on_loader_workers(strokes: Path, tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"epochs": 1})
-    assert run(strokes, tmp_path / "0", settings) == run(strokes, tmp_path / "2", settings, 2)
+    settings = SETTINGS.model_copy(update={"epochs": 2})
+    expected = run(strokes, tmp_path / "0", settings)
+    assert run(strokes, tmp_path / "2", settings, workers=2) == expected
 
 
 def test_it_learns_what_can_be_learnt_by_heart(strokes: Path, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(
-        update={"epochs": 30, "augment": False, "schedule": "constant", "learning_rate": 0.01}
+        update={"epochs": 30, "augment": False, "schedule": "constant", "learning_rate": 0.001}
     )
     _, history = run(strokes, tmp_path, settings)
     rows = list(csv.DictReader(history.splitlines()))
-    assert float(rows[0]["train_loss"]) == pytest.approx(np.log(3), abs=0.5)
+    assert float(rows[0]["train_loss"]) > 1
     assert float(rows[-1]["train_loss"]) < 0.1
-    assert {row["learning_rate"] for row in rows} == {"0.01"}
+    assert {row["learning_rate"] for row in rows} == {"0.001"}
 
 
 def test_the_best_epoch_is_kept(strokes: Path, tmp_path: Path) -> None:
@@ -231,9 +225,8 @@ run(Path(sys.argv[1]), Path(sys.argv[2]), attention_blocks=1)
 """
 
 
-def test_killed_half_way_it_resumes_to_the_same_bits(strokes: Path, tmp_path: Path) -> None:
-    expected = run(strokes, tmp_path / "undisturbed", attention_blocks=1)
-    folder = tmp_path / "disturbed"
+def killed(strokes: Path, folder: Path) -> Path:
+    """Kill a training with one attention block half way; return the state that it left."""
     root = Path(__file__).parent.parent
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(strokes), str(folder), str(root)])
     deadline = time.monotonic() + 120
@@ -244,34 +237,27 @@ def test_killed_half_way_it_resumes_to_the_same_bits(strokes: Path, tmp_path: Pa
     (state,) = folder.glob("work/*/state.pt")
     epochs = len(torch.load(state, weights_only=True)["history"])
     assert 1 <= epochs < SETTINGS.epochs, "it was over before it could be killed"
-    assert run(strokes, folder, attention_blocks=1) == expected
+    return state
 
 
-def test_a_state_of_other_settings_or_damaged_is_not_resumed(strokes: Path, tmp_path: Path) -> None:
-    expected = run(strokes, tmp_path / "clean")
-    other = tmp_path / "other"
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(strokes), str(other), str(Path(__file__).parent.parent)]
-    )
-    deadline = time.monotonic() + 120
-    while not list(other.glob("work/*/state.pt")) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    (state,) = other.glob("work/*/state.pt")
-    train(
-        strokes,
-        {"train": [f"s{i}" for i in range(9)], "validation": ["s9", "s10", "s11"]},
-        description(),
-        SETTINGS,
-        loader_workers=0,
-        work=other / "work",
-        model_file=other / "model.safetensors",
-        history_file=other / "history.csv",
-    )
-    assert (other / "model.safetensors").read_bytes() == expected[0]
+def test_killed_half_way_it_resumes_to_the_same_bits(strokes: Path, tmp_path: Path) -> None:
+    expected = run(strokes, tmp_path / "undisturbed", attention_blocks=1)
+    killed(strokes, tmp_path / "disturbed")
+    assert run(strokes, tmp_path / "disturbed", attention_blocks=1) == expected
+
+
+def test_a_damaged_state_costs_time_only(strokes: Path, tmp_path: Path) -> None:
+    expected = run(strokes, tmp_path / "undisturbed", attention_blocks=1)
+    state = killed(strokes, tmp_path / "disturbed")
     state.write_bytes(state.read_bytes()[:1000])
-    assert run(strokes, other, attention_blocks=1) != expected
+    assert run(strokes, tmp_path / "disturbed", attention_blocks=1) == expected
+
+
+def test_a_state_of_other_settings_is_not_resumed(strokes: Path, tmp_path: Path) -> None:
+    expected = run(strokes, tmp_path / "clean")
+    state = killed(strokes, tmp_path / "other")
+    assert run(strokes, tmp_path / "other", leftovers=1) == expected
+    assert state.exists()
 
 
 def test_model_file_round_trip(tmp_path: Path) -> None:
@@ -292,7 +278,7 @@ def test_damaged_and_foreign_model_files_are_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     with pytest.raises(UserError, match="not found"):
         load_model(tmp_path / "none.safetensors", torch.device("cpu"))
-    for content in (whole[: len(whole) // 2], b"", b"\x80\x04pickle", whole[:8] + b"{" + whole[9:]):
+    for content in (whole[: len(whole) // 2], b"", b"\x80\x04pickle", whole[:8] + b"x" + whole[9:]):
         path.write_bytes(content)
         with pytest.raises(UserError, match="not a model of twinstroke"):
             load_model(path, torch.device("cpu"))

@@ -13,15 +13,17 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from twinstroke.evaluate.metrics import split_metrics
+from twinstroke.evaluate.metrics import ClassRecall, class_recalls, split_metrics
 from twinstroke.evaluate.plots import plot_confusion, plot_history
 from twinstroke.models import convolutional_parameters
 from twinstroke.train import StrokeWindows, load_model, make_deterministic
 from twinstroke.train.fit import predict
 
 __all__ = [
+    "ClassRecall",
     "Evaluation",
     "Prediction",
+    "class_recalls",
     "evaluate",
     "plot_confusion",
     "plot_history",
@@ -56,6 +58,8 @@ class Evaluation:
     """Names in the order of the network's outputs."""
     metrics: dict[str, Any]
     """Nested: split, then name; see :func:`split_metrics`."""
+    recalls: list[ClassRecall]
+    """Of each class and split."""
     predictions: list[Prediction]
     """Of all splits."""
 
@@ -74,20 +78,23 @@ def evaluate(strokes: Path, samples: Mapping[str, Sequence[str]], model_file: Pa
     device = make_deterministic(seed=0)
     description, model = load_model(model_file, device)
     metrics: dict[str, Any] = {}
+    recalls: list[ClassRecall] = []
     predictions: list[Prediction] = []
     for split, names in samples.items():
         windows = StrokeWindows(strokes, names)
         logits = predict(model, windows, description, batch_size=BATCH_SIZE, device=device)
         probability = torch.softmax(logits.double(), 1).numpy()
         actual = np.array(windows.targets)
-        metrics[split] = split_metrics(actual, probability.argmax(1), description.classes)
+        predicted = probability.argmax(1)
+        metrics[split] = split_metrics(actual, predicted)
+        recalls += class_recalls(split, actual, predicted, description.classes)
         predictions += _rows(strokes, split, windows, probability, description.classes)
     metrics["parameters"] = {
         "all": sum(p.numel() for p in model.parameters()),
         "without_fully_connected": convolutional_parameters(model),
     }
     metrics["best_epoch"] = description.best_epoch
-    return Evaluation(description.classes, metrics, predictions)
+    return Evaluation(description.classes, metrics, recalls, predictions)
 
 
 def _rows(

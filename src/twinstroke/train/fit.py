@@ -6,7 +6,7 @@ import csv
 import pickle
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 from tqdm import tqdm
 
 from twinstroke.files import fingerprint_of, replacing, sha256_of
@@ -24,7 +24,7 @@ from twinstroke.progress import progress_bar
 from twinstroke.settings import TrainSettings
 from twinstroke.train.model_file import TrainedModel, save_model
 from twinstroke.train.reproducible import make_deterministic
-from twinstroke.train.windows import Augmentation, StrokeWindows, WindowBatch, collate, streams_of
+from twinstroke.train.windows import StrokeWindows, WindowBatch, collate, streams_of
 
 
 class Epoch(BaseModel):
@@ -102,25 +102,24 @@ def train(
         settings=settings.model_dump(),
         device=device.type,
     )
-    training = StrokeWindows(strokes, samples["train"])
+    training = StrokeWindows(strokes, samples["train"], seed=description.seed)
     validation = StrokeWindows(strokes, samples["validation"])
-    steps = len(batches(len(training), settings.batch_size, seed=0, epoch=0))
+    order = _Order(len(training), settings, description.seed)
+    loader = DataLoader(
+        training,
+        batch_sampler=order,
+        num_workers=loader_workers,
+        collate_fn=collate,
+        multiprocessing_context="spawn" if loader_workers else None,
+        persistent_workers=loader_workers > 0,
+    )
+    steps = len(order)
     state = _initial_state(description, settings, settings.epochs * steps, device)
     resumed_at = _resume(state, state_folder / "state.pt", device)
     with progress_bar("train", settings.epochs * steps, "batches") as bar:
         bar.update(resumed_at * steps)
         for epoch in range(resumed_at, settings.epochs):
-            if settings.augment:
-                training.augmentation = Augmentation(description.seed, epoch)
-            loader = DataLoader(
-                training,
-                batch_sampler=batches(
-                    len(training), settings.batch_size, seed=description.seed, epoch=epoch
-                ),
-                num_workers=loader_workers,
-                collate_fn=collate,
-                multiprocessing_context="spawn" if loader_workers else None,
-            )
+            order.epoch = epoch
             loss, accuracy = _train_epoch(state, loader, description, settings, device, bar)
             row = Epoch(
                 epoch=epoch + 1,
@@ -196,6 +195,24 @@ def batches(samples: int, batch_size: int, *, seed: int, epoch: int) -> list[lis
         alone = parts.pop()
         parts[-1] += alone
     return parts
+
+
+class _Order(Sampler[list[Any]]):
+    """Batches of the epoch that is set, as keys of :class:`StrokeWindows`."""
+
+    def __init__(self, samples: int, settings: TrainSettings, seed: int) -> None:
+        self.samples, self.settings, self.seed = samples, settings, seed
+        self.epoch = 0
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        for batch in self._batches():
+            yield [(self.epoch, i) for i in batch] if self.settings.augment else batch
+
+    def __len__(self) -> int:
+        return len(self._batches())
+
+    def _batches(self) -> list[list[int]]:
+        return batches(self.samples, self.settings.batch_size, seed=self.seed, epoch=self.epoch)
 
 
 def _train_epoch(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.models import TSTCNN, build_model
+from twinstroke.settings import Modality
 
 KEY = "twinstroke"
 
@@ -22,7 +22,7 @@ class TrainedModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    modality: Literal["rgb", "flow", "twin"]
+    modality: Modality
     attention_blocks: int
     residual_blocks: int
     classes: list[str]

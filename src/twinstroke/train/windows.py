@@ -67,27 +67,25 @@ class Augmentation:
 class StrokeWindows(Dataset[tuple[NDArray[np.uint8], NDArray[np.int16], int]]):
     """One window for each used sample of a split.
 
-    Without augmentation the window lies in the middle of the clip and of the stored crop. With it,
+    ``windows[i]`` lies in the middle of the clip and of the stored crop. For ``windows[epoch, i]``
     start, shift and mirroring are drawn; mirrored flow changes the sign of u, and of u alone.
 
     Items: RGB uint8 (T, H, W, 3), flow int16 (T, H, W, 2) in units of 1/32 px, class.
     """
 
-    def __init__(
-        self, path: Path, samples: Sequence[str], augmentation: Augmentation | None = None
-    ) -> None:
+    def __init__(self, path: Path, samples: Sequence[str], *, seed: int = 0) -> None:
         """Read the table of samples; the windows are read when they are asked for.
 
         Args:
             path: ``strokes.h5``.
             samples: Names of the samples, in the order of the items.
-            augmentation: Draws of the current epoch.
+            seed: Decides what is drawn.
 
         Raises:
             UserError: A sample is not in the file.
         """
         self.path = path
-        self.augmentation = augmentation
+        self.seed = seed
         self._file: h5py.File | None = None
         with h5py.File(path) as file:
             names = file["samples/sample"].asstr()[:].tolist()
@@ -108,17 +106,22 @@ class StrokeWindows(Dataset[tuple[NDArray[np.uint8], NDArray[np.int16], int]]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.int16], int]:
+    def __getitem__(
+        self, key: int | tuple[int, int]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int16], int]:
         if self._file is None:
             # Opened by the process that reads: an HDF5 handle must not cross a fork.
             self._file = h5py.File(self.path)
+        epoch, index = key if isinstance(key, tuple) else (None, key)
         frames, height, width = self.window
         row = self.rows[index]
         slack = int(self.lengths[row]) - frames
         start, top, left, mirrored = slack // 2, self.margin, self.margin, False
-        if self.augmentation:
+        if epoch is not None:
             shift = tuple(min(self.margin, round(SHIFT * side)) for side in (height, width))
-            start, down, right, mirrored = self.augmentation.draw(row, slack, (shift[0], shift[1]))
+            start, down, right, mirrored = Augmentation(self.seed, epoch).draw(
+                row, slack, (shift[0], shift[1])
+            )
             top, left = top + down, left + right
         time = slice(int(self.offsets[row]) + start, int(self.offsets[row]) + start + frames)
         # Whole frames are read, since a chunk holds whole frames.
