@@ -156,7 +156,10 @@ def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
     assert "parameters.without_fully_connected" in difference
     assert "attention_blocks" in clone.run("dvc", "params", "diff", "HEAD", "attention")
     # Back to the baseline: its model comes out of the cache.
-    assert ran(clone.run("dvc", "repro")) == []
+    printed = clone.run("dvc", "repro")
+    assert "Stage 'train' is cached - skipping run" in printed
+    assert ran(printed) == ["evaluate"]
+    assert clone.run("git", "status", "--porcelain") == ""
 
 
 def test_a_bad_annotation_stops_at_index_and_keeps_what_is_there(clone: Clone) -> None:
