@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from twinstroke.models import (
     AttentionBlock,
     ResidualBlock,
-    build_model,
+    build_tstcnn,
     convolutional_parameters,
     upsample_trilinear,
 )
@@ -52,7 +52,7 @@ def one_thread() -> Iterator[None]:
 )
 def test_table_1(modality: Modality, attention_blocks: int, expected: int) -> None:
     with torch.device("meta"):  # counts without taking memory
-        model = build_model(
+        model = build_tstcnn(
             modality=modality, classes=21, window=PAPER_WINDOW, attention_blocks=attention_blocks
         )
     assert convolutional_parameters(model) == expected
@@ -61,7 +61,7 @@ def test_table_1(modality: Modality, attention_blocks: int, expected: int) -> No
 @pytest.mark.parametrize(("modality", "total"), [("twin", 222_247_051), ("rgb", 108_509_441)])
 def test_all_parameters_at_the_window_of_the_paper(modality: Modality, total: int) -> None:
     with torch.device("meta"):
-        model = build_model(modality=modality, classes=21, window=PAPER_WINDOW, attention_blocks=3)
+        model = build_tstcnn(modality=modality, classes=21, window=PAPER_WINDOW, attention_blocks=3)
     assert sum(p.numel() for p in model.parameters()) == total
 
 
@@ -82,7 +82,7 @@ def test_blocks_come_after_the_first_poolings(kind: str) -> None:
     }
     for blocks in range(4):
         with torch.device("meta"):
-            model = build_model(modality="twin", classes=3, window=TINY, **{kind: blocks})
+            model = build_tstcnn(modality="twin", classes=3, window=TINY, **{kind: blocks})
         assert convolutional_parameters(model) == 360_790 + 2 * sum(per_block[kind][:blocks])
 
 
@@ -237,7 +237,7 @@ def test_network(
     training: bool, modality: Modality, window: tuple[int, int, int], blocks: dict[str, int]
 ) -> None:
     torch.manual_seed(0)
-    model = build_model(modality=modality, classes=4, window=window, **blocks)
+    model = build_tstcnn(modality=modality, classes=4, window=window, **blocks)
     lively(model).train(training)
     plain = Plain(model)
     streams = {name: noise(4, channels, *window) for name, (channels, *_) in model.streams.items()}
@@ -246,7 +246,7 @@ def test_network(
 
 def test_channels_last_changes_nothing() -> None:
     torch.manual_seed(0)
-    model = lively(build_model(modality="twin", classes=4, window=TINY, attention_blocks=2))
+    model = lively(build_tstcnn(modality="twin", classes=4, window=TINY, attention_blocks=2))
     streams = {"rgb": noise(4, 3, *TINY), "flow": noise(4, 2, *TINY)}
     plain = Plain(model)
     expected = plain.network(streams)
@@ -307,7 +307,7 @@ def test_first_logits(
     modality: Modality, window: tuple[int, int, int], blocks: dict[str, int]
 ) -> None:
     torch.manual_seed(0)
-    model = build_model(modality=modality, classes=21, window=window, **blocks)
+    model = build_tstcnn(modality=modality, classes=21, window=window, **blocks)
     both = {"rgb": torch.rand(2, 3, *window), "flow": torch.randn(2, 2, *window).clamp(-1, 1)}
     logits = model(both)
     assert logits.shape == (2, 21)
@@ -319,7 +319,7 @@ def test_first_logits(
 @pytest.mark.parametrize("blocks", [{}, {"residual_blocks": 3}])
 def test_training_starts_close_to_a_guess(modality: Modality, blocks: dict[str, int]) -> None:
     torch.manual_seed(0)
-    model = build_model(modality=modality, classes=21, window=(16, 32, 32), **blocks)
+    model = build_tstcnn(modality=modality, classes=21, window=(16, 32, 32), **blocks)
     both = {"rgb": torch.rand(8, 3, 16, 32, 32), "flow": torch.randn(8, 2, 16, 32, 32) / 4}
     logits = model(both)
     assert F.cross_entropy(logits, torch.arange(8)).item() < 2 * math.log(21)
@@ -327,11 +327,11 @@ def test_training_starts_close_to_a_guess(modality: Modality, blocks: dict[str, 
 
 
 def test_blocks_begin_as_the_identity_but_for_the_mask() -> None:
-    model = build_model(modality="flow", classes=3, window=TINY, attention_blocks=1)
+    model = build_tstcnn(modality="flow", classes=3, window=TINY, attention_blocks=1)
     (block,) = (layer for layer in model.modules() if isinstance(layer, AttentionBlock))
     x = torch.randn(2, 30, 4, 6, 5)
     torch.testing.assert_close(block(x), x * (1 + block.mask(x)))
-    model = build_model(modality="flow", classes=3, window=TINY, residual_blocks=1)
+    model = build_tstcnn(modality="flow", classes=3, window=TINY, residual_blocks=1)
     (residual,) = (layer for layer in model.modules() if isinstance(layer, ResidualBlock))
     assert torch.equal(residual(x), x)
 
@@ -350,7 +350,7 @@ def backward_nodes(output: Tensor) -> Iterator[str]:
 def test_same_bits_twice(deterministic: None) -> None:
     def gradients() -> list[Tensor]:
         torch.manual_seed(0)
-        model = build_model(modality="twin", classes=5, window=TINY, attention_blocks=3)
+        model = build_tstcnn(modality="twin", classes=5, window=TINY, attention_blocks=3)
         streams = {"rgb": torch.rand(2, 3, *TINY), "flow": torch.rand(2, 2, *TINY)}
         logits = model(streams)
         # CPUs cannot show what sums up in no fixed order on CUDA, but its name can.
@@ -390,7 +390,7 @@ def deterministic() -> Iterator[None]:
 def test_nonsense_is_refused(changes: dict[str, Any], message: str) -> None:
     arguments = {"modality": "rgb", "classes": 3, "window": (8, 8, 8), **changes}
     with pytest.raises(ValueError, match=message):
-        build_model(**arguments)
+        build_tstcnn(**arguments)
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,7 @@ def test_nonsense_is_refused(changes: dict[str, Any], message: str) -> None:
     ],
 )
 def test_other_streams_are_refused(streams: dict[str, tuple[int, ...]], found: str) -> None:
-    model = build_model(modality="twin", classes=2, window=(8, 8, 8))
+    model = build_tstcnn(modality="twin", classes=2, window=(8, 8, 8))
     message = rf"stream 'flow': expected shape \(N, 2, 8, 8, 8\), found {found}"
     with pytest.raises(ValueError, match=message):
         model({name: torch.zeros(shape) for name, shape in streams.items()})
@@ -411,7 +411,7 @@ def test_other_streams_are_refused(streams: dict[str, tuple[int, ...]], found: s
 def test_first_weights_follow_the_seed() -> None:
     def first_weight(seed: int) -> Tensor:
         torch.manual_seed(seed)
-        return next(build_model(modality="flow", classes=2, window=(8, 8, 8)).parameters())
+        return next(build_tstcnn(modality="flow", classes=2, window=(8, 8, 8)).parameters())
 
     assert torch.equal(first_weight(1), first_weight(1))
     assert not torch.equal(first_weight(1), first_weight(2))

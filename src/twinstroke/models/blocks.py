@@ -7,6 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from .interpolation import upsample_trilinear
+from .pooling import MaxPool3d
 
 
 class NormReluConv(nn.Sequential):
@@ -76,7 +77,7 @@ class AttentionBlock(nn.Module):
         super().__init__()
         self.entry = ResidualBlock(channels)
         self.trunk = nn.Sequential(ResidualBlock(channels), ResidualBlock(channels))
-        self.pool = nn.MaxPool3d(3, stride=2, padding=1)  # each size becomes its half, rounded up
+        self.pool = MaxPool3d(3, stride=2, padding=1)  # each size becomes its half, rounded up
         self.bottom_up = nn.ModuleList(ResidualBlock(channels) for _ in range(3))
         self.skips = nn.ModuleList(ResidualBlock(channels) for _ in range(2))
         self.top_down = nn.ModuleList(ResidualBlock(channels) for _ in range(3))

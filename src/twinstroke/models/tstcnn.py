@@ -15,18 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import AttentionBlock, ResidualBlock
+from .network import CHANNELS, STREAMS, Network, check_request
+from .pooling import MaxPool3d
 
 FILTERS = (30, 60, 80)
 """Filters of the three convolutions of a branch; a pooling follows each."""
 
 FEATURES = 500
 """Length of the vector that describes the window of one stream."""
-
-CHANNELS = {"rgb": 3, "flow": 2}
-"""Streams and their channels: colours, or the x and y components of the optical flow."""
-
-STREAMS = {"rgb": ("rgb",), "flow": ("flow",), "twin": ("rgb", "flow")}
-"""The streams that each modality takes."""
 
 
 class Branch(nn.Module):
@@ -48,7 +44,7 @@ class Branch(nn.Module):
             # changes nothing but the time: an eighth of the values is left to rectify.
             stage = nn.Sequential()
             stage.add_module("conv", nn.Conv3d(channels, filters, 3, padding=1))
-            stage.add_module("pool", nn.MaxPool3d(2))  # halves T, H and W, rounded down
+            stage.add_module("pool", MaxPool3d(2, stride=2))  # halves T, H and W, rounded down
             stage.add_module("relu", nn.ReLU(inplace=True))
             if index < attention_blocks:
                 stage.add_module("attention", AttentionBlock(filters))
@@ -65,12 +61,8 @@ class Branch(nn.Module):
         return F.relu(self.features(x.flatten(1)))  # (N, 500)
 
 
-class TSTCNN(nn.Module):
-    """The network of one modality; built by :func:`build_model`.
-
-    Attributes:
-        streams: Shape ``(channels, T, H, W)`` of one window of each stream that it takes.
-    """
+class TSTCNN(Network):
+    """The network of one modality; built by :func:`build_tstcnn`."""
 
     def __init__(
         self,
@@ -80,8 +72,7 @@ class TSTCNN(nn.Module):
         attention_blocks: int,
         residual_blocks: int,
     ) -> None:
-        super().__init__()
-        self.streams = dict(streams)
+        super().__init__(streams)
         self.branches = nn.ModuleDict(
             {
                 name: Branch(
@@ -100,35 +91,16 @@ class TSTCNN(nn.Module):
         )
 
     def forward(self, streams: Mapping[str, Tensor]) -> Tensor:
-        """Classify a batch of windows.
-
-        Args:
-            streams: ``"rgb"``: ``(N, 3, T, H, W)`` and/or ``"flow"``: ``(N, 2, T, H, W)``, float32.
-                Streams that the network does not take are ignored, so that one batch serves
-                networks of every modality.
-
-        Returns:
-            Logits ``(N, classes)``. There is no softmax: cross-entropy has its own, and a second
-            one, as in the authors' code, bounds the loss and starves the gradient.
-
-        Raises:
-            ValueError: A stream is missing or has another shape.
-        """
-        features = []
-        for name, branch in self.branches.items():
-            window = self.streams[name]
-            found = tuple(streams[name].shape) if name in streams else None
-            if found is None or found[1:] != window:
-                raise ValueError(
-                    f"stream {name!r}: expected shape (N, {', '.join(map(str, window))}), "
-                    f"found {found}"
-                )
-            features.append(branch(streams[name]))  # (N, 500)
+        """Classify a batch of windows: logits ``(N, classes)``; see :class:`Network`."""
+        features = [
+            branch(self.stream(name, streams))  # (N, 500)
+            for name, branch in self.branches.items()
+        ]
         logits: Tensor = self.classifier(*features)  # (N, classes)
         return logits
 
 
-def build_model(
+def build_tstcnn(
     *,
     modality: Literal["rgb", "flow", "twin"],
     classes: int,
@@ -159,10 +131,7 @@ def build_model(
         ValueError: A value is out of range, or both kinds of block are asked for.
     """
     smallest = 2 ** len(FILTERS)
-    if modality not in STREAMS:
-        raise ValueError(f"modality is {modality!r}; it must be one of {', '.join(STREAMS)}")
-    if classes < 2:
-        raise ValueError(f"classes is {classes}; it must be at least 2")
+    check_request(modality, classes)
     if min(window) < smallest:
         raise ValueError(
             f"window (T, H, W) is {window}; each must be at least {smallest} to survive "
