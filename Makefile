@@ -5,7 +5,7 @@ BIN := .venv/bin
 # dvc starts `python` for each stage: let that be ours.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test environment lock
+.PHONY: repro test table2 table3 ablation gpu-check environment lock
 
 repro: environment
 	dvc repro
@@ -15,6 +15,15 @@ test: environment
 	ruff format --check .
 	mypy
 	pytest
+
+# The grids of the paper, each row a DVC experiment: make ablation PRESET=mine EPOCHS=20
+PRESET ?= demo
+table2 table3 ablation: environment
+	python -m experiments $@ --preset $(PRESET) $(if $(EPOCHS),--epochs $(EPOCHS))
+
+# Does training repeat to the bit on this GPU, and how fast is it?
+gpu-check: environment
+	python -m twinstroke.train.gpu_check
 
 environment: .venv/finished
 

@@ -1,4 +1,4 @@
-"""Train the RGB, Flow or Twin network and keep its best state."""
+"""Train the RGB, Flow or Twin network, TSTCNN or I3D, and keep its best state."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from twinstroke.balance import UsedSample
 from twinstroke.errors import exits_cleanly
 from twinstroke.normalize import FlowStatistics
 from twinstroke.progress import summarise
-from twinstroke.settings import load_settings
+from twinstroke.settings import Settings, load_settings
 from twinstroke.tables import read_table
 from twinstroke.train import TrainedModel, train
 
@@ -24,14 +24,15 @@ def main() -> None:
     statistics = FlowStatistics.model_validate_json((folder / "statistics.json").read_text())
     with h5py.File(folder / "strokes.h5") as file:
         description = TrainedModel(
+            architecture=settings.architecture,
             modality=settings.modality,
             attention_blocks=settings.attention_blocks,
             residual_blocks=settings.residual_blocks,
             classes=json.loads(file.attrs["classes"]),
             window=tuple(file.attrs["window"].tolist()),
             flow_scale=statistics.scale,
-            best_epoch=0,
             seed=settings.seed,
+            optimisation=settings.optimisation,
             torch_version=torch.__version__,
             twinstroke_version=twinstroke.__version__,
         )
@@ -39,18 +40,27 @@ def main() -> None:
         folder / "strokes.h5",
         {split: [s.sample for s in used if s.split == split] for split in ("train", "validation")},
         description,
-        settings.optimisation,
         loader_workers=settings.train.loader_workers,
         work=Path("work/train"),
         model_file=folder / "model.safetensors",
         history_file=reports / "history.csv",
+        timing_file=reports / "training.json",
     )
     resumed = f" (resumed after {done.resumed_at})" if done.resumed_at else ""
-    summarise(
-        "train",
+    best = "; ".join(
+        f"best{f' ({name})' if len(done.best) > 1 else ''}: epoch {row.epoch}, validation accuracy "
+        f"{row.validation_accuracy:.1%}"
+        for name, row in done.best.items()
+    )
+    summarise("train", f"{_network(settings)}, {done.epochs} epochs{resumed}; {best}")
+
+
+def _network(settings: Settings) -> str:
+    if settings.architecture == "i3d":
+        return f"I3D {settings.modality}"
+    return (
         f"{settings.modality} with {settings.attention_blocks} attention and "
-        f"{settings.residual_blocks} residual blocks, {done.epochs} epochs{resumed}; best: epoch "
-        f"{done.best_epoch}, validation accuracy {done.best_validation_accuracy:.1%}",
+        f"{settings.residual_blocks} residual blocks"
     )
 
 

@@ -10,7 +10,7 @@ import torch
 
 from tests.test_train import description, strokes
 from twinstroke.evaluate import class_recalls, evaluate, plot_confusion, plot_history, split_metrics
-from twinstroke.train import Epoch, StrokeWindows, save_model, streams_of
+from twinstroke.train import Epoch, InputFormat, StrokeWindows, save_model
 from twinstroke.train.windows import collate
 
 __all__ = ["strokes"]
@@ -45,7 +45,7 @@ def test_recall_counts_and_absent_classes() -> None:
 
 def test_predictions_are_the_networks_on_centred_windows(strokes: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    made = description(attention_blocks=1)
+    made = description(attention_blocks=1, best_epochs={"twin": 3})
     model = made.build(torch.device("cpu"))
     save_model(tmp_path / "model.safetensors", made, model.state_dict())
     names = {"train": [f"s{i}" for i in range(10)], "test": ["s11", "s10"]}
@@ -57,7 +57,8 @@ def test_predictions_are_the_networks_on_centred_windows(strokes: Path, tmp_path
         windows = StrokeWindows(strokes, [prediction.sample])
         batch = collate([windows[0]])
         with torch.no_grad():
-            logits = model(streams_of(batch, made.flow_scale, torch.device("cpu"), ("rgb", "flow")))
+            format_ = InputFormat(made.window, 1 / 32, made.flow_scale)
+            logits = model(format_.streams(batch, torch.device("cpu"), ("rgb", "flow")))
         probability = torch.softmax(logits[0], 0)
         assert made.classes[int(probability.argmax())] == prediction.predicted
         assert prediction.probability == pytest.approx(float(probability.max()), abs=1e-3)
@@ -72,12 +73,14 @@ def test_predictions_are_the_networks_on_centred_windows(strokes: Path, tmp_path
 def test_pictures_are_repeatable(tmp_path: Path) -> None:
     rows = [
         Epoch(
+            network="rgb" if n < 3 else "flow",
             epoch=n,
             learning_rate=0.1,
             train_loss=3 / n,
             train_accuracy=n / 9,
             validation_loss=3 / n,
             validation_accuracy=n / 10,
+            restart="loss" if n == 2 else "",
         )
         for n in range(1, 5)
     ]

@@ -54,7 +54,15 @@ def test_paper_preset_holds_the_published_values(project: Path) -> None:
     assert settings.flow.estimator == "deepflow"
     training = settings.optimisation
     assert (training.learning_rate, training.momentum, training.weight_decay) == (0.01, 0.5, 0.005)
-    assert training.batch_size == 5
+    assert (training.schedule, training.epochs, training.batch_size) == ("restarts", 1500, 5)
+    rule = training.restarts
+    assert (rule.patience, rule.recent, rule.before, rule.drop) == (50, 25, 35, 0.7)
+    assert (rule.factor, rule.lowest_rate) == (10, 1e-5)
+    ranges = training.augmentation
+    assert (ranges.rotation_deg, ranges.zoom, ranges.shift, ranges.flip) == (10, 0.1, 0.1, 0.5)
+    # Table II: 500 epochs of the same training.
+    change(project / "params.yaml", epochs=500)
+    assert load_settings(project).optimisation.restarts == rule
     change(project / "params.yaml", attention_blocks=0)
     assert load_settings(project).optimisation.batch_size == 10
     change(project / "params.yaml", attention_blocks=3, modality="rgb")

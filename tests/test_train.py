@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import signal
@@ -10,27 +11,28 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from twinstroke.errors import UserError
 from twinstroke.files import COMPRESSION, new_hdf5
-from twinstroke.settings import TrainSettings
+from twinstroke.settings import AugmentationSettings, RestartSettings, TrainSettings
 from twinstroke.train import (
-    Augmentation,
+    InputFormat,
     StrokeWindows,
     TrainedModel,
+    draw_view,
     load_model,
     save_model,
-    streams_of,
     train,
 )
-from twinstroke.train.windows import WindowBatch, collate
+from twinstroke.train.fit import batches
+from twinstroke.train.windows import Window, collate
 
 WINDOW = (8, 8, 10)
 MARGIN = 2
@@ -68,20 +70,22 @@ def strokes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file["samples/offset"] = np.cumsum(lengths) - lengths
         file.attrs["window"] = WINDOW
         file.attrs["margin"] = MARGIN
+        file.attrs["flow_unit_px"] = 1 / 32
         file.attrs["classes"] = json.dumps(["Negative", "Left", "Right"])
     return path
 
 
 def description(**changes: object) -> TrainedModel:
     values: dict[str, object] = {
+        "architecture": "tstcnn",
         "modality": "twin",
         "attention_blocks": 0,
         "residual_blocks": 0,
         "classes": ["Negative", "Left", "Right"],
         "window": WINDOW,
         "flow_scale": (4.0, 2.0),
-        "best_epoch": 0,
         "seed": 3,
+        "optimisation": SETTINGS,
         "torch_version": torch.__version__,
         "twinstroke_version": "0",
     }
@@ -92,11 +96,12 @@ def test_without_augmentation_the_window_is_in_the_middle(strokes: Path) -> None
     windows = StrokeWindows(strokes, ["s2", "s1"])
     with h5py.File(strokes) as file:
         for index, (offset, start) in enumerate([(17, 3), (8, 0)]):
-            rgb, flow, target = windows[index]
+            window = windows[index]
             frames = slice(offset + start, offset + start + 8)
-            np.testing.assert_array_equal(rgb, file["rgb"][frames, 2:10, 2:12])
-            np.testing.assert_array_equal(flow, file["flow"][frames, 2:10, 2:12])
-            assert target == (2, 1)[index]
+            np.testing.assert_array_equal(window.rgb, file["rgb"][frames, 2:10, 2:12])
+            np.testing.assert_array_equal(window.flow, file["flow"][frames, 2:10, 2:12])
+            assert window.target == (2, 1)[index]
+            assert window.view is None
 
 
 def test_unknown_sample(strokes: Path) -> None:
@@ -104,60 +109,34 @@ def test_unknown_sample(strokes: Path) -> None:
         StrokeWindows(strokes, ["s1", "nobody"])
 
 
-def test_augmented_window_is_the_drawn_one_for_both_streams(strokes: Path) -> None:
-    seen = set()
+def test_augmented_window_has_its_margin_and_the_drawn_view(strokes: Path) -> None:
+    ranges = AugmentationSettings(rotation_deg=20)
+    windows = StrokeWindows(strokes, ["s5"], seed=5, augmentation=ranges)
+    starts = set()
     with h5py.File(strokes) as file:
         for epoch in range(12):
-            augmentation = Augmentation(seed=5, epoch=epoch)
-            windows = StrokeWindows(strokes, ["s5"], seed=5)
-            start, down, right, mirrored = augmentation.draw(5, 12, (1, 1))
-            frames = slice(50 + start, 58 + start)
-            area = np.s_[:, 2 + down : 10 + down, 2 + right : 12 + right]
-            rgb, flow = file["rgb"][frames][area], file["flow"][frames][area]
-            if mirrored:
-                # u changes its sign and v does not: to the left becomes to the right.
-                rgb = np.flip(rgb, 2)
-                flow = np.stack([-np.flip(flow[..., 0], 2), np.flip(flow[..., 1], 2)], -1)
-            np.testing.assert_array_equal(windows[epoch, 0][0], rgb)
-            np.testing.assert_array_equal(windows[epoch, 0][1], flow)
-            seen.add((start, down, right, mirrored))
-    assert len(seen) > 6
-    assert {mirrored for *_, mirrored in seen} == {True, False}
-
-
-@given(st.integers(0, 1000), st.integers(0, 90), st.integers(0, 500), st.integers(0, 12))
-def test_draws_stay_in_range_and_repeat(seed: int, slack: int, sample: int, shift: int) -> None:
-    start, down, right, _ = Augmentation(seed, 3).draw(sample, slack, (shift, shift))
-    assert 0 <= start <= slack
-    assert abs(down) <= shift
-    assert abs(right) <= shift
-    assert Augmentation(seed, 3).draw(sample, slack, (shift, shift))[:3] == (start, down, right)
-
-
-def test_start_is_normal_around_the_middle() -> None:
-    starts = [Augmentation(1, e).draw(0, 60, (0, 0))[0] for e in range(3000)]
-    assert np.mean(starts) == pytest.approx(30, abs=0.8)
-    assert np.std(starts) == pytest.approx(10, abs=0.6)
+            view = draw_view(ranges, seed=5, epoch=epoch, sample=5, slack=12, window=(8, 10))
+            window = windows[epoch, 0]
+            assert window.view == view
+            frames = slice(50 + view.start, 58 + view.start)
+            np.testing.assert_array_equal(window.rgb, file["rgb"][frames])
+            np.testing.assert_array_equal(window.flow, file["flow"][frames])
+            starts.add(view.start)
+    assert len(starts) > 4
 
 
 def test_streams_are_scaled_clipped_and_channels_first() -> None:
-    batch: WindowBatch = collate(
-        [
-            (
-                np.full((2, 3, 4, 3), 51, np.uint8),
-                np.stack([np.full((2, 3, 4), 64), np.full((2, 3, 4), -320)], -1).astype(np.int16),
-                1,
-            )
-        ]
-    )
-    streams = streams_of(batch, (4.0, 5.0), torch.device("cpu"), ("rgb", "flow"))
+    field = np.stack([np.full((2, 3, 4), 64), np.full((2, 3, 4), -320)], -1).astype(np.int16)
+    batch = collate([Window(np.full((2, 3, 4, 3), 51, np.uint8), field, 1, None)])
+    format_ = InputFormat((2, 3, 4), 1 / 32, (4.0, 5.0))
+    streams = format_.streams(batch, torch.device("cpu"), ("rgb", "flow"))
     assert streams["rgb"].shape == (1, 3, 2, 3, 4)
     assert streams["flow"].shape == (1, 2, 2, 3, 4)
-    torch.testing.assert_close(streams["rgb"], torch.full((1, 3, 2, 3, 4), 0.2))
+    torch.testing.assert_close(streams["rgb"], torch.full((1, 3, 2, 3, 4), -0.6))
     # 64 units are 2 px, half of the scale; -320 units are -10 px, beyond it.
     torch.testing.assert_close(streams["flow"][:, 0], torch.full((1, 2, 3, 4), 0.5))
     torch.testing.assert_close(streams["flow"][:, 1], torch.full((1, 2, 3, 4), -1.0))
-    assert set(streams_of(batch, (1, 1), torch.device("cpu"), ("flow",))) == {"flow"}
+    assert set(format_.streams(batch, torch.device("cpu"), ("flow",))) == {"flow"}
 
 
 def run(
@@ -173,12 +152,12 @@ def run(
     train(
         strokes,
         {"train": [f"s{i}" for i in range(9)], "validation": ["s9", "s10", "s11"]},
-        description(**changes),
-        settings,
+        description(optimisation=settings, **changes),
         loader_workers=workers,
         work=folder / "work",
         model_file=folder / "model.safetensors",
         history_file=folder / "history.csv",
+        timing_file=folder / "training.json",
     )
     assert len(list((folder / "work").iterdir())) == leftovers, "a finished run leaves no state"
     return (folder / "model.safetensors").read_bytes(), (folder / "history.csv").read_text()
@@ -213,49 +192,162 @@ def test_the_best_epoch_is_kept(strokes: Path, tmp_path: Path) -> None:
     rows = list(csv.DictReader(history.splitlines()))
     best = max(rows, key=lambda r: (float(r["validation_accuracy"]), -float(r["validation_loss"])))
     model, _ = load_model(tmp_path / "model.safetensors", torch.device("cpu"))
-    assert model.best_epoch == int(best["epoch"])
+    assert model.best_epochs == {"twin": int(best["epoch"])}
+
+
+RESTARTS = SETTINGS.model_copy(
+    update={
+        "epochs": 8,
+        "schedule": "restarts",
+        # So large that losses rise, and accuracies of three samples fall.
+        "learning_rate": 0.1,
+        "restarts": RestartSettings(patience=2, recent=1, before=1, drop_floor=0.3),
+    }
+)
+
+
+def test_a_restart_goes_on_from_the_best_state(strokes: Path, tmp_path: Path) -> None:
+    """What follows a restart is what follows from the best weights, at the lower rate."""
+    _, history = run(strokes, tmp_path, RESTARTS, modality="flow")
+    rows = list(csv.DictReader(history.splitlines()))
+    restarts = [int(row["epoch"]) for row in rows if row["restart"]]
+    assert restarts, "nothing was learnt about restarts"
+    for row, following in itertools.pairwise(rows):
+        now, then = float(row["learning_rate"]), float(following["learning_rate"])
+        assert then == pytest.approx(now / 10 if row["restart"] else now)
+
+    # Retold with plain PyTorch from the best weights on.
+    first = restarts[0]
+    before = rows[:first]
+    best = max(
+        before, key=lambda r: (float(r["validation_accuracy"]), -float(r["validation_loss"]))
+    )
+    known = run_until(strokes, tmp_path / "again", int(best["epoch"]))
+    made = description(modality="flow", optimisation=RESTARTS)
+    model = made.build(torch.device("cpu"))
+    model.load_state_dict(known)
+    optimiser = torch.optim.SGD(
+        model.parameters(),
+        lr=float(rows[first]["learning_rate"]),
+        momentum=RESTARTS.momentum,
+        weight_decay=RESTARTS.weight_decay,
+        nesterov=True,
+    )
+    windows = StrokeWindows(strokes, [f"s{i}" for i in range(9)], seed=3)
+    format_ = InputFormat(WINDOW, 1 / 32, (4.0, 2.0))
+    losses = []
+    for batch in batches(9, 4, seed=3, epoch=first):
+        content = collate([windows[first, i] for i in batch])
+        streams = format_.streams(content, torch.device("cpu"), ("flow",))
+        loss = torch.nn.functional.cross_entropy(model(streams), content["target"])
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), RESTARTS.gradient_clip)
+        optimiser.step()
+        losses += [loss.item()] * len(batch)
+    assert np.mean(losses) == pytest.approx(float(rows[first]["train_loss"]), rel=1e-5)
+
+
+def run_until(strokes: Path, folder: Path, epochs: int) -> dict[str, torch.Tensor]:
+    """Weights of the Flow network after some epochs of RESTARTS."""
+    run(strokes, folder, RESTARTS.model_copy(update={"epochs": epochs}), modality="flow")
+    model, network = load_model(folder / "model.safetensors", torch.device("cpu"))
+    assert model.best_epochs == {"flow": epochs}
+    return network.state_dict()
+
+
+def test_training_that_diverges_says_so(strokes: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(
+        update={"learning_rate": 1e30, "schedule": "constant", "gradient_clip": 0.0}
+    )
+    with pytest.raises(UserError, match="loss became nan in epoch 1, at a learning rate of 1e"):
+        run(strokes, tmp_path, settings, leftovers=1)
+
+
+def test_streams_fused_late_are_those_trained_alone(strokes: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 2})
+    for modality in ("rgb", "flow", "twin"):
+        run(strokes, tmp_path / modality, settings, architecture="i3d", modality=modality)
+    weights = {m: load_file(tmp_path / m / "model.safetensors") for m in ("rgb", "flow", "twin")}
+    alone = {
+        f"networks.{modality}.{name}": tensor
+        for modality in ("rgb", "flow")
+        for name, tensor in weights[modality].items()
+    }
+    assert weights["twin"].keys() == alone.keys()
+    assert all(torch.equal(weights["twin"][name], tensor) for name, tensor in alone.items())
+    rows = list(csv.DictReader((tmp_path / "twin" / "history.csv").open()))
+    assert [(row["network"], row["epoch"]) for row in rows] == [
+        ("rgb", "1"),
+        ("rgb", "2"),
+        ("flow", "3"),
+        ("flow", "4"),
+    ]
 
 
 KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from tests.test_train import run
-run(Path(sys.argv[1]), Path(sys.argv[2]), attention_blocks=1)
+from tests.test_train import CASES, run
+settings, changes = CASES[sys.argv[4]]
+run(Path(sys.argv[1]), Path(sys.argv[2]), settings, **changes)
 """
+CASES: dict[str, tuple[TrainSettings, dict[str, Any]]] = {
+    "attention, one cycle": (SETTINGS, {"attention_blocks": 1}),
+    "restarts": (RESTARTS, {"modality": "flow"}),
+    "i3d, dropout, two networks": (
+        SETTINGS.model_copy(update={"epochs": 3}),
+        {"architecture": "i3d"},
+    ),
+}
 
 
-def killed(strokes: Path, folder: Path) -> Path:
-    """Kill a training with one attention block half way; return the state that it left."""
+def killed(strokes: Path, folder: Path, case: str, after: int = 1) -> None:
+    """Kill a training as soon as so many epochs are saved."""
     root = Path(__file__).parent.parent
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(strokes), str(folder), str(root)])
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(strokes), str(folder), str(root), case]
+    )
     deadline = time.monotonic() + 120
-    while not list(folder.glob("work/*/state.pt")) and time.monotonic() < deadline:
-        time.sleep(0.005)
+    while saved_epochs(folder) < after and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    (state,) = folder.glob("work/*/state.pt")
-    epochs = len(torch.load(state, weights_only=True)["history"])
-    assert 1 <= epochs < SETTINGS.epochs, "it was over before it could be killed"
-    return state
+    assert process.wait() == -signal.SIGKILL, "it was over before it could be killed"
 
 
-def test_killed_half_way_it_resumes_to_the_same_bits(strokes: Path, tmp_path: Path) -> None:
-    expected = run(strokes, tmp_path / "undisturbed", attention_blocks=1)
-    killed(strokes, tmp_path / "disturbed")
-    assert run(strokes, tmp_path / "disturbed", attention_blocks=1) == expected
+def saved_epochs(folder: Path) -> int:
+    """Epochs that an interrupted run has saved, of all its networks."""
+    states = [torch.load(state, weights_only=True) for state in folder.glob("work/*/state.pt")]
+    return sum(len(state["history"]) for state in states)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_killed_anywhere_it_resumes_to_the_same_bits(
+    strokes: Path, tmp_path: Path, case: str
+) -> None:
+    settings, changes = CASES[case]
+    expected = run(strokes, tmp_path / "undisturbed", settings, **changes)
+    # Another place at each run of the tests: each must do.
+    networks = 2 if changes.get("architecture") == "i3d" else 1
+    after = int(np.random.default_rng().integers(1, settings.epochs * networks))
+    killed(strokes, tmp_path / "disturbed", case, after)
+    resumed = run(strokes, tmp_path / "disturbed", settings, **changes)
+    assert resumed == expected, f"killed after epoch {after}"
 
 
 def test_a_damaged_state_costs_time_only(strokes: Path, tmp_path: Path) -> None:
     expected = run(strokes, tmp_path / "undisturbed", attention_blocks=1)
-    state = killed(strokes, tmp_path / "disturbed")
+    killed(strokes, tmp_path / "disturbed", "attention, one cycle")
+    (state,) = tmp_path.glob("disturbed/work/*/state.pt")
     state.write_bytes(state.read_bytes()[:1000])
     assert run(strokes, tmp_path / "disturbed", attention_blocks=1) == expected
 
 
 def test_a_state_of_other_settings_is_not_resumed(strokes: Path, tmp_path: Path) -> None:
     expected = run(strokes, tmp_path / "clean")
-    state = killed(strokes, tmp_path / "other")
+    killed(strokes, tmp_path / "other", "attention, one cycle")
+    (state,) = tmp_path.glob("other/work/*/state.pt")
     assert run(strokes, tmp_path / "other", leftovers=1) == expected
     assert state.exists()
 

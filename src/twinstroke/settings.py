@@ -7,6 +7,7 @@ problem at once: unknown keys, wrong types, values out of range, combinations th
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -17,7 +18,9 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from twinstroke.errors import UserError
 
+Architecture = Literal["tstcnn", "i3d"]
 Modality = Literal["rgb", "flow", "twin"]
+Schedule = Literal["constant", "one_cycle", "restarts"]
 Estimator = Literal["deepflow", "farneback", "dis", "tvl1"]
 FromPreset = Literal["preset"]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
@@ -29,6 +32,8 @@ BatchSize = Annotated[int, Field(ge=2)]
 
 PRESET_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 """It names folders, so it cannot lead out of them."""
+PAPER_EPOCHS = 1500
+"""To convergence without attention; the lengths of the restart rule are meant for these."""
 POOLINGS = 3
 """Each branch of the network halves T, H and W three times."""
 
@@ -188,21 +193,82 @@ class BalanceSettings(_Section):
     """Size of the largest stroke class, mean size of the stroke classes, all, or a number."""
 
 
+class AugmentationSettings(_Section):
+    """Ranges of the views of training windows; the published code's, if left out.
+
+    One draw a window and epoch holds for all its frames and both streams. Where the window begins
+    is drawn too, from N(slack / 2, slack / 6), which has no range to set.
+    """
+
+    rotation_deg: Annotated[float, Field(ge=0, le=45)] = 10.0
+    """Largest angle about the region of interest, to either side, in degrees."""
+    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Largest change of size: 0.1 draws factors from 0.9 to 1.1."""
+    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Largest shift, as a part of the window's height and width."""
+    flip: Fraction01 = 0.5
+    """Probability that left and right change places."""
+
+    def margin(self, height: int, width: int) -> int:
+        """Pixels around a window of (height, width) that a view of it can show, on each side."""
+        needed = 0.0
+        for along, across in ((width, height), (height, width)):
+            # A corner reaches furthest when the diagonal lies along the axis.
+            angle = min(math.radians(self.rotation_deg), math.atan2(across, along))
+            half = (along * math.cos(angle) + across * math.sin(angle)) / 2 / (1 - self.zoom)
+            needed = max(needed, half + self.shift * along - along / 2)
+        return math.ceil(needed - 1e-9)
+
+
+class RestartSettings(_Section):
+    """Warm restarts, section IV-C of the paper; see :class:`twinstroke.train.WarmRestarts`.
+
+    Lengths are in epochs out of the 1,500 of the paper, and shrink or grow with the preset's own
+    number of epochs.
+    """
+
+    patience: Positive = 50
+    """Epochs at one rate before the loss is looked at."""
+    recent: Positive = 25
+    """Last epochs, whose mean training loss is compared …"""
+    before: Positive = 35
+    """… with that of so many epochs before them."""
+    factor: Annotated[float, Field(gt=1)] = 10.0
+    """The rate is divided by it at each restart …"""
+    lowest_rate: Annotated[float, Field(gt=0)] = 1e-5
+    """… down to this one, after which it is the highest again."""
+    drop: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    """Restart at once below this part of the best validation accuracy …"""
+    drop_floor: Fraction01 = 0.25
+    """… once the best is at least this: near chance, accuracies jump by themselves."""
+
+    def scaled(self, epochs: int) -> RestartSettings:
+        """The rule for a preset of `epochs` epochs: at least 4, 2 and 2, to have means at all."""
+        lengths = {
+            name: max(least, round(getattr(self, name) * epochs / PAPER_EPOCHS))
+            for name, least in (("patience", 4), ("recent", 2), ("before", 2))
+        }
+        return self.model_copy(update=lengths)
+
+
 class TrainSettings(_Section):
     """Optimisation."""
 
     epochs: Positive
     batch_size: BatchSize
     learning_rate: Annotated[float, Field(gt=0)]
-    """Constant rate, or the peak of the one-cycle schedule."""
-    schedule: Literal["constant", "one_cycle"]
+    """Constant rate, the peak of the one-cycle schedule, or the highest rate of the restarts."""
+    schedule: Schedule
     momentum: Annotated[float, Field(gt=0, lt=1)]
     """Nesterov momentum."""
     weight_decay: Annotated[float, Field(ge=0)]
     gradient_clip: Annotated[float, Field(ge=0)]
     """Largest norm of the gradient; 0 does not clip."""
     augment: bool
-    """Training windows start at a random frame of the stroke, are shifted and mirrored."""
+    """Draw the views of training windows, or always show their middle."""
+    augmentation: AugmentationSettings = AugmentationSettings()
+    restarts: RestartSettings = RestartSettings()
+    """Schedule ``restarts``."""
 
 
 class PresetTrainSettings(TrainSettings):
@@ -236,7 +302,11 @@ class Experiment(_Section):
 
     preset: Annotated[str, Field(pattern=PRESET_NAME)]
     seed: Seed
+    architecture: Architecture
+    """``tstcnn``: the paper's network; ``i3d``: Inflated Inception-v1, what it is compared with."""
     modality: Modality
+    """``twin`` joins both streams: TSTCNN in its last layer, I3D by adding the logits of two
+    networks that were trained separately."""
     attention_blocks: Annotated[int, Field(ge=0, le=POOLINGS)]
     """3D attention blocks: after the first k poolings of every branch."""
     residual_blocks: Annotated[int, Field(ge=0, le=POOLINGS)]
@@ -244,7 +314,7 @@ class Experiment(_Section):
     epochs: Positive | FromPreset
     batch_size: BatchSize | FromPreset
     learning_rate: Annotated[float, Field(gt=0)] | FromPreset
-    schedule: Literal["constant", "one_cycle", "preset"]
+    schedule: Schedule | FromPreset
     momentum: Annotated[float, Field(gt=0, lt=1)] | FromPreset
     weight_decay: Annotated[float, Field(ge=0)] | FromPreset
     gradient_clip: Annotated[float, Field(ge=0)] | FromPreset
@@ -258,6 +328,7 @@ class Settings(Preset):
     """The preset's name, which is also the name of its folders."""
     seed: int
     """Of training."""
+    architecture: Architecture
     modality: Modality
     attention_blocks: int
     residual_blocks: int
@@ -307,9 +378,11 @@ def load_settings(root: Path = Path()) -> Settings:
         raise UserError(problems)
 
     training = {name: getattr(preset.train, name) for name in TrainSettings.model_fields}
+    # By the preset's own epochs: a shorter experiment is a part of the same training.
+    training["restarts"] = preset.train.restarts.scaled(preset.train.epochs)
     if experiment.modality == "twin" and experiment.attention_blocks:
         training["batch_size"] = preset.train.batch_size_twin_attention
-    for name in TrainSettings.model_fields:
+    for name in TrainSettings.model_fields.keys() & Experiment.model_fields.keys():
         if getattr(experiment, name) != "preset":
             training[name] = getattr(experiment, name)
     sections = {name: getattr(preset, name) for name in Preset.model_fields}
@@ -317,6 +390,7 @@ def load_settings(root: Path = Path()) -> Settings:
         **sections,
         name=experiment.preset,
         seed=experiment.seed,
+        architecture=experiment.architecture,
         modality=experiment.modality,
         attention_blocks=experiment.attention_blocks,
         residual_blocks=experiment.residual_blocks,
@@ -357,10 +431,16 @@ def _validated(model: type[M], content: Any, file: Path, problems: list[str]) ->
 
 
 def _experiment_nonsense(experiment: Experiment) -> list[str]:
-    if experiment.attention_blocks and experiment.residual_blocks:
+    attention, residual = experiment.attention_blocks, experiment.residual_blocks
+    if experiment.architecture == "i3d" and (attention or residual):
         return [
-            f"attention_blocks: {experiment.attention_blocks} and residual_blocks: "
-            f"{experiment.residual_blocks} exclude each other; set one of them to 0"
+            f"architecture: i3d has no places for blocks, but attention_blocks is {attention} and "
+            f"residual_blocks is {residual}; set both to 0"
+        ]
+    if attention and residual:
+        return [
+            f"attention_blocks: {attention} and residual_blocks: {residual} exclude each other; "
+            "set one of them to 0"
         ]
     return []
 
@@ -377,6 +457,12 @@ def _preset_nonsense(preset: Preset) -> list[str]:
         problems.append(
             f"window.width: {window.width} is wider than the kept frames (decode.width: "
             f"{decode.width}); make the window narrower or the frames wider"
+        )
+    needed = preset.train.augmentation.margin(window.height, window.width)
+    if preset.train.augment and preset.segment.margin < needed:
+        problems.append(
+            f"segment.margin: {preset.segment.margin} pixels are fewer than the {needed} that "
+            "train.augmentation can bring into sight; widen the margin or narrow its ranges"
         )
     mined = index.negatives
     source_frames = window.frames * decode.frame_step

@@ -31,10 +31,6 @@ __all__ = [
 ]
 
 
-BATCH_SIZE = 8
-"""Windows at once: fits any device that could train."""
-
-
 class Prediction(BaseModel):
     """One row of ``predictions.csv``: the centred window of one sample."""
 
@@ -82,7 +78,7 @@ def evaluate(strokes: Path, samples: Mapping[str, Sequence[str]], model_file: Pa
     predictions: list[Prediction] = []
     for split, names in samples.items():
         windows = StrokeWindows(strokes, names)
-        logits = predict(model, windows, description, batch_size=BATCH_SIZE, device=device)
+        logits = predict(model, windows, description, device=device)
         probability = torch.softmax(logits.double(), 1).numpy()
         actual = np.array(windows.targets)
         predicted = probability.argmax(1)
@@ -93,7 +89,8 @@ def evaluate(strokes: Path, samples: Mapping[str, Sequence[str]], model_file: Pa
         "all": sum(p.numel() for p in model.parameters()),
         "without_fully_connected": convolutional_parameters(model),
     }
-    metrics["best_epoch"] = description.best_epoch
+    # Until every network had its best state.
+    metrics["best_epoch"] = max(description.best_epochs.values())
     return Evaluation(description.classes, metrics, recalls, predictions)
 
 

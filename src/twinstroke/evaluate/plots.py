@@ -36,13 +36,24 @@ def plot_confusion(
 
 
 def plot_history(history: Sequence[Epoch], path: Path) -> None:
-    """Draw loss and accuracy by epoch, for training and validation."""
+    """Draw loss and accuracy by epoch, for training and validation; dotted where it restarted."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    epochs = [row.epoch for row in history]
+    networks = list(dict.fromkeys(row.network for row in history))
     for place, (name, unit) in enumerate((("loss", "cross-entropy"), ("accuracy", "accuracy"))):
         axes = figure.add_subplot(1, 2, place + 1)
-        for split in ("train", "validation"):
-            axes.plot(epochs, [getattr(row, f"{split}_{name}") for row in history], label=split)
+        for network, shade in zip(networks, (1, 0.5), strict=False):
+            rows = [row for row in history if row.network == network]
+            for split, colour in (("train", "C0"), ("validation", "C1")):
+                axes.plot(
+                    [row.epoch for row in rows],
+                    [getattr(row, f"{split}_{name}") for row in rows],
+                    color=colour,
+                    alpha=shade,
+                    label=split if len(networks) == 1 else f"{network}, {split}",
+                )
+        for row in history:
+            if row.restart:
+                axes.axvline(row.epoch + 0.5, color="grey", linestyle=":", linewidth=0.8)
         axes.set(xlabel="epoch", ylabel=unit, ylim=(0, 1) if name == "accuracy" else (0, None))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)

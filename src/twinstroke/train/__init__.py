@@ -1,19 +1,23 @@
-"""Training of one network on the balanced samples of ``strokes.h5``."""
+"""Training of networks on the balanced samples of ``strokes.h5``."""
 
+from twinstroke.train.augmentation import View, draw_view
 from twinstroke.train.fit import Epoch, TrainingSummary, train
 from twinstroke.train.model_file import TrainedModel, load_model, save_model
 from twinstroke.train.reproducible import make_deterministic
-from twinstroke.train.windows import Augmentation, StrokeWindows, streams_of
+from twinstroke.train.schedule import WarmRestarts
+from twinstroke.train.windows import InputFormat, StrokeWindows
 
 __all__ = [
-    "Augmentation",
     "Epoch",
+    "InputFormat",
     "StrokeWindows",
     "TrainedModel",
     "TrainingSummary",
+    "View",
+    "WarmRestarts",
+    "draw_view",
     "load_model",
     "make_deterministic",
     "save_model",
-    "streams_of",
     "train",
 ]

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import csv
+import json
+import math
 import pickle
 import shutil
+import statistics
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, Literal, Never
 
 import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from torch.utils.data import DataLoader, Sampler
 from tqdm import tqdm
 
+from twinstroke.errors import UserError
 from twinstroke.files import fingerprint_of, replacing, sha256_of
-from twinstroke.models import TSTCNN
+from twinstroke.models import Network
 from twinstroke.progress import progress_bar
 from twinstroke.settings import TrainSettings
 from twinstroke.train.model_file import TrainedModel, save_model
-from twinstroke.train.reproducible import make_deterministic
-from twinstroke.train.windows import StrokeWindows, WindowBatch, collate, streams_of
+from twinstroke.train.reproducible import draws_of, make_deterministic
+from twinstroke.train.schedule import Restart, WarmRestarts
+from twinstroke.train.windows import InputFormat, StrokeWindows, WindowBatch, collate
 
 
 class Epoch(BaseModel):
     """One row of ``history.csv``."""
 
+    network: str
+    """Modality of the network that was trained: two streams that are fused late have both."""
     epoch: int
+    """Counted on from network to network."""
     learning_rate: float
     """At the end of the epoch."""
     train_loss: float
@@ -38,6 +48,8 @@ class Epoch(BaseModel):
     """Of the augmented windows, in training mode, while the weights changed."""
     validation_loss: float
     validation_accuracy: float
+    restart: Restart | Literal[""] = ""
+    """Why training went back to its best state after this epoch, if it did."""
 
 
 @dataclass(frozen=True)
@@ -45,39 +57,62 @@ class TrainingSummary:
     """What a run of the stage did."""
 
     epochs: int
+    """Of all networks."""
     resumed_at: int
     """Epochs that an interrupted run had already finished."""
-    best_epoch: int
-    best_validation_accuracy: float
+    best: dict[str, Epoch]
+    """The epoch whose weights were kept, for each network."""
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What does not change from epoch to epoch."""
+
+    description: TrainedModel
+    settings: TrainSettings
+    training: StrokeWindows
+    validation: StrokeWindows
+    device: torch.device
+
+    @property
+    def input_format(self) -> InputFormat:
+        return InputFormat(
+            self.training.window, self.training.flow_unit_px, self.description.flow_scale
+        )
 
 
 @dataclass
 class _State:
     """Everything that changes from epoch to epoch."""
 
-    model: TSTCNN
+    model: Network
     optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-    history: list[Epoch]
-    best: dict[str, Tensor]
+    schedule: LRScheduler | WarmRestarts
+    history: list[Epoch] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    """Each epoch's, validation included."""
+    best: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def best_epoch(self) -> Epoch:
-        return max(self.history, key=lambda e: (e.validation_accuracy, -e.validation_loss))
+        return max(
+            (row for row in self.history if math.isfinite(row.validation_loss)),
+            key=lambda row: (row.validation_accuracy, -row.validation_loss),
+        )
 
 
 def train(
     strokes: Path,
     samples: Mapping[str, Sequence[str]],
     description: TrainedModel,
-    settings: TrainSettings,
     *,
     loader_workers: int,
     work: Path,
     model_file: Path,
     history_file: Path,
+    timing_file: Path,
 ) -> TrainingSummary:
-    """Train a network and write its best state and its history.
+    """Train a network, or the streams that are fused late, and write the best state.
 
     After each epoch everything that is needed to go on is kept below `work`, in a folder named by
     a fingerprint of data and settings. The same call after an interruption goes on from there and
@@ -86,86 +121,121 @@ def train(
     Args:
         strokes: ``strokes.h5``.
         samples: Names of the samples of ``train`` and ``validation``.
-        description: Which network, and the scale of its flow.
-        settings: Optimisation.
+        description: Which network, how it is trained, and the scale of its flow.
         loader_workers: Processes that read windows; results do not depend on it.
         work: Folder for the states of unfinished runs.
         model_file: Gets the best state.
         history_file: Gets one row an epoch.
+        timing_file: Gets the median of the seconds an epoch took, and the device, as JSON.
+
+    Raises:
+        UserError: The loss is no finite number.
     """
     device = make_deterministic(description.seed)
-    state_folder = work / fingerprint_of(
-        code=_code(),
-        strokes=sha256_of(strokes),
-        samples={split: list(names) for split, names in samples.items()},
-        model=description.model_dump(mode="json"),
-        settings=settings.model_dump(),
-        device=device.type,
+    settings = description.optimisation
+    training = StrokeWindows(
+        strokes, samples["train"], seed=description.seed, augmentation=settings.augmentation
     )
-    training = StrokeWindows(strokes, samples["train"], seed=description.seed)
     validation = StrokeWindows(strokes, samples["validation"])
-    order = _Order(len(training), settings, description.seed)
+    networks = description.networks()
+    common = {
+        "code": _code(),
+        "strokes": sha256_of(strokes),
+        "samples": {split: list(names) for split, names in samples.items()},
+        "device": device.type,
+    }
+    folders = [
+        work / fingerprint_of(model=part.model_dump(mode="json"), **common) for part in networks
+    ]
+    states: dict[str, _State] = {}
+    resumed_at = 0
+    with progress_bar("train", 0, "batches") as bar:
+        for part, folder in zip(networks, folders, strict=True):
+            data = _Data(part, settings, training, validation, device)
+            states[part.modality], done = _train_network(
+                data, folder / "state.pt", loader_workers, bar, of=len(networks)
+            )
+            resumed_at += done
+    history = [row for state in states.values() for row in state.history]
+    for number, row in enumerate(history, start=1):
+        # From network to network, so that curves do not run back.
+        row.epoch = number
+    best = {name: state.best_epoch for name, state in states.items()}
+    weights = {
+        name if len(states) == 1 else f"networks.{modality}.{name}": tensor
+        for modality, state in states.items()
+        for name, tensor in state.best.items()
+    }
+    made = description.model_copy(
+        update={"best_epochs": {name: row.epoch for name, row in best.items()}}
+    )
+    save_model(model_file, made, weights)
+    _write_history(history_file, history)
+    _write_timing(timing_file, [state.seconds for state in states.values()], device)
+    for folder in folders:
+        shutil.rmtree(folder)
+    return TrainingSummary(settings.epochs * len(networks), resumed_at, best)
+
+
+def predict(
+    model: Network, windows: StrokeWindows, description: TrainedModel, *, device: torch.device
+) -> Tensor:
+    """Logits (N, classes) of the centred windows, in evaluation mode, on the CPU."""
+    model.eval()
+    format_ = InputFormat(windows.window, windows.flow_unit_px, description.flow_scale)
+    loader = DataLoader(windows, description.optimisation.batch_size, collate_fn=collate)
+    names = list(model.streams)
+    with torch.inference_mode():
+        parts = [model(format_.streams(batch, device, names)).cpu() for batch in loader]
+    return torch.cat(parts)
+
+
+def _train_network(
+    data: _Data, state_file: Path, loader_workers: int, bar: tqdm[Never], *, of: int
+) -> tuple[_State, int]:
+    settings, description = data.settings, data.description
+    order = _Order(len(data.training), settings, description.seed)
     loader = DataLoader(
-        training,
+        data.training,
         batch_sampler=order,
         num_workers=loader_workers,
         collate_fn=collate,
         multiprocessing_context="spawn" if loader_workers else None,
         persistent_workers=loader_workers > 0,
     )
-    steps = len(order)
-    state = _initial_state(description, settings, settings.epochs * steps, device)
-    resumed_at = _resume(state, state_folder / "state.pt", device)
-    with progress_bar("train", settings.epochs * steps, "batches") as bar:
-        bar.update(resumed_at * steps)
-        for epoch in range(resumed_at, settings.epochs):
-            order.epoch = epoch
-            loss, accuracy = _train_epoch(state, loader, description, settings, device, bar)
-            row = Epoch(
-                epoch=epoch + 1,
-                learning_rate=float(state.schedule.get_last_lr()[0]),
-                train_loss=loss,
-                train_accuracy=accuracy,
-                **_validate(state.model, validation, description, settings.batch_size, device),
-            )
-            state.history.append(row)
-            if state.best_epoch is row:
-                state.best = {k: v.detach().clone() for k, v in state.model.state_dict().items()}
-            _save_state(state, state_folder / "state.pt")
-            bar.set_postfix_str(
-                f"epoch {row.epoch}: loss {loss:.2f}, validation {row.validation_accuracy:.0%}"
-            )
-    best = state.best_epoch
-    save_model(model_file, description.model_copy(update={"best_epoch": best.epoch}), state.best)
-    _write_history(history_file, state.history)
-    shutil.rmtree(state_folder)
-    return TrainingSummary(settings.epochs, resumed_at, best.epoch, best.validation_accuracy)
+    bar.total = of * settings.epochs * len(order)
+    state = _initial_state(data, settings.epochs * len(order))
+    resumed_at = _resume(state, state_file, data.device)
+    bar.update(resumed_at * len(order))
+    for epoch in range(resumed_at, settings.epochs):
+        order.epoch = epoch
+        begun = time.perf_counter()
+        loss, accuracy = _train_epoch(state, data, loader, bar, epoch)
+        validation_loss, validation_accuracy = _validate(state.model, data)
+        row = Epoch(
+            network=description.modality,
+            epoch=epoch + 1,
+            learning_rate=state.optimiser.param_groups[0]["lr"],
+            train_loss=loss,
+            train_accuracy=accuracy,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+        )
+        _take_in(state, row)
+        state.seconds.append(time.perf_counter() - begun)
+        _save_state(state, state_file)
+        bar.set_postfix_str(
+            f"{row.network}, epoch {row.epoch}: loss {loss:.2f}, "
+            f"validation {row.validation_accuracy:.0%}"
+        )
+    return state, resumed_at
 
 
-def predict(
-    model: TSTCNN,
-    windows: StrokeWindows,
-    description: TrainedModel,
-    *,
-    batch_size: int,
-    device: torch.device,
-) -> Tensor:
-    """Logits (N, classes) of the centred windows, in evaluation mode, on the CPU."""
-    model.eval()
-    loader = DataLoader(windows, batch_size, collate_fn=collate)
-    names = list(model.streams)
-    with torch.inference_mode():
-        parts = [
-            model(streams_of(batch, description.flow_scale, device, names)).cpu()
-            for batch in loader
-        ]
-    return torch.cat(parts)
-
-
-def _initial_state(
-    description: TrainedModel, settings: TrainSettings, steps: int, device: torch.device
-) -> _State:
-    model = description.build(device)
+def _initial_state(data: _Data, steps: int) -> _State:
+    settings = data.settings
+    # Two streams that are fused late begin as each would alone.
+    torch.manual_seed(data.description.seed)
+    model = data.description.build(data.device)
     optimiser = torch.optim.SGD(
         model.parameters(),
         lr=settings.learning_rate,
@@ -173,14 +243,14 @@ def _initial_state(
         weight_decay=settings.weight_decay,
         nesterov=True,
     )
-    schedule: torch.optim.lr_scheduler.LRScheduler
+    schedule: LRScheduler | WarmRestarts
     if settings.schedule == "one_cycle":
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, settings.learning_rate, steps, cycle_momentum=False
-        )
+        schedule = OneCycleLR(optimiser, settings.learning_rate, steps, cycle_momentum=False)
+    elif settings.schedule == "restarts":
+        schedule = WarmRestarts(settings.learning_rate, settings.restarts)
     else:
-        schedule = torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
-    return _State(model, optimiser, schedule, [], {})
+        schedule = ConstantLR(optimiser, factor=1.0)
+    return _State(model, optimiser, schedule)
 
 
 def batches(samples: int, batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
@@ -216,47 +286,58 @@ class _Order(Sampler[list[Any]]):
 
 
 def _train_epoch(
-    state: _State,
-    loader: DataLoader[Any],
-    description: TrainedModel,
-    settings: TrainSettings,
-    device: torch.device,
-    bar: tqdm[Never],
+    state: _State, data: _Data, loader: DataLoader[Any], bar: tqdm[Never], epoch: int
 ) -> tuple[float, float]:
     model = state.model.train()
     names = list(model.streams)
     loss_sum, right, seen = 0.0, 0, 0
     batch: WindowBatch
-    for batch in loader:
-        target = batch["target"].to(device)
-        logits = model(streams_of(batch, description.flow_scale, device, names))
-        loss = nn.functional.cross_entropy(logits, target)
-        state.optimiser.zero_grad()
-        loss.backward()
-        if settings.gradient_clip:
-            nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
-        state.optimiser.step()
-        state.schedule.step()
-        loss_sum += loss.item() * len(target)
-        right += int((logits.argmax(1) == target).sum())
-        seen += len(target)
-        bar.update()
+    with draws_of(data.description.seed, epoch):
+        for batch in loader:
+            target = batch["target"].to(data.device)
+            logits = model(data.input_format.streams(batch, data.device, names))
+            loss = nn.functional.cross_entropy(logits, target)
+            state.optimiser.zero_grad()
+            loss.backward()
+            if data.settings.gradient_clip:
+                nn.utils.clip_grad_norm_(model.parameters(), data.settings.gradient_clip)
+            state.optimiser.step()
+            if isinstance(state.schedule, LRScheduler):
+                state.schedule.step()
+            loss_sum += loss.item() * len(target)
+            right += int((logits.argmax(1) == target).sum())
+            seen += len(target)
+            bar.update()
     return loss_sum / seen, right / seen
 
 
-def _validate(
-    model: TSTCNN,
-    windows: StrokeWindows,
-    description: TrainedModel,
-    batch_size: int,
-    device: torch.device,
-) -> dict[str, float]:
-    logits = predict(model, windows, description, batch_size=batch_size, device=device)
-    target = torch.tensor(windows.targets)
-    return {
-        "validation_loss": float(nn.functional.cross_entropy(logits, target)),
-        "validation_accuracy": float((logits.argmax(1) == target).float().mean()),
-    }
+def _validate(model: Network, data: _Data) -> tuple[float, float]:
+    logits = predict(model, data.validation, data.description, device=data.device)
+    target = torch.tensor(data.validation.targets)
+    loss = float(nn.functional.cross_entropy(logits, target))
+    return loss, float((logits.argmax(1) == target).double().mean())
+
+
+def _take_in(state: _State, row: Epoch) -> None:
+    """Note an epoch, keep its weights if they are the best, go back to the best if it is time."""
+    state.history.append(row)
+    finite = math.isfinite(row.train_loss) and math.isfinite(row.validation_loss)
+    if finite and state.best_epoch is row:
+        state.best = {k: v.detach().clone() for k, v in state.model.state_dict().items()}
+    if not finite and not (isinstance(state.schedule, WarmRestarts) and state.best):
+        raise UserError(
+            f"train: the loss became {row.train_loss} in epoch {row.epoch}, at a learning rate of "
+            f"{row.learning_rate:.2g}; lower learning_rate or set gradient_clip, e.g. to 5"
+        )
+    if isinstance(state.schedule, WarmRestarts):
+        reason = state.schedule.after_epoch(row.train_loss, row.validation_accuracy)
+        row.restart = reason or ""
+        if reason:
+            state.model.load_state_dict(state.best)
+            # The momentum belongs to the way that led away from there.
+            state.optimiser.state.clear()
+        for group in state.optimiser.param_groups:
+            group["lr"] = state.schedule.rate
 
 
 def _code() -> list[str]:
@@ -274,6 +355,7 @@ def _save_state(state: _State, path: Path) -> None:
                 "optimiser": state.optimiser.state_dict(),
                 "schedule": state.schedule.state_dict(),
                 "history": [row.model_dump() for row in state.history],
+                "seconds": state.seconds,
                 "best": state.best,
             },
             partial,
@@ -293,6 +375,7 @@ def _resume(state: _State, path: Path, device: torch.device) -> int:
     state.optimiser.load_state_dict(saved["optimiser"])
     state.schedule.load_state_dict(saved["schedule"])
     state.history = [Epoch(**row) for row in saved["history"]]
+    state.seconds = saved["seconds"]
     state.best = saved["best"]
     return len(state.history)
 
@@ -305,3 +388,13 @@ def _write_history(path: Path, history: Sequence[Epoch]) -> None:
         writer = csv.DictWriter(stream, list(Epoch.model_fields), lineterminator="\n")
         writer.writeheader()
         writer.writerows(row.model_dump() for row in history)
+
+
+def _write_timing(path: Path, seconds: Sequence[list[float]], device: torch.device) -> None:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    timing = {
+        "seconds_per_epoch": round(sum(map(statistics.median, seconds)), 2),
+        "device": f"{name}, {torch.get_num_threads()} threads",
+    }
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(timing, indent=2) + "\n", encoding="utf-8")

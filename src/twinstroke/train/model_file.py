@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,8 +12,8 @@ from safetensors.torch import save_file
 
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
-from twinstroke.models import TSTCNN, build_model
-from twinstroke.settings import Modality
+from twinstroke.models import Network, build_i3d, build_tstcnn
+from twinstroke.settings import Architecture, Modality, TrainSettings
 
 KEY = "twinstroke"
 
@@ -22,6 +23,7 @@ class TrainedModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    architecture: Architecture
     modality: Modality
     attention_blocks: int
     residual_blocks: int
@@ -30,24 +32,42 @@ class TrainedModel(BaseModel):
     """T, H, W in kept frames and pixels."""
     flow_scale: tuple[float, float]
     """Normalised flow is ``clip(v / flow_scale, -1, 1)``, v in pixels a kept frame."""
-    best_epoch: int
-    """Epoch of these weights: best validation accuracy, then lowest validation loss."""
+    best_epochs: dict[str, int] = {}
+    """Epoch of the weights of each network that was trained: best validation accuracy, then lowest
+    validation loss. One network, or two streams that are fused late."""
     seed: int
+    optimisation: TrainSettings
     torch_version: str
     twinstroke_version: str
 
-    def build(self, device: torch.device) -> TSTCNN:
+    def networks(self) -> list[TrainedModel]:
+        """The networks that are trained, one after the other.
+
+        I3D has no twin: as in the paper, its streams are trained separately and fused late.
+        """
+        if self.architecture == "i3d" and self.modality == "twin":
+            return [self.model_copy(update={"modality": stream}) for stream in ("rgb", "flow")]
+        return [self]
+
+    def build(self, device: torch.device) -> Network:
         """The network of this description, with random weights, on a device.
 
         Channels lie last in memory: the same numbers, but convolutions take half the time.
         """
-        model = build_model(
-            modality=self.modality,
-            classes=len(self.classes),
-            window=self.window,
-            attention_blocks=self.attention_blocks,
-            residual_blocks=self.residual_blocks,
-        ).to(device)
+        shape: dict[str, Any] = {
+            "modality": self.modality,
+            "classes": len(self.classes),
+            "window": self.window,
+        }
+        blocks: dict[str, Any] = {
+            "attention_blocks": self.attention_blocks,
+            "residual_blocks": self.residual_blocks,
+        }
+        model: Network
+        model = (
+            build_i3d(**shape) if self.architecture == "i3d" else build_tstcnn(**shape, **blocks)
+        )
+        model = model.to(device)
         # torch's type hints do not know this argument.
         return model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 
@@ -59,7 +79,7 @@ def save_model(path: Path, description: TrainedModel, weights: dict[str, torch.T
         save_file(tensors, partial, {KEY: description.model_dump_json()})
 
 
-def load_model(path: Path, device: torch.device) -> tuple[TrainedModel, TSTCNN]:
+def load_model(path: Path, device: torch.device) -> tuple[TrainedModel, Network]:
     """Read a trained network, in evaluation mode.
 
     Raises:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -27,3 +29,14 @@ def make_deterministic(seed: int) -> torch.device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def draws_of(seed: int, epoch: int) -> Iterator[None]:
+    """Let what torch draws inside, such as dropout, depend on seed and epoch alone.
+
+    So an epoch is the same whatever was drawn before it, and whether training was interrupted.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
+        yield

@@ -1,4 +1,4 @@
-"""Windows out of ``strokes.h5``: T × H × W around the middle of a stroke, or drawn at random."""
+"""Windows out of ``strokes.h5``: T × H × W around the middle of a stroke, or as a view shows it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import h5py
 import numpy as np
@@ -16,10 +16,21 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from twinstroke.errors import UserError
-from twinstroke.flow import FLOW_UNIT_PX
+from twinstroke.settings import AugmentationSettings
+from twinstroke.train.augmentation import View, draw_view, resample
 
-SHIFT = 0.1
-"""Largest shift of the crop as a part of its size (authors: 12 of 120 px)."""
+
+@dataclass(frozen=True)
+class Window:
+    """Frames of one sample as they are stored."""
+
+    rgb: NDArray[np.uint8]
+    """(T, H, W, 3), with the margin on all sides if there is a view."""
+    flow: NDArray[np.int16]
+    """(T, H, W, 2) of the same size, in the file's unit."""
+    target: int
+    """Class."""
+    view: View | None
 
 
 class WindowBatch(TypedDict):
@@ -28,64 +39,90 @@ class WindowBatch(TypedDict):
     rgb: Tensor
     """uint8 (N, T, H, W, 3)"""
     flow: Tensor
-    """int16 (N, T, H, W, 2), in units of 1/32 px"""
+    """int16 (N, T, H, W, 2)"""
     target: Tensor
     """int64 (N,)"""
+    linear: NotRequired[Tensor]
+    """float32 (N, 2, 2), :attr:`View.matrix`; only where views were drawn."""
+    shift: NotRequired[Tensor]
+    """float32 (N, 2), pixels to the right and down; only where views were drawn."""
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """Draws for the samples of one epoch; each depends on seed, epoch and sample alone.
+class InputFormat:
+    """How stored values become what a network sees."""
 
-    So it matters neither how many processes read, nor in which order, nor whether training was
-    interrupted.
-    """
+    window: tuple[int, int, int]
+    """T, H, W."""
+    flow_unit_px: float
+    """Unit of the stored flow, in pixels."""
+    flow_scale: tuple[float, float]
+    """Divisors of (u, v), in pixels, from the statistics of the training split."""
 
-    seed: int
-    epoch: int
+    def streams(
+        self, batch: WindowBatch, device: torch.device, names: Sequence[str]
+    ) -> Mapping[str, Tensor]:
+        """What the network sees, on its device.
 
-    def draw(self, sample: int, slack: int, shift: tuple[int, int]) -> tuple[int, int, int, bool]:
-        """Start, shifts and mirroring of one window, the same for all its frames and streams.
+        Views are taken of the raw flow, in pixels, before its components are divided by their
+        scales: a rotation mixes the two.
 
         Args:
-            sample: Row of the sample in ``strokes.h5``.
-            slack: Largest start: length of the clip less T.
-            shift: Largest shift down and right, in pixels.
+            batch: Windows as stored.
+            device: Where to.
+            names: The streams that the network takes.
 
         Returns:
-            Start ~ N(slack/2, slack/6) within [0, slack]; shifts down and right, uniform over
-            whole pixels; mirrored left to right with p = 1/2.
+            ``rgb``: float32 (N, 3, T, H, W), from black at -1 to 1; ``flow``: float32 (N, 2, T, H,
+            W), clipped to [-1, 1]. Channels lie last in memory, which convolutions like best.
         """
-        generator = np.random.default_rng([self.seed, self.epoch, sample])
-        start = -1
-        while not 0 <= start <= slack:
-            start = round(generator.normal(slack / 2, slack / 6))
-        down, right = (int(generator.integers(-s, s, endpoint=True)) for s in shift)
-        return start, down, right, bool(generator.random() < 0.5)
+        streams = {}
+        if "rgb" in names:
+            rgb = self._seen(batch, batch["rgb"].to(device).float(), vectors=False)
+            streams["rgb"] = rgb / 127.5 - 1
+        if "flow" in names:
+            flow = batch["flow"].to(device) * self.flow_unit_px
+            flow = self._seen(batch, flow, vectors=True)
+            scale = torch.tensor(self.flow_scale, device=device)
+            streams["flow"] = (flow / scale).clamp(-1, 1)
+        return {name: value.permute(0, 4, 1, 2, 3) for name, value in streams.items()}
+
+    def _seen(self, batch: WindowBatch, values: Tensor, *, vectors: bool) -> Tensor:
+        if "linear" not in batch:
+            return values
+        linear, shift = batch["linear"].to(values.device), batch["shift"].to(values.device)
+        return resample(values, linear, shift, self.window[1:], vectors=vectors)
 
 
-class StrokeWindows(Dataset[tuple[NDArray[np.uint8], NDArray[np.int16], int]]):
+class StrokeWindows(Dataset[Window]):
     """One window for each used sample of a split.
 
     ``windows[i]`` lies in the middle of the clip and of the stored crop. For ``windows[epoch, i]``
-    start, shift and mirroring are drawn; mirrored flow changes the sign of u, and of u alone.
-
-    Items: RGB uint8 (T, H, W, 3), flow int16 (T, H, W, 2) in units of 1/32 px, class.
+    a view is drawn, and the window comes with the margin that it may show.
     """
 
-    def __init__(self, path: Path, samples: Sequence[str], *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        samples: Sequence[str],
+        *,
+        seed: int = 0,
+        augmentation: AugmentationSettings | None = None,
+    ) -> None:
         """Read the table of samples; the windows are read when they are asked for.
 
         Args:
             path: ``strokes.h5``.
             samples: Names of the samples, in the order of the items.
             seed: Decides what is drawn.
+            augmentation: Ranges of the views; those of the published code if left out.
 
         Raises:
             UserError: A sample is not in the file.
         """
         self.path = path
         self.seed = seed
+        self.augmentation = augmentation or AugmentationSettings()
         self._file: h5py.File | None = None
         with h5py.File(path) as file:
             names = file["samples/sample"].asstr()[:].tolist()
@@ -101,14 +138,13 @@ class StrokeWindows(Dataset[tuple[NDArray[np.uint8], NDArray[np.int16], int]]):
             self.lengths = file["samples/length"][:]
             self.window: tuple[int, int, int] = tuple(file.attrs["window"].tolist())
             self.margin = int(file.attrs["margin"])
+            self.flow_unit_px = float(file.attrs["flow_unit_px"])
             self.classes: list[str] = json.loads(file.attrs["classes"])
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(
-        self, key: int | tuple[int, int]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int16], int]:
+    def __getitem__(self, key: int | tuple[int, int]) -> Window:
         if self._file is None:
             # Opened by the process that reads: an HDF5 handle must not cross a fork.
             self._file = h5py.File(self.path)
@@ -116,56 +152,37 @@ class StrokeWindows(Dataset[tuple[NDArray[np.uint8], NDArray[np.int16], int]]):
         frames, height, width = self.window
         row = self.rows[index]
         slack = int(self.lengths[row]) - frames
-        start, top, left, mirrored = slack // 2, self.margin, self.margin, False
+        start, view, margin = slack // 2, None, self.margin
         if epoch is not None:
-            shift = tuple(min(self.margin, round(SHIFT * side)) for side in (height, width))
-            start, down, right, mirrored = Augmentation(self.seed, epoch).draw(
-                row, slack, (shift[0], shift[1])
+            view = draw_view(
+                self.augmentation,
+                seed=self.seed,
+                epoch=epoch,
+                sample=row,
+                slack=slack,
+                window=(height, width),
             )
-            top, left = top + down, left + right
+            start, margin = view.start, 0
         time = slice(int(self.offsets[row]) + start, int(self.offsets[row]) + start + frames)
+        stored_height, stored_width = height + 2 * self.margin, width + 2 * self.margin
+        area = np.s_[:, margin : stored_height - margin, margin : stored_width - margin]
         # Whole frames are read, since a chunk holds whole frames.
-        area = np.s_[:, top : top + height, left : left + width]
         rgb, flow = self._file["rgb"][time][area], self._file["flow"][time][area]
-        if mirrored:
-            rgb, flow = rgb[:, :, ::-1], flow[:, :, ::-1] * np.array([-1, 1], np.int16)
-        return np.ascontiguousarray(rgb), np.ascontiguousarray(flow), self.targets[index]
+        return Window(rgb, flow, self.targets[index], view)
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_file": None}
 
 
-def collate(
-    items: Sequence[tuple[NDArray[np.uint8], NDArray[np.int16], int]],
-) -> WindowBatch:
-    """Stack items of :class:`StrokeWindows` as they are stored."""
-    rgb, flow, target = zip(*items, strict=True)
-    return {
-        "rgb": torch.from_numpy(np.stack(rgb)),
-        "flow": torch.from_numpy(np.stack(flow)),
-        "target": torch.tensor(target),
+def collate(windows: Sequence[Window]) -> WindowBatch:
+    """Stack windows as they are stored; either all have a view or none."""
+    batch: WindowBatch = {
+        "rgb": torch.from_numpy(np.stack([window.rgb for window in windows])),
+        "flow": torch.from_numpy(np.stack([window.flow for window in windows])),
+        "target": torch.tensor([window.target for window in windows]),
     }
-
-
-def streams_of(
-    batch: WindowBatch, scale: tuple[float, float], device: torch.device, names: Sequence[str]
-) -> Mapping[str, Tensor]:
-    """What the network sees, on its device.
-
-    Args:
-        batch: Windows as stored.
-        scale: Scale of the flow for (u, v), in pixels, from the statistics of the training split.
-        device: Where to.
-        names: The streams that the network takes.
-
-    Returns:
-        ``rgb``: float32 (N, 3, T, H, W) in [0, 1]; ``flow``: float32 (N, 2, T, H, W), clipped to
-        [-1, 1]. Channels lie last in memory, which convolutions like best.
-    """
-    streams = {}
-    if "rgb" in names:
-        streams["rgb"] = batch["rgb"].to(device).float() / 255
-    if "flow" in names:
-        unit = FLOW_UNIT_PX / torch.tensor(scale, device=device)
-        streams["flow"] = (batch["flow"].to(device) * unit).clamp(-1, 1)
-    return {name: value.permute(0, 4, 1, 2, 3) for name, value in streams.items()}
+    views = [window.view for window in windows if window.view is not None]
+    if views:
+        batch["linear"] = torch.tensor(np.stack([view.matrix for view in views])).float()
+        batch["shift"] = torch.tensor([(view.right, view.down) for view in views])
+    return batch

@@ -1,0 +1,216 @@
+"""Does training repeat to the bit on this GPU, and how fast is it? ``make gpu-check``.
+
+Every network is trained twice from scratch on made-up windows, through the same code as the stage
+`train`, and what was written is compared byte by byte.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+import twinstroke
+from twinstroke.errors import UserError, exits_cleanly
+from twinstroke.files import COMPRESSION, new_hdf5
+from twinstroke.settings import Architecture, Modality, TrainSettings
+from twinstroke.train.fit import train
+from twinstroke.train.model_file import TrainedModel
+from twinstroke.train.reproducible import make_deterministic
+
+CLASSES = 21
+EPOCHS = 2
+BATCHES = 4
+"""Of an epoch."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network to check."""
+
+    architecture: Architecture
+    modality: Modality
+    attention_blocks: int
+    batch_size: int
+
+    def __str__(self) -> str:
+        blocks = f" + {self.attention_blocks} attention" if self.attention_blocks else ""
+        name = "I3D " if self.architecture == "i3d" else ""
+        return f"{name}{self.modality}{blocks}, batches of {self.batch_size}"
+
+
+PAPER_CASES = [
+    Case("tstcnn", "rgb", 0, 10),
+    Case("tstcnn", "rgb", 3, 10),
+    Case("tstcnn", "flow", 0, 10),
+    Case("tstcnn", "flow", 3, 10),
+    Case("tstcnn", "twin", 0, 10),
+    Case("tstcnn", "twin", 3, 5),
+    Case("i3d", "rgb", 0, 10),
+    Case("i3d", "flow", 0, 10),
+]
+"""Batch sizes of the paper."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case."""
+
+    case: Case
+    same_bits: bool
+    samples_per_second: float
+    """Of the second run, reading, augmentation and validation included."""
+    peak_memory_bytes: int
+    """Of the device; 0 on a CPU."""
+
+
+def check(
+    cases: Sequence[Case], window: tuple[int, int, int], *, loader_workers: int
+) -> Iterator[Outcome]:
+    """Train each network twice and compare weights and history.
+
+    Args:
+        cases: The networks.
+        window: T, H, W.
+        loader_workers: Processes that read windows.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for case in cases:
+            strokes = folder / "strokes.h5"
+            samples = _make_strokes(strokes, window, case.batch_size * BATCHES)
+            if torch.cuda.is_available():
+                torch.cuda.reset_peak_memory_stats()
+            written = [
+                _train(case, strokes, samples, window, folder, loader_workers) for _ in range(2)
+            ]
+            seconds = json.loads((folder / "training.json").read_text())["seconds_per_epoch"]
+            seen = sum(map(len, samples.values()))
+            peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+            yield Outcome(case, written[0] == written[1], seen / max(seconds, 1e-9), peak)
+
+
+def _make_strokes(
+    path: Path, window: tuple[int, int, int], training_samples: int
+) -> dict[str, list[str]]:
+    settings = _settings(2)
+    margin = settings.augmentation.margin(*window[1:])
+    names = [f"s{i}" for i in range(training_samples + 2)]
+    length = window[0] + 4
+    frames, height, width = len(names) * length, window[1] + 2 * margin, window[2] + 2 * margin
+    random = np.random.default_rng(0)
+    # One clip for all: random pictures do not compress, and would fill the disk.
+    rgb = random.integers(0, 256, (length, height, width, 3), np.uint8)
+    flow = random.integers(-300, 300, (length, height, width, 2)).astype(np.int16)
+    with new_hdf5(path, "made up") as file:
+        layout = h5py.VirtualLayout
+        for key, clip in (("rgb", rgb), ("flow", flow)):
+            file.create_dataset(
+                f"clip/{key}", data=clip, chunks=(8, *clip.shape[1:]), **COMPRESSION
+            )
+            virtual = layout((frames, *clip.shape[1:]), clip.dtype)
+            for index in range(len(names)):
+                virtual[index * length : (index + 1) * length] = h5py.VirtualSource(
+                    ".", f"clip/{key}", clip.shape
+                )
+            file.create_virtual_dataset(key, virtual)
+        file["samples/sample"] = names
+        file["samples/class_index"] = random.integers(0, CLASSES, len(names))
+        file["samples/length"] = np.full(len(names), length)
+        file["samples/offset"] = np.arange(len(names)) * length
+        file.attrs["window"] = window
+        file.attrs["margin"] = margin
+        file.attrs["flow_unit_px"] = 1 / 32
+        file.attrs["classes"] = json.dumps([f"class {i}" for i in range(CLASSES)])
+    return {"train": names[:-2], "validation": names[-2:]}
+
+
+def _settings(batch_size: int) -> TrainSettings:
+    return TrainSettings(
+        epochs=EPOCHS,
+        batch_size=batch_size,
+        learning_rate=0.001,
+        schedule="restarts",
+        momentum=0.5,
+        weight_decay=0.005,
+        # Noise cannot be learnt, only made too much of.
+        gradient_clip=1.0,
+        augment=True,
+    )
+
+
+def _train(
+    case: Case,
+    strokes: Path,
+    samples: dict[str, list[str]],
+    window: tuple[int, int, int],
+    folder: Path,
+    loader_workers: int,
+) -> tuple[bytes, bytes]:
+    description = TrainedModel(
+        architecture=case.architecture,
+        modality=case.modality,
+        attention_blocks=case.attention_blocks,
+        residual_blocks=0,
+        classes=[f"class {i}" for i in range(CLASSES)],
+        window=window,
+        flow_scale=(5.0, 5.0),
+        seed=1,
+        optimisation=_settings(case.batch_size),
+        torch_version=torch.__version__,
+        twinstroke_version=twinstroke.__version__,
+    )
+    written = [folder / "model.safetensors", folder / "history.csv"]
+    train(
+        strokes,
+        samples,
+        description,
+        loader_workers=loader_workers,
+        work=folder / "work",
+        model_file=written[0],
+        history_file=written[1],
+        timing_file=folder / "training.json",
+    )
+    return written[0].read_bytes(), written[1].read_bytes()
+
+
+@exits_cleanly
+def main() -> None:
+    """Check the networks of the paper at its window on the CUDA device."""
+    if not torch.cuda.is_available():
+        raise UserError("gpu-check: torch sees no CUDA device here; run it where there is one")
+    device = make_deterministic(seed=1)
+    print(f"device:        {torch.cuda.get_device_name(device)}")
+    print(
+        f"versions:      twinstroke {twinstroke.__version__}, torch {torch.__version__}, CUDA "
+        f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}, Python "
+        f"{platform.python_version()}"
+    )
+    print(
+        f"deterministic: {torch.are_deterministic_algorithms_enabled()}, CUBLAS_WORKSPACE_CONFIG="
+        f"{os.environ['CUBLAS_WORKSPACE_CONFIG']}"
+    )
+    outcomes = []
+    for outcome in check(PAPER_CASES, (100, 120, 120), loader_workers=4):
+        outcomes.append(outcome)
+        bits = "same bits" if outcome.same_bits else "OTHER BITS"
+        print(
+            f"{outcome.case!s:40} {bits:10} {outcome.samples_per_second:7.1f} samples/s "
+            f"{outcome.peak_memory_bytes / 2**30:6.2f} GiB",
+            flush=True,
+        )
+    other = [str(outcome.case) for outcome in outcomes if not outcome.same_bits]
+    if other:
+        raise UserError(f"gpu-check: two equal runs ended with other bits: {'; '.join(other)}")
+
+
+if __name__ == "__main__":
+    main()
