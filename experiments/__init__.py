@@ -1,0 +1,6 @@
+"""The grids of the paper, each one command: ``python -m experiments ablation --preset demo``.
+
+``grids.yaml`` declares the rows, ``grids.py`` checks them and works out their parameters,
+``run.py`` runs them one after the other as DVC experiments of the commit at hand, ``workspace.py``
+is what it needs of git and DVC, and ``table.py`` writes the results to ``docs/``.
+"""
