@@ -141,15 +141,19 @@ def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
         "residual": ("residual_blocks=2", 360_790 + 2 * (2_300 + 8_055)),
         "rgb": ("modality=rgb", 180_800),
         "flow": ("modality=flow", 179_990),
+        "i3d": ("modality=flow architecture=i3d", 12_286_837),
+        "fused": ("architecture=i3d", 24_595_626),
     }
-    for name, (change, parameters) in expected.items():
-        printed = clone.run("dvc", "exp", "run", "-n", name, "-S", change)
+    for name, (changes, parameters) in expected.items():
+        overrides = [f"--set-param={change}" for change in changes.split()]
+        printed = clone.run("dvc", "exp", "run", "-n", name, *overrides)
         assert ran(printed) == ["train", "evaluate"], printed
         assert clone.metrics()["parameters"]["without_fully_connected"] == parameters
         clone.run("git", "checkout", "-q", ".")
     assert {path: path.stat().st_mtime_ns for path in flow.iterdir()} == before
     shown = list(csv.DictReader(clone.run("dvc", "exp", "show", "--csv").splitlines()))
     assert {row["Experiment"] for row in shown} >= set(expected)
+    assert all(float(row["seconds_per_epoch"]) > 0 for row in shown if row["Experiment"])
     accuracy = {row["Experiment"]: float(row["test.accuracy"]) for row in shown}
     assert accuracy["attention"] == pytest.approx(clone.accuracy("attention"))
     difference = clone.run("dvc", "metrics", "diff", "HEAD", "attention")

@@ -187,6 +187,23 @@ def test_it_learns_what_can_be_learnt_by_heart(strokes: Path, tmp_path: Path) ->
     assert {row["learning_rate"] for row in rows} == {"0.001"}
 
 
+def test_validation_is_what_evaluation_finds(strokes: Path, tmp_path: Path) -> None:
+    """With batch normalisation in the network, one window at a time: no statistics of the batch."""
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    _, history = run(strokes, tmp_path, settings, attention_blocks=1)
+    (row,) = csv.DictReader(history.splitlines())
+    made, model = load_model(tmp_path / "model.safetensors", torch.device("cpu"))
+    windows = StrokeWindows(strokes, ["s9", "s10", "s11"])
+    format_ = InputFormat(WINDOW, 1 / 32, made.flow_scale)
+    losses = []
+    for window in (windows[i] for i in range(3)):
+        streams = format_.streams(collate([window]), torch.device("cpu"), ("rgb", "flow"))
+        with torch.no_grad():
+            logits = model.eval()(streams)
+        losses.append(float(torch.logsumexp(logits[0], 0) - logits[0, window.target]))
+    assert np.mean(losses) == pytest.approx(float(row["validation_loss"]), rel=1e-4)
+
+
 def test_the_best_epoch_is_kept(strokes: Path, tmp_path: Path) -> None:
     _, history = run(strokes, tmp_path)
     rows = list(csv.DictReader(history.splitlines()))
