@@ -18,7 +18,7 @@ def test_named_files_and_tests_exist(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
         if "://" not in target:
             assert (document.parent / target).exists(), target
-    for name in re.findall(r"`((?:src|stages|tests|presets|experiments)/[\w./]*)(?:::\w+)?`", text):
+    for name in re.findall(r"`((?:src|stages|tests|experiments)/[\w./]*)(?:::\w+)?`", text):
         assert (ROOT / name).exists(), name
     for file, test in re.findall(r"`(tests/\w+\.py)::(\w+)`", text):
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))

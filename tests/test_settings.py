@@ -98,7 +98,8 @@ PROBLEMS = [
     ("params", {"modality": "depth"}, r"modality: .*'rgb', 'flow' or 'twin'.*'depth'"),
     ("params", {"attention_blocks": 4}, r"attention_blocks: .*less than or equal to 3"),
     ("params", {"epochs": 0}, r"epochs.*greater than or equal to 1"),
-    ("params", {"epochs": "many"}, r"epochs"),
+    ("params", {"epochs": "many"}, r"epochs: .*valid integer.*, or 'preset' \(found 'many'\)$"),
+    ("params", {"augment": "often"}, r"augment: .*valid boolean, or 'preset' \(found 'often'\)$"),
     ("params", {"preset": "../paper"}, r"preset: .*pattern"),
     ("params", {"preset": "mine"}, r"'mine' has no file .*presets that exist: demo, paper"),
     ("params", {"attention_blocks": 1, "residual_blocks": 2}, r"exclude each other"),
@@ -121,7 +122,18 @@ PROBLEMS = [
     ("demo", {"train__learning_rate": float("inf")}, r"train\.learning_rate: .*finite"),
     ("demo", {"index__classes": ["Negative", " A "]}, r"' A ' is empty or has spaces"),
     ("demo", {"decode": ...}, r"demo\.yaml: decode: missing"),
+    ("params", {"architecture": "i3d", "attention_blocks": 1}, r"i3d has no places for blocks"),
+    ("params", {"architecture": "i3d", "residual_blocks": 1}, r"i3d has no places for blocks"),
+    ("params", {"schedule": "cosine"}, r"schedule: .*'restarts'.*'cosine'"),
+    ("demo", {"segment__margin": 11}, r"segment\.margin: 11 .* fewer than the 12 that"),
+    ("demo", {"train__augmentation__rotation_deg": 20}, r"segment\.margin: 12 .* fewer than"),
+    ("demo", {"train__augmentation__zoom": 1}, r"augmentation\.zoom: .*less than 1"),
 ]
+
+
+def test_without_augmentation_no_margin_is_needed(project: Path) -> None:
+    change(project / "presets" / "demo.yaml", segment__margin=0, train__augment=False)
+    assert load_settings(project).segment.margin == 0
 
 
 @pytest.mark.parametrize(("file", "changes", "message"), PROBLEMS)

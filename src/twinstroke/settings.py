@@ -23,6 +23,8 @@ Modality = Literal["rgb", "flow", "twin"]
 Schedule = Literal["constant", "one_cycle", "restarts"]
 Estimator = Literal["deepflow", "farneback", "dis", "tvl1"]
 FromPreset = Literal["preset"]
+OR_PRESET = "literal['preset']"
+"""How pydantic names that alternative."""
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -419,14 +421,22 @@ def _validated(model: type[M], content: Any, file: Path, problems: list[str]) ->
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        for item in error.errors():
-            key = ".".join(str(part) for part in item["loc"]) or "the file"
+        items = error.errors()
+        # A value that may also be `preset` fails twice, once for each of the two: tell it once.
+        either = {item["loc"][:-1] for item in items if item["loc"][-1:] == (OR_PRESET,)}
+        for item in items:
+            location, message = item["loc"], item["msg"]
+            if location[:-1] in either:
+                if location[-1] == OR_PRESET:
+                    continue
+                location, message = location[:-1], f"{message}, or 'preset'"
+            key = ".".join(str(part) for part in location) or "the file"
             if item["type"] == "extra_forbidden":
                 problems.append(f"{file}: {key}: unknown key; remove it or mend its spelling")
             elif item["type"] == "missing":
                 problems.append(f"{file}: {key}: missing")
             else:
-                problems.append(f"{file}: {key}: {item['msg']} (found {item['input']!r})")
+                problems.append(f"{file}: {key}: {message} (found {item['input']!r})")
         return None
 
 
