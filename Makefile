@@ -23,7 +23,7 @@ table2 table3 ablation: environment
 
 # Does training repeat to the bit on this GPU, and how fast is it?
 gpu-check: environment
-	python -m twinstroke.train.gpu_check
+	python -m twinstroke.gpu_check
 
 environment: .venv/finished
 

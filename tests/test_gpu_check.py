@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from twinstroke.gpu_check import PAPER_CASES, Case, check, main
 from twinstroke.train import train
-from twinstroke.train.gpu_check import PAPER_CASES, Case, check, main
 
 WINDOW = (8, 16, 24)
 
@@ -30,7 +30,7 @@ def test_a_difference_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         other = description.model_copy(update={"seed": next(seeds)})
         return train(strokes, samples, other, **others)
 
-    monkeypatch.setattr("twinstroke.train.gpu_check.train", restless)
+    monkeypatch.setattr("twinstroke.gpu_check.train", restless)
     (outcome,) = check([Case("tstcnn", "flow", 0, 2)], WINDOW, loader_workers=0)
     assert not outcome.same_bits
 

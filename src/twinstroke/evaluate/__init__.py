@@ -89,7 +89,7 @@ def evaluate(strokes: Path, samples: Mapping[str, Sequence[str]], model_file: Pa
         "all": sum(p.numel() for p in model.parameters()),
         "without_fully_connected": convolutional_parameters(model),
     }
-    # Until every network had its best state.
+    # Each network's own count; where two are fused late, the later one.
     metrics["best_epoch"] = max(description.best_epochs.values())
     return Evaluation(description.classes, metrics, recalls, predictions)
 

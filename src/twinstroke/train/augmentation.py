@@ -97,8 +97,8 @@ def resample(
 
     Args:
         pictures: float32 (N, T, H', W', C); the middle is the region of interest.
-        linear: float32 (N, 2, 2), :attr:`View.matrix` of each window.
-        shift: float32 (N, 2), pixels to the right and down.
+        linear: float32 (N, 2, 2), :attr:`View.matrix` of each window, on the CPU.
+        shift: float32 (N, 2), pixels to the right and down, on the CPU.
         size: (H, W) of the windows.
         vectors: The C = 2 values are vectors (x right, y down) and are transformed too.
 
@@ -109,15 +109,16 @@ def resample(
     # A place in the window leads to the place in the picture that is seen there. Both are counted
     # from the middle, in halves of the sides, as affine_grid wants them.
     back = torch.linalg.inv(linear.double())
-    window_halves = linear.new_tensor(size[::-1], dtype=torch.float64) / 2
-    picture_halves = linear.new_tensor((width, height), dtype=torch.float64) / 2
+    window_halves = torch.tensor(size[::-1], dtype=torch.float64) / 2
+    picture_halves = torch.tensor((width, height), dtype=torch.float64) / 2
     theta = torch.cat(
         [back * window_halves / picture_halves[:, None], (shift / picture_halves)[..., None]], 2
     )
-    grid = F.affine_grid(theta.float(), [samples, 1, *size], align_corners=False)
+    device = pictures.device
+    grid = F.affine_grid(theta.float().to(device), [samples, 1, *size], align_corners=False)
     flat = pictures.permute(0, 1, 4, 2, 3).reshape(samples, frames * channels, height, width)
     seen = F.grid_sample(flat, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     result = seen.view(samples, frames, channels, *size).permute(0, 1, 3, 4, 2).contiguous()
     if vectors:
-        result = torch.einsum("nij,nthwj->nthwi", linear, result)
+        result = torch.einsum("nij,nthwj->nthwi", linear.to(device), result)
     return result

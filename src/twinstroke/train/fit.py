@@ -8,6 +8,7 @@ import math
 import pickle
 import shutil
 import statistics
+import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ class Epoch(BaseModel):
     network: str
     """Modality of the network that was trained: two streams that are fused late have both."""
     epoch: int
-    """Counted on from network to network."""
+    """From 1; in the file counted on from network to network."""
     learning_rate: float
     """At the end of the epoch."""
     train_loss: float
@@ -50,6 +51,11 @@ class Epoch(BaseModel):
     validation_accuracy: float
     restart: Restart | Literal[""] = ""
     """Why training went back to its best state after this epoch, if it did."""
+
+    @property
+    def finite(self) -> bool:
+        """Both losses are numbers: the weights may be used."""
+        return math.isfinite(self.train_loss) and math.isfinite(self.validation_loss)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class TrainingSummary:
     resumed_at: int
     """Epochs that an interrupted run had already finished."""
     best: dict[str, Epoch]
-    """The epoch whose weights were kept, for each network."""
+    """The epoch whose weights were kept, for each network, counted from its own first."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ class _State:
     @property
     def best_epoch(self) -> Epoch:
         return max(
-            (row for row in self.history if math.isfinite(row.validation_loss)),
+            (row for row in self.history if row.finite),
             key=lambda row: (row.validation_accuracy, -row.validation_loss),
         )
 
@@ -129,7 +135,7 @@ def train(
         timing_file: Gets the median of the seconds an epoch took, and the device, as JSON.
 
     Raises:
-        UserError: The loss is no finite number.
+        UserError: A loss is no finite number.
     """
     device = make_deterministic(description.seed)
     settings = description.optimisation
@@ -156,11 +162,11 @@ def train(
                 data, folder / "state.pt", loader_workers, bar, of=len(networks)
             )
             resumed_at += done
+    best = {name: state.best_epoch.model_copy() for name, state in states.items()}
     history = [row for state in states.values() for row in state.history]
     for number, row in enumerate(history, start=1):
         # From network to network, so that curves do not run back.
         row.epoch = number
-    best = {name: state.best_epoch for name, state in states.items()}
     weights = {
         name if len(states) == 1 else f"networks.{modality}.{name}": tensor
         for modality, state in states.items()
@@ -202,10 +208,13 @@ def _train_network(
         collate_fn=collate,
         multiprocessing_context="spawn" if loader_workers else None,
         persistent_workers=loader_workers > 0,
+        # It draws a seed for its workers, more or less often with their number. From a generator
+        # of its own that changes nothing else.
+        generator=torch.Generator(),
     )
     bar.total = of * settings.epochs * len(order)
     state = _initial_state(data, settings.epochs * len(order))
-    resumed_at = _resume(state, state_file, data.device)
+    resumed_at = _resume(state, state_file)
     bar.update(resumed_at * len(order))
     for epoch in range(resumed_at, settings.epochs):
         order.epoch = epoch
@@ -321,23 +330,29 @@ def _validate(model: Network, data: _Data) -> tuple[float, float]:
 def _take_in(state: _State, row: Epoch) -> None:
     """Note an epoch, keep its weights if they are the best, go back to the best if it is time."""
     state.history.append(row)
-    finite = math.isfinite(row.train_loss) and math.isfinite(row.validation_loss)
-    if finite and state.best_epoch is row:
-        state.best = {k: v.detach().clone() for k, v in state.model.state_dict().items()}
-    if not finite and not (isinstance(state.schedule, WarmRestarts) and state.best):
-        raise UserError(
-            f"train: the loss became {row.train_loss} in epoch {row.epoch}, at a learning rate of "
-            f"{row.learning_rate:.2g}; lower learning_rate or set gradient_clip, e.g. to 5"
-        )
-    if isinstance(state.schedule, WarmRestarts):
-        reason = state.schedule.after_epoch(row.train_loss, row.validation_accuracy)
-        row.restart = reason or ""
-        if reason:
-            state.model.load_state_dict(state.best)
-            # The momentum belongs to the way that led away from there.
-            state.optimiser.state.clear()
-        for group in state.optimiser.param_groups:
-            group["lr"] = state.schedule.rate
+    if row.finite and state.best_epoch is row:
+        state.best = {
+            name: tensor.detach().to("cpu", copy=True)
+            for name, tensor in state.model.state_dict().items()
+        }
+    if not isinstance(state.schedule, WarmRestarts) or not state.best:
+        if not row.finite:
+            raise UserError(
+                f"train: {row.network}, epoch {row.epoch}: the training loss became "
+                f"{row.train_loss:.4g} and the validation loss {row.validation_loss:.4g}, at a "
+                f"learning rate of {row.learning_rate:.2g}; lower learning_rate or set "
+                "gradient_clip, e.g. to 5"
+            )
+        return
+    loss = row.train_loss if row.finite else math.nan
+    reason = state.schedule.after_epoch(loss, row.validation_accuracy)
+    if reason:
+        row.restart = reason
+        state.model.load_state_dict(state.best)
+        # The momentum belongs to the way that led away from there.
+        state.optimiser.state.clear()
+    for group in state.optimiser.param_groups:
+        group["lr"] = state.schedule.rate
 
 
 def _code() -> list[str]:
@@ -362,14 +377,22 @@ def _save_state(state: _State, path: Path) -> None:
         )
 
 
-def _resume(state: _State, path: Path, device: torch.device) -> int:
+def _resume(state: _State, path: Path) -> int:
     """Take over the state of an interrupted run; return how many epochs it had finished."""
-    try:
-        saved = torch.load(path, map_location=device, weights_only=True)
-    except FileNotFoundError:
+    if not path.exists():
         return 0
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile):
-        # A damaged state costs time, not results.
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        # Costs time, not results.
+        aside = path.with_suffix(".damaged")
+        path.replace(aside)
+        reason = str(error).splitlines()[0]
+        print(
+            f"train: the state of an interrupted run cannot be read ({reason}) and is put aside as "
+            f"{aside}; training begins anew",
+            file=sys.stderr,
+        )
         return 0
     state.model.load_state_dict(saved["model"])
     state.optimiser.load_state_dict(saved["optimiser"])

@@ -33,8 +33,8 @@ class TrainedModel(BaseModel):
     flow_scale: tuple[float, float]
     """Normalised flow is ``clip(v / flow_scale, -1, 1)``, v in pixels a kept frame."""
     best_epochs: dict[str, int] = {}
-    """Epoch of the weights of each network that was trained: best validation accuracy, then lowest
-    validation loss. One network, or two streams that are fused late."""
+    """Epoch of the weights of each network that was trained, from 1: best validation accuracy, then
+    lowest validation loss. One network, or two streams that are fused late."""
     seed: int
     optimisation: TrainSettings
     torch_version: str

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+DRAWS_OF_TORCH = 2**32 - 1
+
 
 def make_deterministic(seed: int) -> torch.device:
     """Seed every generator, forbid nondeterministic operations, and choose the device.
@@ -38,5 +40,7 @@ def draws_of(seed: int, epoch: int) -> Iterator[None]:
     So an epoch is the same whatever was drawn before it, and whether training was interrupted.
     """
     with torch.random.fork_rng():
-        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
+        # The last number tells these draws from those of the order and of the views.
+        numbers = np.random.SeedSequence([seed, epoch, DRAWS_OF_TORCH]).generate_state(1)
+        torch.manual_seed(int(numbers[0]))
         yield

@@ -29,8 +29,8 @@ class WarmRestarts:
     another rate and from another state say nothing about this one, so the first check compares 25
     epochs with 25, not with 35. The best state is that of the highest validation accuracy. A new
     best does not prolong the patience. Below a best accuracy of `drop_floor` nothing drops: near
-    chance, accuracies jump by more than 0.7 from epoch to epoch, and the network would be taken
-    back to its lucky first guess for ever.
+    chance, an accuracy falls below 0.7 of the best by chance, and the network would be taken back
+    to its lucky first guess for ever.
     """
 
     def __init__(self, highest_rate: float, settings: RestartSettings) -> None:

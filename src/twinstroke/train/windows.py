@@ -90,8 +90,7 @@ class InputFormat:
     def _seen(self, batch: WindowBatch, values: Tensor, *, vectors: bool) -> Tensor:
         if "linear" not in batch:
             return values
-        linear, shift = batch["linear"].to(values.device), batch["shift"].to(values.device)
-        return resample(values, linear, shift, self.window[1:], vectors=vectors)
+        return resample(values, batch["linear"], batch["shift"], self.window[1:], vectors=vectors)
 
 
 class StrokeWindows(Dataset[Window]):
