@@ -62,6 +62,9 @@ def command(arguments: Sequence[str], root: Path) -> None:
 @exits_cleanly
 def main() -> None:
     """Run the command line; an end from outside puts the folder back as Ctrl-C does."""
+    # A shell without job control lets programs in the background ignore Ctrl-C; DVC and the stages
+    # would inherit that, and could not be asked to end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
         signal.signal(signal.SIGHUP, signal.default_int_handler)

@@ -484,9 +484,12 @@ def test_an_edit_meanwhile_ends_the_grid_and_is_kept(runnable: Path) -> None:
 
 def test_an_interruption_puts_the_folder_back(runnable: Path) -> None:
     before = state(runnable)
+    trained(runnable)
     (runnable / "data/wait").touch()
+    # As a script starts it in the background: ignoring Ctrl-C, unless it decides otherwise.
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     grid = subprocess.Popen(
-        [sys.executable, "-m", "experiments", "small", "--epochs", "5"],
+        [*ignoring, sys.executable, "-m", "experiments", "small", "--epochs", "5"],
         cwd=runnable,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
