@@ -415,9 +415,10 @@ def _write_history(path: Path, history: Sequence[Epoch]) -> None:
 
 def _write_timing(path: Path, seconds: Sequence[list[float]], device: torch.device) -> None:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    threads = torch.get_num_threads()
     timing = {
         "seconds_per_epoch": round(sum(map(statistics.median, seconds)), 2),
-        "device": f"{name}, {torch.get_num_threads()} threads",
+        "device": f"{name}, {threads} thread{'s' if threads > 1 else ''}",
     }
     with replacing(path) as partial:
         partial.write_text(json.dumps(timing, indent=2) + "\n", encoding="utf-8")
