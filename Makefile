@@ -5,7 +5,7 @@ BIN := .venv/bin
 # dvc starts `python` for each stage: let that be ours.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test table2 table3 ablation gpu-check environment lock
+.PHONY: repro test check-data export table2 table3 ablation gpu-check environment lock
 
 repro: environment
 	dvc repro
@@ -15,6 +15,14 @@ test: environment
 	ruff format --check .
 	mypy
 	pytest
+
+# Is the data of the preset in params.yaml sound? Before any hour is spent on it.
+check-data: environment
+	python -m twinstroke.check_data
+
+# The strokes as csv, mediaeval or elan, for other programs: make export FORMAT=elan
+export: environment
+	python -m twinstroke.export $(FORMAT)
 
 # The grids of the paper, each row a DVC experiment: make ablation PRESET=mine EPOCHS=20
 PRESET ?= demo

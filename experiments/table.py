@@ -65,7 +65,8 @@ class Metrics(BaseModel):
 
     train: Split
     validation: Split
-    test: Split
+    test: Split | None = None
+    """None: the test strokes are unlabelled."""
     parameters: Parameters
     best_epoch: int
 
@@ -165,8 +166,10 @@ def one_line(workspace: Workspace, row: Planned) -> str:
     commit = found(workspace, row)
     if commit is None:
         raise UserError(f"{row.experiment}: dvc exp run ended well but left no such experiment")
-    split = metrics_of(workspace, row, commit).test
-    return f"test {_accuracy(split.accuracy, split.accuracy_low, split.accuracy_high, split.n)}"
+    metrics = metrics_of(workspace, row, commit)
+    name = "test" if metrics.test else "validation"
+    split = metrics.test or metrics.validation
+    return f"{name} {_accuracy(split.accuracy, split.accuracy_low, split.accuracy_high, split.n)}"
 
 
 def collect(workspace: Workspace, rows: Sequence[Planned]) -> list[Result]:
@@ -258,7 +261,9 @@ def _result(workspace: Workspace, row: Planned, commit: str | None) -> Result:
         return Result(**described)
     metrics = metrics_of(workspace, row, commit)
     for name in ("train", "validation", "test"):
-        split: Split = getattr(metrics, name)
+        split: Split | None = getattr(metrics, name)
+        if split is None:
+            continue
         described |= {
             name: split.accuracy,
             f"{name}_low": split.accuracy_low,
@@ -311,7 +316,7 @@ def _shared(rows: Sequence[Result]) -> str:
 
 def _split(row: Result, name: str) -> str:
     values = [getattr(row, f"{name}{part}") for part in ("", "_low", "_high", "_n")]
-    return _accuracy(*values)
+    return "–" if values[0] is None else _accuracy(*values)
 
 
 def _accuracy(accuracy: float, low: float, high: float, n: int) -> str:

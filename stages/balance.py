@@ -20,7 +20,8 @@ def main() -> None:
         names, labels, splits = (
             file[f"samples/{column}"].asstr()[:].tolist() for column in ("sample", "label", "split")
         )
-    used = balance(names, labels, splits, settings.balance, seed=settings.data_seed)
+        agreement = file["samples/agreement"][:].tolist()
+    used = balance(names, labels, splits, agreement, settings.balance, seed=settings.data_seed)
     write_table(folder / "balanced.csv", used, UsedSample)
     sizes = Counter(sample.split for sample in used)
     summarise(

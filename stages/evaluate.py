@@ -28,17 +28,20 @@ def main() -> None:
         partial.write_text(json.dumps(result.metrics, indent=2, ensure_ascii=False) + "\n")
     write_table(reports / "classes.csv", result.recalls, ClassRecall)
     write_table(reports / "predictions.csv", result.predictions, Prediction)
-    test = [(p.actual, p.predicted) for p in result.predictions if p.split == "test"]
+    # Strokes to be tested on may be unlabelled: then those of the validation split are shown.
+    measured = [split for split in SPLITS if split in result.metrics]
+    shown = measured[-1]
+    pairs = [(p.actual, p.predicted) for p in result.predictions if p.split == shown]
     with replacing(reports / "confusion.csv") as partial, partial.open("w", newline="") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([("actual", "predicted"), *test])
-    actual, predicted = zip(*test, strict=True)
-    title = f"Test split: {result.metrics['test']['accuracy']:.1%} of {len(test)}"
+        csv.writer(stream, lineterminator="\n").writerows([("actual", "predicted"), *pairs])
+    actual, predicted = zip(*pairs, strict=True)
+    title = f"{shown.title()} split: {result.metrics[shown]['accuracy']:.1%} of {len(pairs)}"
     plot_confusion(actual, predicted, result.classes, title, reports / "confusion.png")
     plot_history(read_table(reports / "history.csv", Epoch), reports / "history.png")
     figures = (
         f"{split} {own['accuracy']:.1%} of {own['n']} (95 %: {own['accuracy_low']:.1%} to "
         f"{own['accuracy_high']:.1%})"
-        for split, own in ((split, result.metrics[split]) for split in SPLITS)
+        for split, own in ((split, result.metrics[split]) for split in measured)
     )
     summarise("evaluate", "accuracy: " + "; ".join(figures))
 

@@ -1,28 +1,55 @@
-"""Probe every video, check every annotation, mine negatives, and split."""
+"""Check the whole data set, mine negatives, split; write the tables of videos and samples."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
 from twinstroke.errors import exits_cleanly
-from twinstroke.index import build_index
+from twinstroke.files import replacing
+from twinstroke.index import (
+    BrokenDataError,
+    ClassAgreement,
+    Finding,
+    Placement,
+    StrokeClass,
+    build_index,
+    report,
+)
 from twinstroke.progress import summarise
 from twinstroke.settings import load_settings
-from twinstroke.tables import SPLITS, Sample, Video, write_table
+from twinstroke.tables import SPLITS, Sample, Video, read_table, write_table
 from twinstroke.workers import available_workers
 
 
 @exits_cleanly
 def main() -> None:
     settings = load_settings()
-    folder = Path("data", settings.name)
-    raw = folder / "synthetic" if settings.synthesize.players else Path("data/raw", settings.name)
-    index = build_index(
-        settings.index, raw=raw, root=Path(), seed=settings.data_seed, workers=available_workers()
-    )
+    folder, reports = Path("data", settings.name), Path("reports", settings.name)
+    placements = reports / "splits.csv"
+    try:
+        index = build_index(
+            settings.index,
+            raw=settings.raw,
+            root=Path(),
+            seed=settings.data_seed,
+            workers=available_workers(),
+            window=settings.window.frames * settings.decode.frame_step,
+            kept=read_table(placements, Placement) if placements.exists() else (),
+        )
+    except BrokenDataError as broken:
+        write_table(reports / "findings.csv", broken.findings, Finding)
+        raise
     write_table(folder / "videos.csv", index.videos, Video)
     write_table(folder / "samples.csv", index.samples, Sample)
-    for note in index.notes:
-        summarise("index", f"note: {note}")
+    write_table(folder / "classes.csv", index.classes, StrokeClass)
+    write_table(reports / "findings.csv", index.findings, Finding)
+    write_table(reports / "agreement.csv", index.agreement, ClassAgreement)
+    write_table(placements, index.placements, Placement)
+    with replacing(reports / "data.json") as partial:
+        partial.write_text(json.dumps(index.facts, indent=2, ensure_ascii=False) + "\n")
+    summarise("index", f"annotations: {index.format}")
+    for line in report(index.findings):
+        summarise("index", line)
     sizes = Counter(sample.split for sample in index.samples)
     mined = sum(sample.origin == "mined" for sample in index.samples)
     summarise(

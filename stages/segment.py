@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from twinstroke.errors import exits_cleanly
-from twinstroke.index import class_names
+from twinstroke.index import StrokeClass
 from twinstroke.progress import summarise
 from twinstroke.segment import Geometry, cut_strokes
 from twinstroke.settings import load_settings
@@ -25,7 +25,7 @@ def main() -> None:
             frame_step=settings.decode.frame_step,
             fps=settings.kept_fps,
         ),
-        classes=class_names(settings.index),
+        classes=[row.label for row in read_table(folder / "classes.csv", StrokeClass)],
         folder=folder,
         target=folder / "strokes.h5",
         workers=available_workers(),

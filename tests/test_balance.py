@@ -25,6 +25,7 @@ ROWS = (
 NAMES = [f"s{i:02}" for i in range(len(ROWS))]
 LABELS = [label for label, _ in ROWS]
 SPLITS = [split for _, split in ROWS]
+AGREED = [1.0] * len(ROWS)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ SPLITS = [split for _, split in ROWS]
     [("largest", 5, 2), ("mean", 4, 2), ("all", 20, 9), (7, 7, 7), (0, 0, 0), (50, 20, 9)],
 )
 def test_targets(target: Literal["largest", "mean", "all"] | int, train: int, test: int) -> None:
-    used = balance(NAMES, LABELS, SPLITS, BalanceSettings(negatives=target), seed=1)
+    used = balance(NAMES, LABELS, SPLITS, AGREED, BalanceSettings(negatives=target), seed=1)
     label = dict(zip(NAMES, LABELS, strict=True))
     sizes = Counter((label[row.sample], row.split) for row in used)
     assert sizes["Negative", "train"] == train
@@ -44,11 +45,12 @@ def test_targets(target: Literal["largest", "mean", "all"] | int, train: int, te
 @given(st.permutations(range(len(ROWS))), st.integers(0, 2**32 - 1))
 def test_choice_depends_on_the_seed_alone(order: list[int], seed: int) -> None:
     settings = BalanceSettings(negatives="largest")
-    straight = balance(NAMES, LABELS, SPLITS, settings, seed=seed)
+    straight = balance(NAMES, LABELS, SPLITS, AGREED, settings, seed=seed)
     shuffled = balance(
         [NAMES[i] for i in order],
         [LABELS[i] for i in order],
         [SPLITS[i] for i in order],
+        AGREED,
         settings,
         seed=seed,
     )
@@ -58,7 +60,23 @@ def test_choice_depends_on_the_seed_alone(order: list[int], seed: int) -> None:
 def test_another_seed_keeps_other_negatives() -> None:
     settings = BalanceSettings(negatives="largest")
     choices = {
-        tuple(row.sample for row in balance(NAMES, LABELS, SPLITS, settings, seed=seed))
+        tuple(row.sample for row in balance(NAMES, LABELS, SPLITS, AGREED, settings, seed=seed))
         for seed in range(5)
     }
     assert len(choices) == 5
+
+
+def test_doubtful_strokes_are_not_trained_on_but_tested_on() -> None:
+    agreement = [0.5 if label == "A" else 1.0 for label in LABELS]
+    settings = BalanceSettings(negatives="largest", min_agreement=0.6)
+    used = balance(NAMES, LABELS, SPLITS, agreement, settings, seed=1)
+    label = dict(zip(NAMES, LABELS, strict=True))
+    sizes = Counter((label[row.sample], row.split) for row in used)
+    assert (sizes["A", "train"], sizes["B", "train"]) == (0, 3)
+    assert (sizes["A", "test"], sizes["C", "test"]) == (2, 1)
+    # The largest class that is left decides about the negatives.
+    assert (sizes["Negative", "train"], sizes["Negative", "test"]) == (3, 2)
+    just = BalanceSettings(negatives="largest", min_agreement=0.5)
+    assert len(balance(NAMES, LABELS, SPLITS, agreement, just, seed=1)) == len(
+        balance(NAMES, LABELS, SPLITS, AGREED, just, seed=1)
+    )

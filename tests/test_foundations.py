@@ -11,8 +11,7 @@ import pytest
 
 from twinstroke.errors import UserError, exits_cleanly
 from twinstroke.files import fingerprint_of, is_finished, new_hdf5, prune, replacing
-from twinstroke.index import class_names
-from twinstroke.settings import load_settings
+from twinstroke.index.classes import ttstroke21
 from twinstroke.synthesize.motions import STROKES
 from twinstroke.tables import Sample, Video, read_table, write_table
 from twinstroke.workers import ordered_map
@@ -136,4 +135,4 @@ def test_a_users_mistake_is_printed_without_traceback(capsys: pytest.CaptureFixt
 
 
 def test_rendered_classes_are_those_of_the_data_set() -> None:
-    assert ["Negative", *STROKES] == class_names(load_settings(ROOT).index)
+    assert ["Negative", *STROKES] == [row.label for row in ttstroke21()]

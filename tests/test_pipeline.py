@@ -3,92 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-STAGES = [
-    "synthesize",
-    "index",
-    "decode",
-    "flow",
-    "normalize",
-    "segment",
-    "balance",
-    "train",
-    "evaluate",
-]
+from tests.clone import ROOT, STAGES, Clone, ran
 
 pytestmark = pytest.mark.pipeline
-
-
-class Clone:
-    """A clone of the working tree, with a commit of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = {
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            **{f"GIT_{who}_NAME": "test" for who in ("AUTHOR", "COMMITTER")},
-            **{f"GIT_{who}_EMAIL": "test@localhost" for who in ("AUTHOR", "COMMITTER")},
-        }
-        listed = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        for name in filter(None, listed.splitlines()):
-            if (ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-        shutil.copy(ROOT / "tests" / "tiny.yaml", folder / "presets")
-        (folder / "data" / "raw" / "tiny").mkdir()
-        params = folder / "params.yaml"
-        params.write_text(params.read_text().replace("preset: demo", "preset: tiny"))
-        self.run("git", "init", "-q")
-        self.commit("start")
-
-    def run(self, *command: str, fails: bool = False) -> str:
-        """Run a command; return what it printed, standard error included."""
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert (done.returncode != 0) == fails, done.stdout
-        return done.stdout
-
-    def commit(self, message: str) -> None:
-        self.run("git", "add", "-A")
-        self.run("git", "commit", "-q", "-m", message)
-
-    def metrics(self) -> dict[str, dict[str, float]]:
-        content: dict[str, dict[str, float]] = json.loads(
-            (self.folder / "reports" / "tiny" / "metrics.json").read_text()
-        )
-        return content
-
-    def accuracy(self, experiment: str) -> float:
-        """Test accuracy that an experiment's own commit holds."""
-        content = self.run("git", "show", f"{self.reference(experiment)}:reports/tiny/metrics.json")
-        return float(json.loads(content)["test"]["accuracy"])
-
-    def reference(self, experiment: str) -> str:
-        """The commit of an experiment."""
-        listed = self.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
-        return next(name for name in listed if name.endswith(f"/{experiment}"))
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +21,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     assert positions == sorted(positions)
     clone.commit("baseline")
     return clone
-
-
-def ran(printed: str) -> list[str]:
-    return [stage for stage in STAGES if f"Running stage '{stage}'" in printed]
 
 
 def test_outputs_of_a_first_run(clone: Clone) -> None:

@@ -76,6 +76,63 @@ def write_trimmed_copy(path: Path, source: Path, start_s: float) -> Path:
     return path
 
 
+def write_copy(path: Path, source: Path) -> Path:
+    """Put the same packets into another container."""
+    _run(ffmpeg.input(str(source)).output(str(path), c="copy"))
+    return path
+
+
+def write_copy_with_hidden_beginning(path: Path, source: Path, hidden_s: float) -> Path:
+    """Copy all packets, and let an edit list hide the beginning, as phones trim."""
+    _run(ffmpeg.input(str(source), itsoffset=-hidden_s).output(str(path), c="copy"))
+    return path
+
+
+def write_copy_after_sound(path: Path, source: Path, delay_s: float) -> Path:
+    """Copy a video so that it begins `delay_s` after a sound, which also lasts a second longer."""
+    sound = ffmpeg.input(f"sine=duration={delay_s + 1}", f="lavfi")
+    video = ffmpeg.input(str(source), itsoffset=delay_s)
+    _run(ffmpeg.output(video["v"], sound, str(path), **{"c:v": "copy"}))
+    return path
+
+
+def write_interlaced_video(path: Path, frames: Frames, fps: int = 50) -> Path:
+    """Write frames as two fields each: H.264 in .mp4 and .mkv, MPEG-4 in .avi."""
+    codec = {"c:v": "mpeg4"} if path.suffix == ".avi" else {"c:v": "libx264", "x264opts": "tff=1"}
+    output = (
+        _pipe(frames, fps)
+        .filter("setfield", "tff")
+        .output(str(path), **codec, pix_fmt="yuv420p", flags="+ildct+ilme")
+    )
+    _run(output, frames)
+    return path
+
+
+def write_cut_in_open_group(path: Path, frames: Frames, start_s: float) -> Path:
+    """Cut at a key frame that is shown after frames which also depend on the group before it."""
+    whole = path.with_name(f"{path.stem}-whole.mp4")
+    groups = {"x264-params": "keyint=12:open-gop=1:bframes=3:b-adapt=0"}
+    _run(_pipe(frames, 60).output(str(whole), **LOSSY, **groups), frames)
+    return write_trimmed_copy(path, whole, start_s)
+
+
+def write_damaged_copy(path: Path, source: Path, packet: int) -> Path:
+    """Overwrite most of one packet of a file that holds nothing but one video stream."""
+    report, _ = (
+        ffmpeg.input(str(source))
+        .output("pipe:", format="framecrc", c="copy")
+        .global_args("-v", "error", "-nostdin")
+        .run(cmd=imageio_ffmpeg.get_ffmpeg_exe(), capture_stdout=True)
+    )
+    sizes = [int(line.split(b",")[4]) for line in report.splitlines() if line[:1] == b"0"]
+    content = bytearray(source.read_bytes())
+    begin = content.index(b"mdat") + 4 + sum(sizes[:packet])
+    for place in range(begin + 8, begin + sizes[packet]):
+        content[place] = content[place] * 7 % 256 ^ 0x5A
+    path.write_bytes(content)
+    return path
+
+
 def write_truncated_copy(path: Path, source: Path, share: float) -> Path:
     """Keep the first part of the bytes, as an interrupted download does.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -23,8 +24,8 @@ Modality = Literal["rgb", "flow", "twin"]
 Schedule = Literal["constant", "one_cycle", "restarts"]
 Estimator = Literal["deepflow", "farneback", "dis", "tvl1"]
 FromPreset = Literal["preset"]
-OR_PRESET = "literal['preset']"
-"""How pydantic names that alternative."""
+OR_WORD = "literal["
+"""How pydantic begins the name of an alternative that is a word: ``literal['preset']``."""
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -72,21 +73,29 @@ class SynthesizeSettings(_Section):
 
 
 class NegativeSettings(_Section):
-    """How samples of the rejection class are mined."""
+    """How samples of the rejection class are mined from the gaps between strokes."""
 
-    rule: Literal["gaps", "none"] = "gaps"
-    """``gaps``: consecutive segments between annotated strokes (MediaEval baseline); ``none``."""
+    rule: Literal["gaps", "mediaeval", "none"] = "gaps"
+    """``gaps``: consecutive segments that keep their distance from every stroke; ``mediaeval``:
+    as the published baseline cuts them; ``none``."""
     frames: Positive = 200
     """Length of one mined segment in frames of the source video."""
+    margin: Count = 0
+    """Rule ``gaps``: source frames between a segment and the strokes beside it, at least."""
+    pool: Positive | Literal["all"] = "all"
+    """How many mined segments are kept, drawn before the split; the others are never decoded."""
 
 
 class SplitSettings(_Section):
     """Which samples train, validate and test."""
 
-    rule: Literal["folders", "names", "videos", "strokes"]
-    """``folders``: as the folders say; ``names``: by patterns of the video's name; ``videos``:
-    whole videos drawn by the ratios; ``strokes``: strokes drawn by the ratios within each class,
-    as the paper does, which puts one player into several splits."""
+    rule: Literal["given", "names", "video", "group", "stroke"]
+    """``given``: as folders or a column say; ``names``: by patterns of the video's name; ``video``:
+    whole videos are drawn; ``group``: all strokes of one player (or another group) are drawn
+    together; ``stroke``: strokes are drawn within each class, as the paper does, which puts one
+    player into several splits."""
+    group: Annotated[str, Field(min_length=1)] = "player"
+    """Column of the table of strokes, or of `IndexSettings.groups`, that names the group."""
     train: list[str] = []
     """Rule ``names``: shell patterns of the training videos, e.g. ``fold[012]_*``."""
     validation: list[str] = []
@@ -94,26 +103,58 @@ class SplitSettings(_Section):
     test: list[str] = []
     """Rule ``names``: patterns of the test videos."""
     train_ratio: Fraction01 = 0.7
-    """Rules ``videos`` and ``strokes``: share of the training split."""
+    """Rules that draw: share of the training split."""
     validation_ratio: Fraction01 = 0.2
-    """Rules ``videos`` and ``strokes``: share of the validation split; test gets the rest."""
+    """Rules that draw: share of the validation split; test gets the rest."""
+    folds: Annotated[int, Field(ge=3)] | Literal["none"] = "none"
+    """Rules that draw: parts for cross-validation, instead of ratios."""
+    fold: Count = 0
+    """Which of the folds tests, from 0; the one after it validates, the others train."""
+
+
+class ConsensusSettings(_Section):
+    """How strokes that several people marked in one video become one; see `index.consensus`."""
+
+    min_iou: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Temporal intersection over union from which two people mean the same stroke."""
+    quorum: Fraction01 = 0.5
+    """Share of a video's annotators that must have marked a stroke for it to count."""
 
 
 class IndexSettings(_Section):
     """Where annotations come from and what they may say. Times are frames of the source video."""
 
-    format: Literal["mediaeval", "clips", "csv"]
-    """``mediaeval``: one XML a video; ``clips``: ``split/class/clip.mp4``; ``csv``: one table."""
+    format: Literal["auto", "mediaeval", "csv", "clips", "elan", "via", "label_studio", "cvat"] = (
+        "auto"
+    )
+    """What the annotations are; ``auto`` recognises it, and says what was recognised."""
     videos: str = "."
     """Folder of the videos, below the raw folder of the preset."""
     annotations: str = "."
-    """Folder of the XML files, or the CSV file, below the raw folder of the preset."""
-    classes: Literal["ttstroke21"] | list[str]
-    """Class names in the order of their index, or ``ttstroke21``."""
+    """Folder of the annotations, or one file, below the raw folder of the preset."""
+    groups: str = ""
+    """Table ``video,player`` (or another group) below the raw folder, if the annotations do not
+    name the group themselves."""
+    times: Literal["frames", "seconds"] = "frames"
+    """Format ``csv``: what plain numbers are; clock times (``1:02.5``) are understood anyway."""
+    annotation_fps: Annotated[float, Field(gt=0)] | Literal["video"] = "video"
+    """Frame rate at which the annotation tool counted frames, if not that of the videos."""
+    tiers: list[str] = []
+    """Format ``elan``: shell patterns of the tiers that hold strokes; all if left out."""
+    classes: Literal["ttstroke21", "found"] | list[str]
+    """Class names in the order of their index, ``ttstroke21``, or ``found``: every label that
+    occurs."""
+    aliases: dict[str, str] = {}
+    """Other ways in which annotations write a class: ``FH loop: Offensive Forehand Loop``."""
     fps: Annotated[float, Field(gt=0)]
     """Frame rate that every video must have (within 1 %), in frames a second."""
+    full_decode: bool = False
+    """Check every frame of every video, rather than the first, middle and last one needed."""
+    broken: Literal["stop", "leave_out"] = "stop"
+    """What an unusable stroke or video does: it stops the run, or is left out and listed."""
     negatives: NegativeSettings = NegativeSettings()
     split: SplitSettings
+    consensus: ConsensusSettings = ConsensusSettings()
     max_overlap: Fraction01 = 0.25
     """Neighbouring strokes may share at most this part of the shorter one (MediaEval: 25 %)."""
 
@@ -193,6 +234,9 @@ class BalanceSettings(_Section):
 
     negatives: Literal["largest", "mean", "all"] | Count
     """Size of the largest stroke class, mean size of the stroke classes, all, or a number."""
+    min_agreement: Fraction01 = 0.0
+    """Training strokes are used only if at least this share of the annotators named their class.
+    Other splits keep all: what is hard to tell must not vanish from the figures."""
 
 
 class AugmentationSettings(_Section):
@@ -338,6 +382,13 @@ class Settings(Preset):
     """``train`` of the preset with the experiment's own values put over it."""
 
     @property
+    def raw(self) -> Path:
+        """Folder of the raw data: the rendered data set, or the user's."""
+        if self.synthesize.players:
+            return Path("data", self.name, "synthetic")
+        return Path("data", "raw", self.name)
+
+    @property
     def kept_fps(self) -> float:
         """Frame rate after decoding, in frames a second."""
         return self.index.fps / self.decode.frame_step
@@ -422,14 +473,18 @@ def _validated(model: type[M], content: Any, file: Path, problems: list[str]) ->
         return model.model_validate(content)
     except ValidationError as error:
         items = error.errors()
-        # A value that may also be `preset` fails twice, once for each of the two: tell it once.
-        either = {item["loc"][:-1] for item in items if item["loc"][-1:] == (OR_PRESET,)}
+        # A value that may also be a word such as `preset` fails twice: tell it once.
+        alternatives = defaultdict(list)
+        for item in items:
+            if str(item["loc"][-1]).startswith(OR_WORD):
+                alternatives[item["loc"][:-1]].append(item["loc"])
         for item in items:
             location, message = item["loc"], item["msg"]
-            if location[:-1] in either:
-                if location[-1] == OR_PRESET:
+            if words := alternatives.get(location[:-1]):
+                if location in words[1:] or (location in words and len(words) == 1):
                     continue
-                location, message = location[:-1], f"{message}, or 'preset'"
+                last = str(words[-1][-1])[len(OR_WORD) : -1]
+                location, message = location[:-1], f"{message}, or {last}"
             key = ".".join(str(part) for part in location) or "the file"
             if item["type"] == "extra_forbidden":
                 problems.append(f"{file}: {key}: unknown key; remove it or mend its spelling")
@@ -476,7 +531,7 @@ def _preset_nonsense(preset: Preset) -> list[str]:
         )
     mined = index.negatives
     source_frames = window.frames * decode.frame_step
-    if mined.rule == "gaps" and mined.frames < source_frames:
+    if mined.rule != "none" and mined.frames < source_frames:
         problems.append(
             f"window.frames: {window.frames} kept frames ({source_frames} of "
             f"the source) are longer than a mined negative (index.negatives.frames: "
@@ -486,16 +541,24 @@ def _preset_nonsense(preset: Preset) -> list[str]:
         if len(set(index.classes)) < max(2, len(index.classes)):
             problems.append("index.classes: at least two classes, each named once")
         problems += [
-            f"index.classes: {name!r} is empty or has spaces to spare; labels are read without them"
+            f"index.classes: {name!r} is empty, has spaces to spare or odd characters; labels are "
+            "read without them"
             for name in index.classes
-            if not name or name != " ".join(name.split())
+            if not name or name != " ".join(name.split()) or not name.isprintable()
         ]
-        if mined.rule == "gaps" and "Negative" not in index.classes:
+        if mined.rule != "none" and "Negative" not in index.classes:
             problems.append(
                 "index.classes: negatives are mined from the gaps but 'Negative' is no class; add "
                 "it or set index.negatives.rule to none"
             )
-    if index.format == "clips" and mined.rule == "gaps":
+        problems += [
+            f"index.aliases: {alias!r} stands for {name!r}, which is no class"
+            for alias, name in index.aliases.items()
+            if name not in index.classes
+        ]
+    if mined.rule != "gaps" and mined.margin:
+        problems.append(f"index.negatives.margin: is for rule gaps, but the rule is {mined.rule}")
+    if index.format == "clips" and mined.rule != "none":
         problems.append("index.negatives.rule: trimmed clips have no gaps; set it to none")
     split = index.split
     if split.rule == "names" and not (split.train and split.test and split.validation):
@@ -504,7 +567,14 @@ def _preset_nonsense(preset: Preset) -> list[str]:
         problems.append(f"index.split: patterns are for rule names, but the rule is {split.rule}")
     if split.train_ratio + split.validation_ratio > 1:
         problems.append("index.split: train_ratio + validation_ratio is more than 1")
-    for name in ("videos", "annotations"):
+    if split.folds != "none" and split.rule in ("given", "names"):
+        problems.append(f"index.split.folds: is for rules that draw, but the rule is {split.rule}")
+    if split.fold and (split.folds == "none" or split.fold >= split.folds):
+        problems.append(
+            f"index.split.fold: {split.fold} is none of the folds (index.split.folds: "
+            f"{split.folds}); they count from 0"
+        )
+    for name in ("videos", "annotations", "groups"):
         folder = Path(getattr(index, name))
         if folder.is_absolute() or ".." in folder.parts:
             problems.append(

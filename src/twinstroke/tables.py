@@ -62,6 +62,12 @@ class Sample(BaseModel):
     split: Split
     origin: Literal["annotated", "mined"]
     """``mined``: a negative cut from a gap between strokes."""
+    group: str = ""
+    """What must not be in two splits at once, such as the player; empty if nothing is named."""
+    agreement: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the video's annotators that named this class here; 1 where nobody else did."""
+    votes: str = ""
+    """Of several annotators: the classes they named and how often, as JSON; else empty."""
 
 
 def write_table(path: Path, rows: Sequence[BaseModel], model: type[BaseModel]) -> None:

@@ -1,4 +1,4 @@
-"""Which samples each split uses: negatives are thinned, strokes all stay."""
+"""Which samples each split uses: negatives are thinned, doubtful strokes not trained on."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def balance(
     names: Sequence[str],
     labels: Sequence[str],
     splits: Sequence[str],
+    agreement: Sequence[float],
     settings: BalanceSettings,
     *,
     seed: int,
@@ -37,8 +38,10 @@ def balance(
         names: Names of the samples.
         labels: Their class names.
         splits: Their splits.
+        agreement: Share of the annotators that named their class, 0 to 1.
         settings: How many samples of the class ``Negative`` a split keeps at most: the size of its
             largest stroke class, the mean size of its stroke classes (rounded), a number, or all.
+            And the least agreement of a stroke to train on.
         seed: Decides which negatives are kept. The choice does not depend on the order of the rows
             nor on the other splits.
 
@@ -47,7 +50,8 @@ def balance(
     """
     kept: set[str] = set()
     for number, split in enumerate(SPLITS):
-        rows = [i for i, own in enumerate(splits) if own == split]
+        least = settings.min_agreement if split == "train" else 0
+        rows = [i for i, own in enumerate(splits) if own == split and agreement[i] >= least]
         sizes = Counter(labels[i] for i in rows if labels[i] != NEGATIVE)
         negatives = sorted(names[i] for i in rows if labels[i] == NEGATIVE)
         order = np.random.default_rng([seed, number]).permutation(len(negatives))

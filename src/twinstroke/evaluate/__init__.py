@@ -65,7 +65,7 @@ def evaluate(strokes: Path, samples: Mapping[str, Sequence[str]], model_file: Pa
 
     Args:
         strokes: ``strokes.h5``.
-        samples: Names of the samples of each split.
+        samples: Names of the samples of each split; a split without any has no metrics.
         model_file: What `train` wrote.
 
     Raises:
@@ -77,6 +77,8 @@ def evaluate(strokes: Path, samples: Mapping[str, Sequence[str]], model_file: Pa
     recalls: list[ClassRecall] = []
     predictions: list[Prediction] = []
     for split, names in samples.items():
+        if not names:
+            continue
         windows = StrokeWindows(strokes, names)
         logits = predict(model, windows, description, device=device)
         probability = torch.softmax(logits.double(), 1).numpy()

@@ -1,50 +1,87 @@
-"""Read, probe, check, mine, split: the whole of the stage but for writing its tables."""
+"""Read, probe, check, merge, mine, split: the whole of the stage but for writing its tables."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any, TypeVar
 
 from twinstroke.errors import UserError
 from twinstroke.files import sha256_of
-from twinstroke.index import clips, mediaeval, table
-from twinstroke.index.annotations import Annotation
+from twinstroke.index.agreement import ClassAgreement, measure_agreement
+from twinstroke.index.annotations import Annotation, Reading
 from twinstroke.index.checks import (
-    duplicate_problems,
-    empty_split_problems,
-    fps_problems,
-    overlap_problems,
-    range_problems,
+    check_classes,
+    check_lengths,
+    check_splits,
+    overlapping,
+    without_repetitions,
 )
-from twinstroke.index.classes import class_names
-from twinstroke.index.negatives import Stroke, mine_negatives
-from twinstroke.index.probe import probe_video
-from twinstroke.index.split import Segment, assign_splits
+from twinstroke.index.classes import ClassList, StrokeClass, close_pairs
+from twinstroke.index.consensus import Stroke, merge
+from twinstroke.index.findings import Finding, Findings, Place
+from twinstroke.index.folders import find_files
+from twinstroke.index.formats import read_annotations
+from twinstroke.index.leaks import leak_report
+from twinstroke.index.md5sums import verify_md5sums
+from twinstroke.index.probe import Probe, probe_video
+from twinstroke.index.report import lines
+from twinstroke.index.resolve import resolved
+from twinstroke.index.rows import SUFFIXES, read_rows
+from twinstroke.index.samples import cut_segments, places_of, sample_of, unit_of
+from twinstroke.index.split import Placement, assign_splits
+from twinstroke.index.video_checks import check_decoding, video_findings
 from twinstroke.progress import progress_bar
 from twinstroke.settings import IndexSettings
-from twinstroke.tables import NEGATIVE, Sample, Split, Video
+from twinstroke.tables import SPLITS, Sample, Video
 
-READERS = {"mediaeval": mediaeval.read, "clips": clips.read, "csv": table.read}
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
 class Index:
-    """Both tables, and what a person should know about them."""
+    """Everything that the stage writes."""
 
+    format: str
+    """Format of the annotations, and how it was recognised."""
     videos: list[Video]
     """Videos that have samples, by id."""
     samples: list[Sample]
     """By video, begin and end."""
-    notes: list[str]
-    """What was left out, or looks odd without being wrong; one line each."""
+    classes: list[StrokeClass]
+    """In the order of the network's outputs."""
+    findings: list[Finding]
+    """Errors (of what was left out), then warnings."""
+    placements: list[Placement]
+    """Where the draw put each video, group or stroke; for the next run."""
+    agreement: list[ClassAgreement]
+    """Of several annotators, by class."""
+    facts: dict[str, Any]
+    """Numbers for the metrics: sizes, leaks, agreement, what was left out."""
+
+
+class BrokenDataError(UserError):
+    """The data set holds errors; a line for each, and warnings beside."""
+
+    def __init__(self, findings: Findings) -> None:
+        """Keep all findings; the message is made of the errors."""
+        self.findings = findings.all
+        super().__init__(lines(findings.errors))
 
 
 def build_index(
-    settings: IndexSettings, *, raw: Path, root: Path, seed: int, workers: int
+    settings: IndexSettings,
+    *,
+    raw: Path,
+    root: Path,
+    seed: int,
+    workers: int,
+    window: int,
+    kept: Sequence[Placement] = (),
 ) -> Index:
     """Make the tables of videos and samples from a folder of raw data.
 
@@ -55,60 +92,229 @@ def build_index(
         settings: Format, folders, classes and rules.
         raw: Folder of the raw data, below `root`.
         root: The project's folder, to which the paths of videos are relative.
-        seed: Seed of the split.
+        seed: Seed of the draws.
         workers: Videos that are read at the same time.
+        window: Length of the network's window in source frames.
+        kept: Where the last run put what it drew.
 
     Raises:
-        UserError: One line for each problem of the annotations and videos.
+        BrokenDataError: Something cannot be used, and the settings say to stop then; or nothing
+            usable is left.
+        UserError: There is no raw folder, or its format cannot be recognised.
     """
     if not raw.is_dir():
         raise UserError(f"{raw}: no such folder; put the videos and annotations there")
-    classes = class_names(settings)
-    reading = READERS[settings.format](raw, settings, classes)
-    annotations = reading.annotations
-    problems = list(reading.problems)
+    findings = Findings()
+    place = Place(str(raw))
+    reading = Reading(ClassList(settings), findings)
+    form = read_annotations(raw, settings, reading)
+    annotations = _with_groups(reading, raw, settings)
+    _note_unused(reading, annotations, place)
 
+    damaged = verify_md5sums(raw, findings, workers)
     labelled = {item.video for item in annotations if item.label is not None}
-    wanted = {video: path for video, path in reading.videos.items() if video in labelled}
-    videos = _probed(wanted, root, workers, problems)
-    frames = {video.video: video.frames for video in videos}
-    problems += fps_problems(videos, settings.fps)
-    problems += range_problems(annotations, frames)
-    problems += duplicate_problems(annotations)
-    problems += overlap_problems(annotations, settings.max_overlap)
+    paths = {
+        video: path
+        for video, path in reading.videos.items()
+        if video in labelled and path not in damaged
+    }
+    probes = _probed(paths, settings, workers, findings)
+    clocks = {video: probe.clock for video, probe in probes.items()}
+    strokes = resolved(annotations, clocks, settings, findings)
+    merged = merge(without_repetitions(strokes, findings), settings.consensus, findings)
+    # What annotators could not agree about is known already.
+    clear = [s for s in merged if s.label is not None or not s.members]
+    wrong = overlapping(clear, settings.max_overlap, findings)
+    usable = [s for s in merged if s.label is not None and s not in wrong]
+    broken = _undecodable(usable, paths, probes, settings.full_decode, workers, findings)
+    usable = [s for s in usable if s.video not in broken]
 
-    segments = _segments(annotations, settings, classes, frames)
-    splits = assign_splits(segments, settings.split, seed, problems)
-    if not problems:
-        problems += empty_split_problems(
-            str(raw), [split for segment, split in splits.items() if not segment.mined]
+    same = _equal_contents(probes, paths, findings)
+    tolerable = len(findings.errors)
+    classes = reading.classes.names
+    segments = cut_segments(usable, merged, settings.negatives, seed)
+    units = [unit_of(segment) for segment in segments]
+    splits, placements = assign_splits(
+        units, settings.split, seed=seed, same=same, kept=kept, findings=findings
+    )
+    samples = [sample_of(s, splits[s.name], classes) for s in segments if s.name in splits]
+    # Where the run stops anyway, an empty split is but a consequence of what is named already.
+    if len(findings.errors) == (0 if settings.broken == "stop" else tolerable):
+        check_splits(samples, place, findings)
+    check_classes(samples, classes, place, findings)
+    check_lengths(samples, places_of(segments), window, findings)
+    _check_names(reading.classes, place, findings)
+    leaks = leak_report(units, splits, same)
+    leaks.warn(findings, group=settings.split.group)
+    # What is wrong with single strokes and videos may be left out; with the whole, not.
+    errors = len(findings.errors)
+    if errors and (settings.broken == "stop" or errors > tolerable):
+        raise BrokenDataError(findings)
+    used = sorted({sample.video for sample in samples})
+    agreed = measure_agreement(merged)
+    return Index(
+        format=form,
+        videos=[_video(video, paths[video], probes[video], root) for video in used],
+        samples=samples,
+        classes=reading.classes.table,
+        findings=findings.all,
+        placements=placements,
+        agreement=agreed.classes if agreed else [],
+        facts={
+            "videos": len(used),
+            "strokes": _sizes(samples, "annotated"),
+            "negatives": _sizes(samples, "mined"),
+            "classes": len(classes),
+            "left_out": {
+                "errors": findings.count("error"),
+                "videos": ", ".join(sorted(labelled - set(used))),
+            },
+            "leaks": leaks.counts,
+            **({"agreement": agreed.facts} if agreed else {}),
+        },
+    )
+
+
+def _with_groups(reading: Reading, raw: Path, settings: IndexSettings) -> list[Annotation]:
+    """Fill in the group that the table of groups names, where the annotation names none."""
+    if not settings.groups:
+        return reading.annotations
+    column = settings.split.group.lower()
+    groups = {}
+    for file in find_files(raw, settings.groups, SUFFIXES, reading.findings):
+        for place, row in read_rows(file, ("video", column), reading.findings):
+            video = reading.video_named(row["video"], place)
+            if video is not None:
+                groups[video] = row[column]
+    return [
+        item if item.group else replace(item, group=groups.get(item.video, ""))
+        for item in reading.annotations
+    ]
+
+
+def _note_unused(reading: Reading, annotations: Sequence[Annotation], place: Place) -> None:
+    labelled = {item.video for item in annotations if item.label is not None}
+    present = {item.video for item in annotations}
+    for video, path in reading.videos.items():
+        if video not in labelled:
+            found = "all its strokes are unlabelled" if video in present else "has no stroke"
+            reading.findings.warning(
+                "unused", Place(str(path)), found, "it is left out", video=video
+            )
+    unlabelled = sum(item.label is None for item in annotations)
+    if unlabelled:
+        reading.findings.warning(
+            "unlabelled",
+            place,
+            f"{unlabelled:,} stroke{'s' if unlabelled > 1 else ''} without a class",
+            "no samples, but nothing is mined there",
         )
-    if problems:
-        raise UserError(problems)
-    notes = _annotation_notes(reading.videos, annotations) + _video_notes(videos)
-    return Index(videos, _samples(splits, classes), notes + _class_notes(splits, classes))
 
 
 def _probed(
-    paths: Mapping[str, Path], root: Path, workers: int, problems: list[str]
-) -> list[Video]:
-    videos = []
-    with progress_bar("index", len(paths), "videos") as bar, ThreadPool(workers) as pool:
-        for outcome in pool.imap(partial(_video, root=root), sorted(paths.items())):
-            if isinstance(outcome, UserError):
-                problems += outcome.problems
-            else:
-                videos.append(outcome)
-            bar.update()
-    return videos
+    paths: Mapping[str, Path], settings: IndexSettings, workers: int, findings: Findings
+) -> dict[str, Probe]:
+    """Probe videos; those that cannot be read, or have another frame rate, are missing."""
+    probes = {}
+    outcomes = _parallel("probe", _probe, [*paths.items()], workers)
+    for (video, path), outcome in zip(paths.items(), outcomes, strict=True):
+        if isinstance(outcome, UserError):
+            for problem in outcome.problems:
+                found, _, advice = problem.removeprefix(f"{path}: ").rpartition("; ")
+                findings.error("video", Place(str(path)), found, advice, video=video)
+            continue
+        errors = len(findings.errors)
+        findings.extend(video_findings(path, video, outcome, settings))
+        if len(findings.errors) == errors:
+            probes[video] = outcome
+    return probes
 
 
-def _video(item: tuple[str, Path], root: Path) -> Video | UserError:
-    video, path = item
+def _probe(item: tuple[str, Path]) -> Probe | UserError:
     try:
-        probe = probe_video(path)
+        return probe_video(item[1])
     except UserError as error:
         return error
+
+
+def _undecodable(
+    strokes: Sequence[Stroke],
+    paths: Mapping[str, Path],
+    probes: Mapping[str, Probe],
+    full: bool,
+    workers: int,
+    findings: Findings,
+) -> set[str]:
+    """Videos that do not decode where strokes need them: in the first, middle and last frame."""
+    needed: dict[str, list[Stroke]] = defaultdict(list)
+    for stroke in strokes:
+        needed[stroke.video].append(stroke)
+
+    def check(video: str) -> list[Finding]:
+        own = needed[video]
+        middle = own[len(own) // 2]
+        frames = (
+            min(stroke.begin for stroke in own),
+            (middle.begin + middle.end) // 2,
+            max(stroke.end for stroke in own) - 1,
+        )
+        return check_decoding(paths[video], video, probes[video], None if full else frames)
+
+    broken = set()
+    for video, outcome in zip(needed, _parallel("decode", check, [*needed], workers), strict=True):
+        findings.extend(outcome)
+        if outcome:
+            broken.add(video)
+    return broken
+
+
+def _parallel(
+    what: str, function: Callable[[A], B], items: Sequence[A], workers: int
+) -> Iterator[B]:
+    """Apply a function that waits for FFmpeg to items, in order, and show the progress."""
+    with progress_bar(f"index: {what}", len(items), "videos") as bar, ThreadPool(workers) as pool:
+        for outcome in pool.imap(function, items):
+            yield outcome
+            bar.update()
+
+
+def _equal_contents(
+    probes: Mapping[str, Probe], paths: Mapping[str, Path], findings: Findings
+) -> list[frozenset[str]]:
+    """Videos that hold the same pictures, whatever their names and containers; warn of them."""
+    contents = defaultdict(list)
+    for video, probe in probes.items():
+        contents[probe.content].append(video)
+    same = [videos for videos in contents.values() if len(videos) > 1]
+    for first, *others in same:
+        findings.warning(
+            "content",
+            Place(str(paths[first])),
+            f"has the same content as {', '.join(str(paths[video]) for video in others)}",
+            "keep one of them, or see that they are in one split",
+            video=first,
+        )
+    return [frozenset(videos) for videos in same]
+
+
+def _check_names(classes: ClassList, place: Place, findings: Findings) -> None:
+    """Warn of names that differ little, where every label is a class."""
+    for one, other in close_pairs(classes.names) if classes.are_found else ():
+        findings.warning(
+            "label",
+            place,
+            f"the classes {one!r} and {other!r} differ little",
+            "if they are the same, say so in index.aliases",
+        )
+
+
+def _sizes(samples: Iterable[Sample], origin: str) -> dict[str, int]:
+    """Samples of each split that were annotated, or mined."""
+    sizes = Counter(sample.split for sample in samples if sample.origin == origin)
+    return {split: sizes[split] for split in SPLITS}
+
+
+def _video(video: str, path: Path, probe: Probe, root: Path) -> Video:
     return Video(
         video=video,
         path=path.absolute().relative_to(root.absolute()).as_posix(),
@@ -119,97 +325,3 @@ def _video(item: tuple[str, Path], root: Path) -> Video | UserError:
         height=probe.height,
         variable_frame_rate=probe.variable_frame_rate,
     )
-
-
-def _segments(
-    annotations: Iterable[Annotation],
-    settings: IndexSettings,
-    classes: Sequence[str],
-    frames: Mapping[str, int],
-) -> list[Segment]:
-    """Labelled strokes, and negatives mined from the gaps, of the videos that were probed."""
-    strokes = defaultdict(list)
-    segments = []
-    for item in annotations:
-        last = frames.get(item.video, 0)
-        end = last if item.end is None else item.end
-        # A stroke out of range is a problem already; here it would ask for negatives without end.
-        if item.begin < end <= last:
-            strokes[item.video].append(Stroke(item.begin, end, item.split))
-            if item.label is not None:
-                index = classes.index(item.label)
-                segments.append(Segment(item.video, item.begin, end, index, False, item.split))
-    if settings.negatives.rule == "gaps":
-        index = classes.index(NEGATIVE)
-        for video, own in strokes.items():
-            for begin, end, split in mine_negatives(own, settings.negatives.frames):
-                segments.append(Segment(video, begin, end, index, True, split))
-    return segments
-
-
-def _samples(splits: Mapping[Segment, Split], classes: Sequence[str]) -> list[Sample]:
-    times: Counter[str] = Counter()
-    samples = []
-    for segment in sorted(splits, key=lambda s: s[:5]):
-        name = f"{segment.video}:{segment.begin}-{segment.end}"
-        times[name] += 1
-        samples.append(
-            Sample(
-                sample=name if times[name] == 1 else f"{name}#{times[name]}",
-                video=segment.video,
-                begin=segment.begin,
-                end=segment.end,
-                label=classes[segment.class_index],
-                class_index=segment.class_index,
-                split=splits[segment],
-                origin="mined" if segment.mined else "annotated",
-            )
-        )
-    return samples
-
-
-def _annotation_notes(videos: Iterable[str], annotations: Sequence[Annotation]) -> list[str]:
-    notes = []
-    unlabelled = sum(item.label is None for item in annotations)
-    if unlabelled:
-        notes.append(f"{unlabelled} unlabelled strokes left out")
-    annotated = {item.video for item in annotations}
-    labelled = {item.video for item in annotations if item.label is not None}
-    for what, names in (
-        ("videos without annotation", set(videos) - annotated),
-        ("videos with unlabelled strokes only", annotated - labelled),
-    ):
-        if names:
-            notes.append(f"{what}, left out: {_listed(names)}")
-    return notes
-
-
-def _video_notes(videos: Iterable[Video]) -> list[str]:
-    notes = []
-    same = defaultdict(list)
-    for video in videos:
-        same[video.sha256].append(video.video)
-    notes += [
-        f"videos of equal content: {_listed(names)}; see that they are in one split"
-        for names in same.values()
-        if len(names) > 1
-    ]
-    variable = [video.video for video in videos if video.variable_frame_rate]
-    if variable:
-        notes.append(
-            f"videos of variable frame rate: {_listed(variable)}; frames are counted as they come"
-        )
-    return notes
-
-
-def _class_notes(splits: Mapping[Segment, Split], classes: Sequence[str]) -> list[str]:
-    trained = {segment.class_index for segment, split in splits.items() if split == "train"}
-    absent = [name for index, name in enumerate(classes) if index not in trained]
-    return [f"classes without training sample: {', '.join(absent)}"] if absent else []
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Up to ten names in order, and how many more there are."""
-    ordered = sorted(names)
-    more = f" and {len(ordered) - 10} more" if len(ordered) > 10 else ""
-    return ", ".join(ordered[:10]) + more

@@ -1,97 +1,177 @@
-"""What must hold between annotations, and between annotations and their videos."""
+"""What must hold between strokes, and between strokes and their videos."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from twinstroke.index.annotations import Annotation
-from twinstroke.tables import SPLITS, Split, Video
+from twinstroke.index.consensus import Stroke
+from twinstroke.index.findings import Findings, Place
+from twinstroke.tables import NEGATIVE, SPLITS, Sample, Split
 
 
-def fps_problems(videos: Iterable[Video], fps: float) -> list[str]:
-    """Complain about frame rates that differ by more than 1 % from the expected one."""
-    return [
-        f"{video.path}: has {float(video.fps):.6g} frames a second, but index.fps is {fps:g}; "
-        "convert the video, or change the preset"
-        for video in videos
-        if abs(float(video.fps) - fps) > 0.01 * fps
-    ]
+def without_repetitions(strokes: Iterable[Stroke], findings: Findings) -> list[Stroke]:
+    """Drop strokes that one person stated twice, with the same class; an error each."""
+    first: dict[tuple[str, str, int, int, str], Stroke] = {}
+    for stroke in strokes:
+        content = (stroke.video, stroke.annotator, *_content(stroke))
+        earlier = first.setdefault(content, stroke)
+        if earlier is not stroke:
+            findings.error(
+                "repetition",
+                stroke.place,
+                f"repeats {earlier.place}",
+                "remove one of them",
+                video=stroke.video,
+            )
+    return list(first.values())
 
 
-def range_problems(annotations: Iterable[Annotation], frames: Mapping[str, int]) -> list[str]:
-    """Complain about strokes that end after the last frame of their video.
-
-    Args:
-        annotations: Strokes.
-        frames: Number of frames of each probed video.
-    """
-    return [
-        f"{item.where}: end {item.end} is past the last frame of {item.video!r}, which has "
-        f"{frames[item.video]} frames; were they counted at another frame rate?"
-        for item in annotations
-        if item.end is not None and item.video in frames and item.end > frames[item.video]
-    ]
+def _content(stroke: Stroke) -> tuple[int, int, str]:
+    return stroke.begin, stroke.end, stroke.label or ""
 
 
-def duplicate_problems(annotations: Iterable[Annotation]) -> list[str]:
-    """Complain about strokes of one video that are stated twice, with the same class."""
-    problems = []
-    first: dict[tuple[str, int, int, str], Annotation] = {}
-    for item in annotations:
-        earlier = first.setdefault(_content(item), item)
-        if earlier is not item:
-            problems.append(f"{item.where}: repeats {earlier.where}; remove one of them")
-    return problems
+def overlapping(strokes: Sequence[Stroke], max_overlap: float, findings: Findings) -> set[Stroke]:
+    """Find strokes of one video that share too much of the shorter one; an error each.
 
-
-def _content(item: Annotation) -> tuple[str, int, int, str]:
-    return item.video, item.begin, item.end or 0, item.label or ""
-
-
-def overlap_problems(annotations: Iterable[Annotation], max_overlap: float) -> list[str]:
-    """Complain about strokes of one video that share too much of the shorter one.
+    Where the two come from different people, they disagree about when a stroke was, which is no
+    mistake to mend before work: a warning.
 
     Each stroke is compared with the one that reaches furthest among those that begin before it. If
     any two overlap too much, so do two of these: whatever lies between them in order is overlapped
     by the furthest at least as much.
 
     Args:
-        annotations: Strokes; what repeats another is passed over.
+        strokes: Strokes of all videos, no two alike.
         max_overlap: Largest allowed share of the shorter stroke, 0 to 1.
+        findings: Gets the errors.
+
+    Returns:
+        Both strokes of each such pair: nobody knows which of them is wrong.
     """
-    problems = []
-    furthest: Annotation | None = None
-    distinct = {_content(item): item for item in annotations}
-    for _, item in sorted(distinct.items()):
-        if furthest is None or furthest.video != item.video:
-            furthest = item
+    wrong: set[Stroke] = set()
+    furthest: Stroke | None = None
+    for stroke in sorted(strokes, key=lambda s: (s.video, *_content(s))):
+        if furthest is None or furthest.video != stroke.video:
+            furthest = stroke
             continue
-        if item.end is None or furthest.end is None:
-            continue
-        shared = min(item.end, furthest.end) - item.begin
-        shorter = min(item.end - item.begin, furthest.end - furthest.begin)
+        shared = min(stroke.end, furthest.end) - stroke.begin
+        shorter = min(stroke.end - stroke.begin, furthest.end - furthest.begin)
         if shared > max_overlap * shorter:
-            problems.append(
-                f"{item.where}: {item.begin}–{item.end} shares {shared} of {shorter} frames with "
-                f"{furthest.begin}–{furthest.end} ({furthest.where}), but index.max_overlap is "
-                f"{max_overlap:g}; correct the frames"
+            wrong |= {stroke, furthest}
+            found = (
+                f"{stroke.begin}–{stroke.end} shares {shared} of {shorter} frames with "
+                f"{furthest.begin}–{furthest.end} ({furthest.place})"
             )
-        if item.end > furthest.end:
-            furthest = item
-    return problems
+            if _of_different_people(stroke, furthest):
+                findings.warning(
+                    "consensus",
+                    stroke.place,
+                    f"{found}, too little to be the same stroke and too much to be another",
+                    "neither is a sample, and nothing is mined there; look at it together",
+                    video=stroke.video,
+                )
+            else:
+                findings.error(
+                    "overlap",
+                    stroke.place,
+                    f"{found}, but index.max_overlap is {max_overlap:g}",
+                    "correct the frames",
+                    video=stroke.video,
+                )
+        if stroke.end > furthest.end:
+            furthest = stroke
+    return wrong
 
 
-def empty_split_problems(where: str, splits: Sequence[Split]) -> list[str]:
-    """Complain about missing splits.
+def _of_different_people(one: Stroke, other: Stroke) -> bool:
+    people = ({mark.annotator for mark in stroke.members} for stroke in (one, other))
+    return bool(one.members and other.members) and next(people).isdisjoint(next(people))
+
+
+def check_lengths(
+    samples: Iterable[Sample], places: Mapping[str, Place], frames: int, findings: Findings
+) -> None:
+    """Warn of strokes and clips that are shorter than the window.
 
     Args:
-        where: The raw folder.
-        splits: Split of every annotated (not mined) sample.
+        samples: All samples.
+        places: Where each of the annotated ones stands, by name.
+        frames: Length of the window in source frames.
+        findings: Gets the warnings.
     """
-    if not splits:
-        return [f"{where}: no labelled stroke or clip at all; check index.format and its folders"]
-    return [
-        f"{where}: the {split} split has no labelled sample; annotate some, or change index.split"
-        for split in SPLITS
-        if split not in splits
-    ]
+    for sample in samples:
+        length = sample.end - sample.begin
+        if sample.sample in places and length < frames:
+            findings.warning(
+                "short",
+                places[sample.sample],
+                f"{sample.begin}–{sample.end} lasts {length} frames, less than the window of "
+                f"{frames}",
+                "the window shows what comes before and after it",
+                video=sample.video,
+            )
+
+
+def check_classes(
+    samples: Iterable[Sample], classes: Sequence[str], place: Place, findings: Findings
+) -> None:
+    """Warn of classes that some split lacks.
+
+    Args:
+        samples: All samples.
+        classes: All class names.
+        place: The raw folder.
+        findings: Gets one warning for each split.
+    """
+    sizes = Counter((sample.split, sample.label) for sample in samples)
+    for split in SPLITS:
+        absent = [name for name in classes if not sizes[split, name]]
+        if absent and any(sizes[split, name] for name in classes):
+            findings.warning(
+                "classes",
+                place,
+                f"no {split} sample of {len(absent)} of {len(classes)} classes: "
+                f"{', '.join(absent)}",
+                "nothing can be learnt about them"
+                if split == "train"
+                else f"the {split} figures say nothing about them",
+            )
+
+
+def check_splits(samples: Iterable[Sample], place: Place, findings: Findings) -> None:
+    """Complain about splits without an annotated sample; a test split may lack labels.
+
+    Args:
+        samples: All samples.
+        place: The raw folder.
+        findings: Gets an error, or for the test split a warning.
+    """
+    present: set[Split] = {s.split for s in samples if s.origin == "annotated"}
+    if not present:
+        findings.error(
+            "splits",
+            place,
+            "no labelled stroke or clip at all",
+            "check index.format and its folders",
+        )
+        return
+    for split in SPLITS:
+        if split not in present:
+            found = f"the {split} split has no labelled sample"
+            if split == "test":
+                findings.warning("splits", place, found, "figures are of the other splits only")
+            else:
+                findings.error("splits", place, found, "annotate some, or change index.split")
+
+
+def class_sizes(samples: Iterable[Sample], classes: Sequence[str]) -> str:
+    """Samples of each class and split, as a table for people."""
+    sizes = Counter((sample.label, sample.split) for sample in samples)
+    width = max(len(name) for name in (*classes, NEGATIVE))
+    head = f"{'class':<{width}}" + "".join(f"{split:>12}" for split in SPLITS)
+    rows = (
+        f"{name:<{width}}" + "".join(f"{sizes[name, split]:>12,}" for split in SPLITS)
+        for name in classes
+    )
+    return "\n".join((head, *rows))

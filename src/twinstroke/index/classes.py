@@ -2,42 +2,130 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from importlib import resources
+
+from pydantic import BaseModel, ConfigDict
 
 from twinstroke.settings import IndexSettings
 from twinstroke.tables import NEGATIVE
-
-TTSTROKE21 = (
-    NEGATIVE,
-    *(
-        f"{kind} {hand} {stroke}"
-        for kind, strokes in (
-            ("Serve", ("Backspin", "Loop", "Sidespin", "Topspin")),
-            ("Offensive", ("Hit", "Loop", "Flip")),
-            ("Defensive", ("Push", "Block", "Backspin")),
-        )
-        for hand in ("Forehand", "Backhand")
-        for stroke in strokes
-    ),
-)
-"""The 20 strokes in the order of the MediaEval baseline, after the rejection class (index 0)."""
 
 STROKE = "Stroke"
 """Class of an annotation that tells when a stroke happens but not which (MediaEval detection)."""
 UNKNOWN = "Unknown"
 """MediaEval's label of a test stroke that is to be classified by the participants."""
+MOST_CLASSES = 1000
+"""More different labels than this are no classes: a wrong column, or comments."""
 
 
-def class_names(settings: IndexSettings) -> list[str]:
-    """Class names in the order of their index, which is that of the network's outputs."""
-    return list(TTSTROKE21) if settings.classes == "ttstroke21" else list(settings.classes)
+class StrokeClass(BaseModel):
+    """One row of ``classes.csv``, in the order of the network's outputs.
+
+    The superclasses are those of MediaEval's scoring, for the names of TTStroke-21; empty for
+    other names.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    hand: str = ""
+    type: str = ""
+    type_hand: str = ""
 
 
-def unknown_label(label: str, classes: Sequence[str]) -> str:
-    """Say that `label` is no class, which one may be meant, and which there are."""
-    lowered = {name.lower(): name for name in classes}
-    close = difflib.get_close_matches(label.lower(), lowered, n=1)
-    hint = f"did you mean {lowered[close[0]]!r}? " if close else ""
-    known = ", ".join(classes[:8]) + (", …" if len(classes) > 8 else "")
-    return f"label {label!r} is no class; {hint}the {len(classes)} classes are: {known}"
+def ttstroke21() -> list[StrokeClass]:
+    """The 20 strokes in the order of the MediaEval baseline, after the rejection class (index 0).
+
+    They stand in ``ttstroke21.csv`` beside this module.
+    """
+    table = resources.files("twinstroke.index").joinpath("ttstroke21.csv")
+    rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+    return [StrokeClass.model_validate(row) for row in rows]
+
+
+class ClassList:
+    """The classes of a data set: given by the preset, or found in its annotations."""
+
+    def __init__(self, settings: IndexSettings) -> None:
+        self._known = {row.label: row for row in ttstroke21()}
+        self._aliases: Mapping[str, str] = settings.aliases
+        self.are_found = settings.classes == "found"
+        """Whether every label that occurs is a class."""
+        self._mines = settings.negatives.rule != "none"
+        self._given: list[str] = []
+        if settings.classes == "ttstroke21":
+            self._given = list(self._known)
+        elif isinstance(settings.classes, list):
+            self._given = list(settings.classes)
+        self._found: set[str] = set()
+
+    @property
+    def names(self) -> list[str]:
+        """In the order of their index: as the preset says, or the found ones by name.
+
+        Found ones follow the rejection class, if there is one.
+        """
+        if not self.are_found:
+            return self._given
+        found = self._found | ({NEGATIVE} if self._mines else set())
+        return sorted(found, key=lambda name: (name != NEGATIVE, name))
+
+    @property
+    def table(self) -> list[StrokeClass]:
+        """The classes with their superclasses."""
+        return [self._known.get(name, StrokeClass(label=name)) for name in self.names]
+
+    def __contains__(self, name: str) -> bool:
+        return self.are_found or name in self._given
+
+    def checked(self, label: str | None) -> tuple[str | None, tuple[str, str] | None]:
+        """Give the class that a label means (None: unknown), and what is wrong with it.
+
+        White space at the ends and doubled inside is forgiven, and aliases are replaced. Where
+        classes are found rather than given, every label is one.
+
+        Returns:
+            The class or None, and what was found with what to do, or None.
+        """
+        name = " ".join((label or "").split())
+        name = self._aliases.get(name, name)
+        if name in self._given or name in self._found:
+            return name, None
+        if name in ("", UNKNOWN):
+            return None, None
+        if not self.are_found:
+            return None, self._unknown(name)
+        if len(self._found) >= MOST_CLASSES or len(name) > 100 or not name.isprintable():
+            return None, (
+                f"label {name[:100]!r} is long, holds odd characters, or is one of more than "
+                f"{MOST_CLASSES} different ones",
+                "see that the right column or tier is read, or list the classes in the preset",
+            )
+        self._found.add(name)
+        return name, None
+
+    def _unknown(self, name: str) -> tuple[str, str]:
+        candidates = {known.lower(): known for known in (*self._given, *self._aliases)}
+        close = difflib.get_close_matches(name.lower()[:200], candidates, n=1)
+        known = ", ".join(self._given[:8]) + (", …" if len(self._given) > 8 else "")
+        count = len(self._given)
+        return (
+            f"label {name[:200]!r} is no class; the {count} classes are: {known}",
+            f"did you mean {candidates[close[0]]!r}?"
+            if close
+            else "correct it, or add it to index.classes or index.aliases",
+        )
+
+
+def close_pairs(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of names that differ so little that one may be a misspelling of the other."""
+    folded = sorted(names, key=str.lower)
+    pairs = []
+    for number, name in enumerate(folded):
+        for other in folded[number + 1 :]:
+            same = name.lower() == other.lower()
+            if same or difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio() > 0.93:
+                pairs.append((name, other))
+    return pairs

@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path, PurePath
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
 from twinstroke.index.annotations import Reading
+from twinstroke.index.findings import Findings, Place
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 
 
-def find_files(raw: Path, folder: str, suffixes: Iterable[str], problems: list[str]) -> list[Path]:
+def find_files(raw: Path, folder: str, suffixes: Iterable[str], findings: Findings) -> list[Path]:
     """Files below ``raw/folder`` with one of the suffixes (in lower or upper case), sorted.
 
     Hidden files and folders are passed over, and links to folders are not followed. `raw` itself
-    may be a link; what leaves its target is a problem.
+    may be a link; what leaves its target is an error.
 
     Args:
         raw: Folder of the raw data.
-        folder: Where to look, relative to `raw`.
+        folder: Where to look, relative to `raw`; or one file.
         suffixes: With their dots, in lower case.
-        problems: Gets one line for each link that leaves the raw folder, each name that cannot
-            be used in file names, and for a missing folder.
+        findings: Gets an error for each link that leaves the raw folder, each name that cannot be
+            used in file names, and for a missing folder.
     """
     start = raw / folder
-    if not start.is_dir():
-        problems.append(f"{start}: no such folder; put the data there, or change the preset")
+    if not start.exists():
+        findings.error(
+            "folder",
+            Place(str(start)),
+            "no such file or folder",
+            "put the data there, or change the preset",
+        )
         return []
     home = raw.resolve()
-    if not start.resolve().is_relative_to(home):
-        problems.append(_leaves(start, home))
+    if _leaves(start, home, findings):
         return []
+    if start.is_file():
+        return [start] if start.suffix.lower() in suffixes else []
     found = []
     pending = [start]
     while pending:
@@ -41,43 +49,54 @@ def find_files(raw: Path, folder: str, suffixes: Iterable[str], problems: list[s
             is_wanted = path.suffix.lower() in suffixes
             is_folder = path.is_dir()
             if path.is_symlink() and (is_wanted or is_folder):
-                if not path.resolve().is_relative_to(home):
-                    problems.append(_leaves(path, home))
+                if _leaves(path, home, findings):
                     continue
                 is_folder = False
             if is_folder:
                 pending.append(path)
             elif is_wanted and re.search(r"[\\\x00-\x1f\ud800-\udfff]", path.name):
-                problems.append(f"{str(path)!r}: the name holds odd characters; rename the file")
+                findings.error("name", Place(str(path)), "holds odd characters", "rename the file")
             elif is_wanted and not path.is_dir():
                 found.append(path)
     return sorted(found)
 
 
-def find_videos(
-    raw: Path, folder: str, identify: Callable[[PurePath], str], reading: Reading
-) -> None:
+def find_videos(raw: Path, folder: str, reading: Reading, *, full_ids: bool) -> None:
     """Fill in the videos below ``raw/folder``.
+
+    The id of a video is its name without suffix. Where several share it, and where `full_ids` says
+    so, the folders come before, joined by ``__``.
 
     Args:
         raw: Folder of the raw data.
         folder: Folder of the videos, relative to `raw`.
-        identify: Gives the id of a video from its path relative to ``raw/folder``.
-        reading: Gets the videos, and a problem for every two that share an id.
+        reading: Gets the videos, and an error for every two that share an id all the same.
+        full_ids: All ids have their folders: clips of different classes often share their name.
     """
-    for path in find_files(raw, folder, VIDEO_SUFFIXES, reading.problems):
-        video = identify(path.relative_to(raw / folder))
+    paths = find_files(raw, folder, VIDEO_SUFFIXES, reading.findings)
+    stems = Counter(path.stem for path in paths)
+    for path in paths:
+        relative = PurePosixPath(path.relative_to(raw / folder).as_posix())
+        is_full = full_ids or stems[path.stem] > 1
+        video = "__".join(relative.with_suffix("").parts) if is_full else path.stem
         if video in reading.videos:
-            reading.problems.append(
-                f"{path}: shares its name with {reading.videos[video]}; rename one of them, since "
-                "annotations know videos by their name without folder and suffix"
+            reading.findings.error(
+                "name",
+                Place(str(path)),
+                f"shares its name with {reading.videos[video]}",
+                "rename one of them, since annotations know videos by their name without suffix",
             )
         else:
-            reading.videos[video] = path
+            reading.add_video(video, path, relative)
 
 
-def _leaves(path: Path, home: Path) -> str:
-    return (
-        f"{path}: links to {path.resolve()}, outside {home}; copy the data into that folder, or "
-        "make the folder itself a link"
+def _leaves(path: Path, home: Path, findings: Findings) -> bool:
+    if path.resolve().is_relative_to(home):
+        return False
+    findings.error(
+        "folder",
+        Place(str(path)),
+        f"links to {path.resolve()}, outside {home}",
+        "copy the data into that folder, or make the folder itself a link",
     )
+    return True

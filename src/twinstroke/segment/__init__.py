@@ -207,7 +207,7 @@ def _write_samples(file: h5py.File, samples: Sequence[Sample], lengths: NDArray[
     for name in Sample.model_fields:
         column = [getattr(sample, name) for sample in samples]
         is_text = isinstance(column[0], str)
-        table.create_dataset(name, data=column, dtype=h5py.string_dtype() if is_text else np.int64)
+        table.create_dataset(name, data=column, dtype=h5py.string_dtype() if is_text else None)
     table["length"] = lengths
     table["offset"] = np.cumsum(lengths) - lengths
 

@@ -1,0 +1,55 @@
+"""Which frame is shown when: seconds become frames by a video's own timestamps.
+
+A rounded frame rate is a frame off after seconds (120 against 120000/1001 after 8.3 s), and a
+variable one has no rate at all. So a time is looked up among the times at which frames begin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Clock:
+    """The boundaries between the frames of one video."""
+
+    ticks: NDArray[np.int64]
+    """(N + 1,) ascending: when each of N frames begins, and when the last one ends."""
+    time_base: Fraction
+    """Seconds a tick."""
+
+    @property
+    def frames(self) -> int:
+        """N."""
+        return len(self.ticks) - 1
+
+    @property
+    def duration(self) -> Fraction:
+        """When the last frame ends, in seconds on the player's clock."""
+        return self.time_of(self.frames)
+
+    def frame_at(self, seconds: Fraction) -> int:
+        """Frame whose beginning is nearest to a time: 0 to N (N: the end of the last frame).
+
+        Annotation tools round times to milliseconds, and a player that stands still may tell any
+        moment of the frame it shows. The nearest boundary undoes the first and is at most one
+        frame off for the second. In the middle between two, the later one counts. Times before the
+        first frame give 0, times after the end of the last one N.
+        """
+        exact = seconds / self.time_base
+        after = int(np.searchsorted(self.ticks, -(-exact.numerator // exact.denominator)))
+        if after == 0:
+            return 0
+        if after > self.frames:
+            return self.frames
+        before_gap = exact - int(self.ticks[after - 1])
+        after_gap = int(self.ticks[after]) - exact
+        return after if after_gap <= before_gap else after - 1
+
+    def time_of(self, frame: int) -> Fraction:
+        """When a frame begins, in seconds; frame N: when the last one ends."""
+        return int(self.ticks[frame]) * self.time_base

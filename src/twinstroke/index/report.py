@@ -1,0 +1,35 @@
+"""What checks found, as lines for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from twinstroke.index.findings import Finding
+
+SHOWN = 8
+"""Lines of one check; the others are counted."""
+
+
+def lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Give a line for each finding, and where one check found many, how many more there are."""
+    times: Counter[str] = Counter()
+    totals = Counter(item.check for item in findings)
+    for item in findings:
+        times[item.check] += 1
+        if times[item.check] <= SHOWN:
+            yield str(item)
+        if times[item.check] == SHOWN + 1:
+            yield (
+                f"… and {totals[item.check] - SHOWN:,} more of this kind ({item.check}): see "
+                "findings.csv in the reports of the preset"
+            )
+
+
+def report(findings: Sequence[Finding]) -> Iterator[str]:
+    """Give errors, then warnings, and last how many of each there are."""
+    sizes = Counter(item.severity for item in findings)
+    for severity in ("error", "warning"):
+        for line in lines([item for item in findings if item.severity == severity]):
+            yield f"{severity}: {line}"
+    yield f"{sizes['error']:,} errors, {sizes['warning']:,} warnings"
