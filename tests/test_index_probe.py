@@ -121,10 +121,13 @@ def test_rotation_flag_gives_displayed_size(tmp_path: Path, degrees: int) -> Non
     assert probe.content == probe_video(upright).content
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
-def test_interlaced(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "first"), [("mp4", "tff"), ("mp4", "bff"), ("mkv", "tff"), ("avi", "tff")]
+)
+def test_interlaced(tmp_path: Path, suffix: str, first: str) -> None:
     frames = distinct_frames(8, height=64, width=64)
-    assert probe_video(write_interlaced_video(tmp_path / f"v.{suffix}", frames)).interlaced
+    path = write_interlaced_video(tmp_path / f"v.{suffix}", frames, first=first)
+    assert probe_video(path).interlaced
 
 
 def test_same_packets_have_the_same_content_in_any_container(tmp_path: Path) -> None:
@@ -290,6 +293,18 @@ def test_streams_without_a_usable_frame(
         probe_video(path)
 
 
+def test_size_and_checksum_of_every_packet_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = ["0, 1, 1, 1, 9, 0xaa\n", "0, 1, 1, 1, 9, 0xab\n", "0, 1, 1, 1, 8, 0xaa\n"]
+    contents = set()
+    for line in last:
+        packets = ["0, 0, 0, 1, 9, 0xaa\n", line]
+        path = _let_ffmpeg_say(monkeypatch, tmp_path, repr(packets))
+        contents.add(probe_video(path).content)
+    assert len(contents) == 3
+
+
 @pytest.mark.parametrize("lost", [[-2, -1], [0, 0]], ids=["before 0", "all at 0"])
 def test_packets_before_the_first_decoded_frame_are_not_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: list[int]
@@ -327,6 +342,32 @@ def test_a_report_without_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.Mon
 def _header_of_a_video() -> tuple[Path, bytes]:
     path = write_video(Path(mkdtemp()) / "v.mp4", FRAMES)
     return path, path.read_bytes()[:1200]
+
+
+def test_promised_frames_of_any_layout(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "v.mp4", FRAMES)
+    content = source.read_bytes()
+    moov, mdat = content.index(b"moov") - 4, content.index(b"mdat") - 4
+    before, header, after = content[:moov], content[moov:mdat], content[mdat:]
+    long_box = (1).to_bytes(4) + b"free" + (20).to_bytes(8) + b"1234"
+    open_end = bytes(4) + header[4:]
+    for layout, expected in (
+        (before + header + after, 30),
+        (before + after + header, 30),
+        (before + long_box + header + after, 30),
+        (before + after + open_end, 30),
+        (before + after, None),
+        (before + header[:-800] + after, None),
+    ):
+        source.write_bytes(layout)
+        assert module._samples_in_header(source) == expected
+
+
+def test_a_fragmented_file_promises_nothing(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "whole.mp4", FRAMES)
+    path = write_copy(tmp_path / "v.mp4", whole, movflags="frag_keyframe+empty_moov")
+    probe = probe_video(path)
+    assert (probe.frames, probe.claimed_frames) == (30, None)
 
 
 @given(st.dictionaries(st.integers(0, 1199), st.integers(0, 255), max_size=8))

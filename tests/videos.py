@@ -76,9 +76,9 @@ def write_trimmed_copy(path: Path, source: Path, start_s: float) -> Path:
     return path
 
 
-def write_copy(path: Path, source: Path) -> Path:
+def write_copy(path: Path, source: Path, **options: str) -> Path:
     """Put the same packets into another container."""
-    _run(ffmpeg.input(str(source)).output(str(path), c="copy"))
+    _run(ffmpeg.input(str(source)).output(str(path), c="copy", **options))
     return path
 
 
@@ -89,19 +89,28 @@ def write_copy_with_hidden_beginning(path: Path, source: Path, hidden_s: float) 
 
 
 def write_copy_after_sound(path: Path, source: Path, delay_s: float) -> Path:
-    """Copy a video so that it begins `delay_s` after a sound, which also lasts a second longer."""
+    """Copy a video so that it begins `delay_s` after a sound, which also lasts a second longer.
+
+    The sound is the first stream of the file.
+    """
     sound = ffmpeg.input(f"sine=duration={delay_s + 1}", f="lavfi")
     video = ffmpeg.input(str(source), itsoffset=delay_s)
-    _run(ffmpeg.output(video["v"], sound, str(path), **{"c:v": "copy"}))
+    _run(ffmpeg.output(sound, video["v"], str(path), **{"c:v": "copy"}))
     return path
 
 
-def write_interlaced_video(path: Path, frames: Frames, fps: int = 50) -> Path:
-    """Write frames as two fields each: H.264 in .mp4 and .mkv, MPEG-4 in .avi."""
-    codec = {"c:v": "mpeg4"} if path.suffix == ".avi" else {"c:v": "libx264", "x264opts": "tff=1"}
+def write_interlaced_video(
+    path: Path, frames: Frames, fps: int = 50, *, first: str = "tff"
+) -> Path:
+    """Write frames as two fields each: H.264 in .mp4 and .mkv, MPEG-4 in .avi.
+
+    The top field is the first one (``tff``), or the bottom field (``bff``).
+    """
+    x264 = {"c:v": "libx264", "x264opts": f"{first}=1"}
+    codec = {"c:v": "mpeg4"} if path.suffix == ".avi" else x264
     output = (
         _pipe(frames, fps)
-        .filter("setfield", "tff")
+        .filter("setfield", first)
         .output(str(path), **codec, pix_fmt="yuv420p", flags="+ildct+ilme")
     )
     _run(output, frames)

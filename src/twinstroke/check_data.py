@@ -38,9 +38,7 @@ def main() -> None:
         write_table(reports / "findings.csv", broken.findings, Finding)
         for line in report(broken.findings):
             print(line)
-        raise UserError(
-            f"{settings.raw}: cannot be used as it is; mend it, or set index.broken to leave_out"
-        ) from None
+        raise UserError(f"{settings.raw}: cannot be used as it is") from None
     write_table(reports / "findings.csv", index.findings, Finding)
     print(f"format: {index.format}")
     for line in report(index.findings):

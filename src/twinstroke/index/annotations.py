@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from twinstroke.index.classes import ClassList
-from twinstroke.index.findings import Findings, Place
+from twinstroke.index.findings import LIMIT, Findings, Place
 from twinstroke.tables import Split
 
 SPLIT_NAMES: dict[str, Split] = {
@@ -73,6 +73,7 @@ class Reading:
         """Videos that some annotation file is about, even if it holds no stroke."""
         self._names: dict[str, set[str]] = defaultdict(set)
         self._missing: set[tuple[str, str]] = set()
+        self._last: tuple[str, str | None] = ("", None)
 
     def add_video(self, video: str, path: Path, relative: PurePosixPath) -> None:
         """Note a video and every way in which an annotation may name it.
@@ -93,6 +94,8 @@ class Reading:
             name: File name, with or without suffix and folders; ``\`` separates folders too.
             place: Where the name stands.
         """
+        if name == self._last[0] and self._last[1] is not None:
+            return self._last[1]
         parts = PurePosixPath(name.replace("\\", "/")).parts
         # A tool may have kept folders of the annotator's own computer: the innermost ones count.
         for first in range(len(parts)):
@@ -100,13 +103,15 @@ class Reading:
             if len(found) == 1:
                 (video,) = found
                 self.annotated.add(video)
+                self._last = name, video
                 return video
             if found:
                 break
         else:
             found = set()
         if (place.file, name) not in self._missing:
-            self._missing.add((place.file, name))
+            if len(self._missing) < LIMIT:
+                self._missing.add((place.file, name))
             if found:
                 files = ", ".join(str(self.videos[video]) for video in sorted(found))
                 self.findings.error(

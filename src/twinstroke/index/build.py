@@ -118,7 +118,7 @@ def build_index(
         for video, path in reading.videos.items()
         if video in labelled and path not in damaged
     }
-    probes = _probed(paths, settings, workers, findings)
+    probes, unfit = _probed(paths, settings, workers, findings)
     clocks = {video: probe.clock for video, probe in probes.items()}
     strokes = resolved(annotations, clocks, settings, findings)
     merged = merge(without_repetitions(strokes, findings), settings.consensus, findings)
@@ -126,10 +126,14 @@ def build_index(
     clear = [s for s in merged if s.label is not None or not s.members]
     wrong = overlapping(clear, settings.max_overlap, findings)
     usable = [s for s in merged if s.label is not None and s not in wrong]
-    broken = _undecodable(usable, paths, probes, settings.full_decode, workers, findings)
-    usable = [s for s in usable if s.video not in broken]
-
+    unfit |= _undecodable(usable, paths, probes, settings.full_decode, workers, findings)
+    usable = [s for s in usable if s.video not in unfit]
     same = _equal_contents(probes, paths, findings)
+    stops = settings.broken == "stop"
+    if stops and findings.errors and settings.split.rule not in ("given", "names"):
+        # What would be drawn of the rest is of no interest.
+        raise BrokenDataError(findings)
+
     tolerable = len(findings.errors)
     classes = reading.classes.names
     segments = cut_segments(usable, merged, settings.negatives, seed)
@@ -139,7 +143,7 @@ def build_index(
     )
     samples = [sample_of(s, splits[s.name], classes) for s in segments if s.name in splits]
     # Where the run stops anyway, an empty split is but a consequence of what is named already.
-    if len(findings.errors) == (0 if settings.broken == "stop" else tolerable):
+    if len(findings.errors) == (0 if stops else tolerable):
         check_splits(samples, place, findings)
     check_classes(samples, classes, place, findings)
     check_lengths(samples, places_of(segments), window, findings)
@@ -147,8 +151,7 @@ def build_index(
     leaks = leak_report(units, splits, same)
     leaks.warn(findings, group=settings.split.group)
     # What is wrong with single strokes and videos may be left out; with the whole, not.
-    errors = len(findings.errors)
-    if errors and (settings.broken == "stop" or errors > tolerable):
+    if len(findings.errors) > (0 if stops else tolerable):
         raise BrokenDataError(findings)
     used = sorted({sample.video for sample in samples})
     agreed = measure_agreement(merged)
@@ -213,9 +216,9 @@ def _note_unused(reading: Reading, annotations: Sequence[Annotation], place: Pla
 
 def _probed(
     paths: Mapping[str, Path], settings: IndexSettings, workers: int, findings: Findings
-) -> dict[str, Probe]:
-    """Probe videos; those that cannot be read, or have another frame rate, are missing."""
-    probes = {}
+) -> tuple[dict[str, Probe], set[str]]:
+    """Probe videos; give what was found, and which of them cannot be used all the same."""
+    probes, unfit = {}, set()
     outcomes = _parallel("probe", _probe, [*paths.items()], workers)
     for (video, path), outcome in zip(paths.items(), outcomes, strict=True):
         if isinstance(outcome, UserError):
@@ -223,11 +226,12 @@ def _probed(
                 found, _, advice = problem.removeprefix(f"{path}: ").rpartition("; ")
                 findings.error("video", Place(str(path)), found, advice, video=video)
             continue
-        errors = len(findings.errors)
-        findings.extend(video_findings(path, video, outcome, settings))
-        if len(findings.errors) == errors:
-            probes[video] = outcome
-    return probes
+        probes[video] = outcome
+        found_in_video = video_findings(path, video, outcome, settings)
+        findings.extend(found_in_video)
+        if any(item.severity == "error" for item in found_in_video):
+            unfit.add(video)
+    return probes, unfit
 
 
 def _probe(item: tuple[str, Path]) -> Probe | UserError:

@@ -60,6 +60,7 @@ class ClassList:
         elif isinstance(settings.classes, list):
             self._given = list(settings.classes)
         self._found: set[str] = set()
+        self._refused: dict[str, tuple[str, str]] = {}
 
     @property
     def names(self) -> list[str]:
@@ -96,7 +97,12 @@ class ClassList:
         if name in ("", UNKNOWN):
             return None, None
         if not self.are_found:
-            return None, self._unknown(name)
+            if name not in self._refused and len(self._refused) < MOST_CLASSES:
+                self._refused[name] = self._unknown(name)
+            # Looking for what may be meant takes long: not for a million different labels.
+            return None, self._refused.get(
+                name, (f"label {name[:100]!r} is no class", "correct it")
+            )
         if len(self._found) >= MOST_CLASSES or len(name) > 100 or not name.isprintable():
             return None, (
                 f"label {name[:100]!r} is long, holds odd characters, or is one of more than "

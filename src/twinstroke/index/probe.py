@@ -152,7 +152,7 @@ def probe_video(path: Path) -> Probe:
     if not 0 < last < _LARGEST_TICK:
         last = int(np.median(gaps)) if len(gaps) else int(packets.durations[0])
     span = int(gaps.sum()) if len(gaps) else last
-    if not 0 < span < _LARGEST_TICK:
+    if span <= 0:
         raise _timeless(path)
     return Probe(
         frames=len(ticks),
@@ -284,11 +284,7 @@ class _Sample(NamedTuple):
 def _sample(path: Path) -> _Sample:
     # Turned frames no longer tell by how much they were turned.
     stream = video_stream(path, noautorotate=None).filter("showinfo", checksum=0)
-    report = decoded(
-        stream,
-        *("-loglevel", "level+info", "-max_error_rate", "1"),
-        **{"frames:v": _SAMPLED_FRAMES},
-    )
+    report = decoded(stream, "-loglevel", "level+info", **{"frames:v": _SAMPLED_FRAMES})
     frames = list(report)
     if not frames:
         raise _unreadable(path, report)

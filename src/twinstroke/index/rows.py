@@ -79,9 +79,10 @@ def _rows(
         )
         return
     reader = csv.reader(text, delimiter=delimiter, strict=True)
+    name = str(file)
     try:
         for fields in reader:
-            place = Place(str(file), str(1 + reader.line_num))
+            place = Place(name, str(1 + reader.line_num))
             if len(fields) == len(header):
                 values = (field.strip() for field in fields)
                 yield place, dict(zip(header, values, strict=True))

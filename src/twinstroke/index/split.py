@@ -359,7 +359,6 @@ def _draw_blocks(
             placed |= {name: held.get(name, home) for name in present}
         elif present:
             free.append(present)
-    free.sort()
     fixed = [[name for name in placed if placed[name] == part] for part in range(len(ratios))]
     shares = _shares([_sum(labels[name] for name in block) for block in fixed + free])
     gap = shares[: len(ratios)].toarray()
@@ -475,12 +474,10 @@ class _Filling:
                 self._put(min(spare, key=lambda block: self._changes(block)[part]), part)
 
     def _changes(self, block: int) -> NDArray[np.int64]:
-        """(P,) half of what moving a block to each part adds to the cost."""
+        """(P,) half of what moving a block to each other part adds to the cost; own part: more."""
         columns, values = self._row(block)
         products = self._gap[:, columns] @ values
-        own = self.part[block]
-        result: NDArray[np.int64] = products - products[own] + self._squares[block]
-        result[own] = 0
+        result: NDArray[np.int64] = products - products[self.part[block]] + self._squares[block]
         return result
 
     def _improve(self, block: int) -> bool:
@@ -494,7 +491,7 @@ class _Filling:
             if swaps.min() < lowest:
                 partner = int(np.argmin(swaps))
                 lowest, part = swaps[partner], self.part[partner]
-        if lowest == 0:
+        if lowest >= 0:
             return False
         self._put(block, part)
         if partner is not None:
@@ -502,14 +499,11 @@ class _Filling:
         return True
 
     def _swaps(self, block: int, changes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(U,) half of what changing places with each other block adds to the cost."""
+        """(U,) half of what changing places with each block adds to the cost; own part: more."""
         if self._products is None:
             self._products = self._shares @ self._gap.T
-        own = self.part[block]
-        back = self._squares + self._products[:, own]
+        back = self._squares + self._products[:, self.part[block]]
         back -= np.take_along_axis(self._products, self.part[:, None], axis=1)[:, 0]
         common = self._shares @ self._shares[[block]].toarray()[0]
         result: NDArray[np.int64] = changes[self.part] + back - 2 * common
-        # Within one part nothing changes.
-        result[self.part == own] = 0
         return result
