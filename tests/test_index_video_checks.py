@@ -16,15 +16,18 @@ from tests.videos import (
     write_cut_in_open_group,
     write_damaged_copy,
     write_interlaced_video,
+    write_late_copy,
+    write_refreshed_video,
     write_rotated_copy,
     write_trimmed_copy,
     write_truncated_copy,
     write_vfr_video,
     write_video,
 )
+from twinstroke.index import video_checks as module
 from twinstroke.index.clock import Clock
 from twinstroke.index.findings import Finding
-from twinstroke.index.probe import probe_video
+from twinstroke.index.probe import Probe, probe_video
 from twinstroke.index.video_checks import check_decoding, video_findings
 from twinstroke.settings import IndexSettings, SplitSettings
 
@@ -36,6 +39,20 @@ NEEDED = [0, 500, 999]
 def _findings(path: Path, fps: float = 120) -> list[Finding]:
     settings = IndexSettings(classes=["A", "B"], fps=fps, split=SplitSettings(rule="given"))
     return video_findings(path, "v", probe_video(path), settings)
+
+
+@pytest.fixture
+def linear(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many frames were decoded from the beginning, each time that was needed."""
+    counts = []
+    original = module._linear_problem
+
+    def note(path: Path, probe: Probe, count: int) -> str:
+        counts.append(count)
+        return original(path, probe, count)
+
+    monkeypatch.setattr(module, "_linear_problem", note)
+    return counts
 
 
 def _decoding(path: Path, frames: list[int] | None) -> str:
@@ -58,12 +75,14 @@ def test_no_false_alarm_on_clean_videos(tmp_path: Path, suffix: str, lossless: b
     assert _decoding(path, None) == ""
 
 
-def test_no_false_alarm_on_odd_but_whole_videos(tmp_path: Path) -> None:
+def test_no_false_alarm_on_odd_but_whole_videos(tmp_path: Path, linear: list[int]) -> None:
     whole = write_video(tmp_path / "v.mp4", LONG, 120, lossless=False)
     times = np.cumsum(np.random.default_rng(0).choice([1 / 120, 1 / 60], len(FRAMES)))
     for path in (
         write_copy_after_sound(tmp_path / "sound.mp4", whole, 0.5),
         write_copy_after_sound(tmp_path / "sound.mkv", whole, 0.5),
+        write_late_copy(tmp_path / "late.mp4", whole, 3),
+        write_late_copy(tmp_path / "late.mkv", whole, 3),
         write_trimmed_copy(tmp_path / "trimmed.mp4", whole, 3.3),
         write_copy_with_hidden_beginning(tmp_path / "hidden.mp4", whole, 3.3),
         write_cut_in_open_group(tmp_path / "open.mkv", distinct_frames(60), 0.5),
@@ -75,20 +94,24 @@ def test_no_false_alarm_on_odd_but_whole_videos(tmp_path: Path) -> None:
     ):
         frames = probe_video(path).frames
         assert _decoding(path, [0, 1, frames // 2, frames - 2, frames - 1]) == "", path
+        assert linear == [], path
         assert _decoding(path, None) == "", path
+        assert linear == [frames], path
+        linear.clear()
 
 
-def test_frames_beside_a_key_frame_decode_though_players_cannot_enter_there(
-    tmp_path: Path,
-) -> None:
+def test_frames_where_players_cannot_enter(tmp_path: Path, linear: list[int]) -> None:
     # In an open group, frames shown just before its key frame depend on that and on older ones.
-    path = tmp_path / "v.mp4"
-    write_cut_in_open_group(path, distinct_frames(250), 0)
+    write_cut_in_open_group(tmp_path / "v.mp4", distinct_frames(250), 0)
     assert _decoding(tmp_path / "v-whole.mp4", list(range(225, 250))) == ""
+    # A refreshed video is whole a second after it was entered.
+    refreshed = write_refreshed_video(tmp_path / "w.mp4", LONG)
+    assert _decoding(refreshed, [200, 555, 997]) == ""
+    assert linear == []
 
 
 @pytest.mark.parametrize("lossless", [True, False])
-def test_damage_is_found_where_it_lies(tmp_path: Path, lossless: bool) -> None:
+def test_damage_is_found_where_it_lies(tmp_path: Path, lossless: bool, linear: list[int]) -> None:
     whole = write_video(tmp_path / "whole.mp4", LONG, 120, lossless=lossless)
     path = write_damaged_copy(tmp_path / "v.mp4", whole, 500)
     assert _decoding(whole, NEEDED) == ""
@@ -102,6 +125,8 @@ def test_damage_is_found_where_it_lies(tmp_path: Path, lossless: bool) -> None:
     # Before the damage all is well, and so it is for whoever enters after it, here by seconds.
     assert _decoding(path, [0, 300, 490]) == ""
     assert _decoding(path, [999]) == ""
+    # What comes after the last failing frame is not decoded.
+    assert linear == [1000, 501, 501]
 
 
 def test_cut_off_video(tmp_path: Path) -> None:

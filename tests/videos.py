@@ -82,6 +82,12 @@ def write_copy(path: Path, source: Path, **options: str) -> Path:
     return path
 
 
+def write_late_copy(path: Path, source: Path, delay_s: float) -> Path:
+    """Copy a video so that its times do not begin at 0, as a part of a longer recording."""
+    _run(ffmpeg.input(str(source), itsoffset=delay_s).output(str(path), c="copy"))
+    return path
+
+
 def write_copy_with_hidden_beginning(path: Path, source: Path, hidden_s: float) -> Path:
     """Copy all packets, and let an edit list hide the beginning, as phones trim."""
     _run(ffmpeg.input(str(source), itsoffset=-hidden_s).output(str(path), c="copy"))
@@ -114,6 +120,13 @@ def write_interlaced_video(
         .output(str(path), **codec, pix_fmt="yuv420p", flags="+ildct+ilme")
     )
     _run(output, frames)
+    return path
+
+
+def write_refreshed_video(path: Path, frames: Frames) -> Path:
+    """Write a video without key frames but the first: a stripe of every frame is renewed."""
+    refresh = {"x264-params": "intra-refresh=1:keyint=60:bframes=0"}
+    _run(_pipe(frames, 60).output(str(path), **LOSSY, **refresh), frames)
     return path
 
 
