@@ -18,7 +18,7 @@ test: environment
 
 # Is the data of the preset in params.yaml sound? Before any hour is spent on it.
 check-data: environment
-	python -m twinstroke.check_data
+	python -m twinstroke.index.check_data
 
 # The strokes as csv, mediaeval or elan, for other programs: make export FORMAT=elan
 export: environment

@@ -6,45 +6,23 @@ from pathlib import Path
 
 from twinstroke.errors import exits_cleanly
 from twinstroke.files import replacing
-from twinstroke.index import (
-    BrokenDataError,
-    ClassAgreement,
-    Finding,
-    Placement,
-    StrokeClass,
-    build_index,
-    report,
-)
+from twinstroke.index import ClassAgreement, Placement, StrokeClass, report
+from twinstroke.index.check_data import checked_index
 from twinstroke.progress import summarise
 from twinstroke.settings import load_settings
-from twinstroke.tables import SPLITS, Sample, Video, read_table, write_table
-from twinstroke.workers import available_workers
+from twinstroke.tables import SPLITS, Sample, Video, write_table
 
 
 @exits_cleanly
 def main() -> None:
     settings = load_settings()
     folder, reports = Path("data", settings.name), Path("reports", settings.name)
-    placements = reports / "splits.csv"
-    try:
-        index = build_index(
-            settings.index,
-            raw=settings.raw,
-            root=Path(),
-            seed=settings.data_seed,
-            workers=available_workers(),
-            window=settings.window.frames * settings.decode.frame_step,
-            kept=read_table(placements, Placement) if placements.exists() else (),
-        )
-    except BrokenDataError as broken:
-        write_table(reports / "findings.csv", broken.findings, Finding)
-        raise
+    index = checked_index(settings)
     write_table(folder / "videos.csv", index.videos, Video)
     write_table(folder / "samples.csv", index.samples, Sample)
     write_table(folder / "classes.csv", index.classes, StrokeClass)
-    write_table(reports / "findings.csv", index.findings, Finding)
     write_table(reports / "agreement.csv", index.agreement, ClassAgreement)
-    write_table(placements, index.placements, Placement)
+    write_table(reports / "splits.csv", index.placements, Placement)
     with replacing(reports / "data.json") as partial:
         partial.write_text(json.dumps(index.facts, indent=2, ensure_ascii=False) + "\n")
     summarise("index", f"annotations: {index.format}")

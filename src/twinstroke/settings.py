@@ -24,8 +24,8 @@ Modality = Literal["rgb", "flow", "twin"]
 Schedule = Literal["constant", "one_cycle", "restarts"]
 Estimator = Literal["deepflow", "farneback", "dis", "tvl1"]
 FromPreset = Literal["preset"]
-OR_WORD = "literal["
-"""How pydantic begins the name of an alternative that is a word: ``literal['preset']``."""
+ALTERNATIVE = re.compile(r"literal\[|list\[|constrained-|(bool|int|float|str)$")
+"""What pydantic puts behind the name of a key that may hold one of several things."""
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -472,25 +472,19 @@ def _validated(model: type[M], content: Any, file: Path, problems: list[str]) ->
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        items = error.errors()
-        # A value that may also be a word such as `preset` fails twice: tell it once.
-        alternatives = defaultdict(list)
-        for item in items:
-            if str(item["loc"][-1]).startswith(OR_WORD):
-                alternatives[item["loc"][:-1]].append(item["loc"])
-        for item in items:
-            location, message = item["loc"], item["msg"]
-            if words := alternatives.get(location[:-1]):
-                if location in words[1:] or (location in words and len(words) == 1):
-                    continue
-                last = str(words[-1][-1])[len(OR_WORD) : -1]
-                location, message = location[:-1], f"{message}, or {last}"
+        # A value that may also be a word such as `preset` fails once for each: tell it once.
+        by_place = defaultdict(list)
+        for item in error.errors():
+            by_place[tuple(p for p in item["loc"] if not ALTERNATIVE.match(str(p)))].append(item)
+        for location, (item, *others) in by_place.items():
             key = ".".join(str(part) for part in location) or "the file"
             if item["type"] == "extra_forbidden":
                 problems.append(f"{file}: {key}: unknown key; remove it or mend its spelling")
             elif item["type"] == "missing":
                 problems.append(f"{file}: {key}: missing")
             else:
+                allowed = (other["msg"].removeprefix("Input should be ") for other in others)
+                message = ", or ".join((item["msg"], *allowed))
                 problems.append(f"{file}: {key}: {message} (found {item['input']!r})")
         return None
 

@@ -11,6 +11,8 @@ from twinstroke.index.annotations import Reading
 from twinstroke.index.findings import Findings, Place
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+LARGEST_FILE = 2**28
+"""Bytes of a file that is read at once; years of annotations are smaller."""
 
 
 def find_files(raw: Path, folder: str, suffixes: Iterable[str], findings: Findings) -> list[Path]:
@@ -88,6 +90,19 @@ def find_videos(raw: Path, folder: str, reading: Reading, *, full_ids: bool) -> 
             )
         else:
             reading.add_video(video, path, relative)
+
+
+def is_too_large(file: Path, findings: Findings) -> bool:
+    """Tell whether an annotation file is larger than any real one, and note it."""
+    if file.stat().st_size <= LARGEST_FILE:
+        return False
+    findings.error(
+        "size",
+        Place(str(file)),
+        f"is larger than {LARGEST_FILE // 2**20} MiB",
+        "see that it holds annotations, and split it",
+    )
+    return True
 
 
 def _leaves(path: Path, home: Path, findings: Findings) -> bool:

@@ -128,8 +128,8 @@ def _read_list(file: Path, home: Path, wanted: dict[Path, _Expected], findings: 
                 findings.error(
                     "md5",
                     place,
-                    f"{str(name)!r} leads out of {file.parent}",
-                    "only files below it are checked; remove the line",
+                    f"{str(name)!r} is no plain path below {file.parent}",
+                    "nothing else is opened; remove the line",
                 )
             elif not _is_file(path):
                 absent += 1

@@ -32,13 +32,11 @@ from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.index.annotations import Reading, Seconds, split_of
 from twinstroke.index.findings import Findings, Place
-from twinstroke.index.folders import VIDEO_SUFFIXES
+from twinstroke.index.folders import VIDEO_SUFFIXES, is_too_large
 from twinstroke.index.formats.xml import parse_xml, root_of
 from twinstroke.settings import IndexSettings
 
 SUFFIXES = (".eaf",)
-LARGEST_FILE = 2**28
-"""Bytes; years of annotations are smaller."""
 ROOT = "ANNOTATION_DOCUMENT"
 NOBODY = "strokes"
 """Tier of strokes of which nobody is named as the annotator."""
@@ -64,14 +62,7 @@ def recognises(start: str) -> bool:
 def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Reading) -> None:
     """Read the tiers that the settings name, of all files."""
     for file in files:
-        size = file.stat().st_size
-        if size > LARGEST_FILE:
-            reading.findings.error(
-                "size",
-                Place(str(file)),
-                f"{size / 2**20:,.0f} MiB, where at most {LARGEST_FILE / 2**20:.0f} are read",
-                "see that it is an ELAN file, and split it",
-            )
+        if is_too_large(file, reading.findings):
             continue
         document = _Document(file, reading.findings)
         if parse_xml(file, document, reading.findings) and document.is_usable:

@@ -29,16 +29,14 @@ from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import from_json
 
 from twinstroke.index.annotations import LARGEST_FRAME, Reading, Seconds, Time, split_of
 from twinstroke.index.findings import Findings, Place
 from twinstroke.index.folders import VIDEO_SUFFIXES
+from twinstroke.index.formats.json import parse_json
 from twinstroke.settings import IndexSettings
 
 SUFFIXES = (".json",)
-LARGEST_FILE = 2**28
-"""Bytes; the whole of a JSON file has to fit into memory."""
 UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 """Name under which Label Studio keeps an uploaded file."""
 RATES = (1, 1000)
@@ -343,23 +341,9 @@ class _Names:
 
 
 def _items(file: Path, findings: Findings) -> list[Any]:
-    if file.stat().st_size > LARGEST_FILE:
-        findings.error(
-            "json",
-            Place(str(file)),
-            f"is larger than {LARGEST_FILE // 2**20} MiB",
-            "export fewer tasks at a time",
-        )
-        return []
-    try:
-        items = from_json(file.read_bytes().removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
-    except ValueError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        place = Place(str(file), line[1] if line else "")
-        findings.error("json", place, f"not readable as JSON ({error})", "export it anew")
-        return []
-    if isinstance(items, list):
-        return items
+    items = parse_json(file, findings)
+    if items is None or isinstance(items, list):
+        return items or []
     findings.error(
         "json",
         Place(str(file)),

@@ -21,15 +21,13 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, FailFast, FiniteFloat, ValidationError
-from pydantic_core import from_json
 
 from twinstroke.index.annotations import Reading, Seconds, split_of
 from twinstroke.index.findings import Findings, Place
+from twinstroke.index.formats.json import parse_json
 from twinstroke.settings import IndexSettings
 
 SUFFIXES = (".json",)
-LARGEST_FILE = 2**28
-"""Bytes; a project is larger only if whole videos were pasted into it."""
 LABEL_NAMES = ("label", "class", "stroke")
 CHECKBOX, RADIO, SELECT = 2, 3, 4
 """Kinds of attributes whose value is the id of an option; several with commas for the first."""
@@ -98,21 +96,8 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
 
 
 def _project(file: Path, findings: Findings) -> _Project | None:
-    size = file.stat().st_size
-    if size > LARGEST_FILE:
-        findings.error(
-            "size",
-            Place(str(file)),
-            f"{size / 2**20:,.0f} MiB, where at most {LARGEST_FILE / 2**20:.0f} are read",
-            "see that it is a VIA project, and split it",
-        )
-        return None
-    try:
-        content = from_json(file.read_bytes().removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
-    except ValueError as error:
-        line = re.search(r"line (\d+)", str(error))
-        place = Place(str(file), line[1] if line else "")
-        findings.error("json", place, f"not readable as JSON ({error})", "save it with VIA again")
+    content = parse_json(file, findings)
+    if content is None:
         return None
     try:
         return _Project.model_validate(content)

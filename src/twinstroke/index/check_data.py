@@ -1,7 +1,7 @@
 """Check a data set before any hour is spent on it: ``make check-data``.
 
-Does what the stage `index` does, but changes none of its tables: reads every annotation, opens
-every video, decodes the first, middle and last frame that some stroke needs (with
+Does what the stage `index` does, but writes none of its tables: reads every annotation, opens every
+video, decodes the first, middle and last frame that some stroke needs (with
 ``index.full_decode: true``, all frames), compares checksums, lengths, overlaps, classes and splits.
 Prints all that it finds, errors first, and the number of samples by class and split; the same, for
 machines, goes to ``reports/<preset>/findings.csv``. Exits with status 1 if there is an error.
@@ -12,16 +12,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from twinstroke.errors import UserError, exits_cleanly
-from twinstroke.index import BrokenDataError, Finding, Placement, build_index, class_sizes, report
-from twinstroke.settings import load_settings
+from twinstroke.index.build import BrokenDataError, Index, build_index
+from twinstroke.index.checks import class_sizes
+from twinstroke.index.findings import Finding
+from twinstroke.index.report import report
+from twinstroke.index.split import Placement
+from twinstroke.settings import Settings, load_settings
 from twinstroke.tables import read_table, write_table
 from twinstroke.workers import available_workers
 
 
-@exits_cleanly
-def main() -> None:
-    """Check the data of the preset that ``params.yaml`` names."""
-    settings = load_settings()
+def checked_index(settings: Settings) -> Index:
+    """Build the index of a preset, and write what was found, whether it can be used or not.
+
+    Raises:
+        BrokenDataError: It cannot be used.
+        UserError: There is nothing to check, or the kept splits are damaged.
+    """
     reports = Path("reports", settings.name)
     placements = reports / "splits.csv"
     try:
@@ -36,10 +43,21 @@ def main() -> None:
         )
     except BrokenDataError as broken:
         write_table(reports / "findings.csv", broken.findings, Finding)
+        raise
+    write_table(reports / "findings.csv", index.findings, Finding)
+    return index
+
+
+@exits_cleanly
+def main() -> None:
+    """Check the data of the preset that ``params.yaml`` names."""
+    settings = load_settings()
+    try:
+        index = checked_index(settings)
+    except BrokenDataError as broken:
         for line in report(broken.findings):
             print(line)
         raise UserError(f"{settings.raw}: cannot be used as it is") from None
-    write_table(reports / "findings.csv", index.findings, Finding)
     print(f"format: {index.format}")
     for line in report(index.findings):
         print(line)
