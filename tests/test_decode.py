@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.videos import (
     Frames,
     distinct_frames,
+    write_damaged_copy,
     write_rotated_copy,
     write_truncated_copy,
     write_vfr_video,
@@ -225,6 +226,18 @@ def test_a_video_that_breaks_off_is_named_and_the_others_are_finished(tmp_path: 
         )
     assert len(error.value.problems) == 1
     assert [p.name for p in (tmp_path / "frames").iterdir()] == ["good.h5"]
+
+
+@pytest.mark.parametrize("last", [66, 67, 68, 69])
+def test_damage_after_the_last_wanted_frame_does_not_matter(tmp_path: Path, last: int) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (100, 32, 32, 3), np.uint8)
+    # Without B-frames, packet 70 is frame 70.
+    whole = write_video(tmp_path / "whole.mp4", noise)
+    path = write_damaged_copy(tmp_path / "v.mp4", whole, 70)
+    wanted = [sample(last - 20, last)]
+    rgb, number = decode_one(path, 100, wanted, width=32, height=32)
+    assert number[-1] == last
+    np.testing.assert_array_equal(rgb[:-1], noise[number[:-1]])
 
 
 def test_fewer_frames_than_announced(tmp_path: Path) -> None:

@@ -137,7 +137,14 @@ def test_a_whole_index_survives(tmp_path: Path, form: str) -> None:
         rows += [f"{video},{15 * n},{15 * n + 13},-b,{splits[n % 2]},p{n}" for n in range(4)]
     (raw / "annotations").mkdir()
     (raw / "annotations/first.csv").write_text("\n".join(rows))
-    arguments: dict[str, Any] = {"raw": raw, "root": root, "seed": 1, "workers": 1, "window": 4}
+    arguments: dict[str, Any] = {
+        "raw": raw,
+        "root": root,
+        "seed": 1,
+        "workers": 1,
+        "window": 4,
+        "context": 0,
+    }
     first = build_index(_settings("csv"), **arguments)
     videos = {row.video: root / row.path for row in first.videos}
     clocks = {video: probe_video(path).clock for video, path in videos.items()}

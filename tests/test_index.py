@@ -52,7 +52,7 @@ def _settings(**changes: Any) -> IndexSettings:
 
 def _build(root: Path, **changes: Any) -> Index:
     return build_index(
-        _settings(**changes), raw=root / "raw", root=root, seed=1, workers=2, window=8
+        _settings(**changes), raw=root / "raw", root=root, seed=1, workers=2, window=8, context=0
     )
 
 
@@ -150,7 +150,9 @@ def test_same_tables_whatever_the_workers_and_order_of_files(
         path.unlink()
         _put(videos[name], path)
     settings = _settings(**changes)
-    again = build_index(settings, raw=tree / "raw", root=tree, seed=1, workers=4, window=8)
+    again = build_index(
+        settings, raw=tree / "raw", root=tree, seed=1, workers=4, window=8, context=0
+    )
     assert first == again
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.videos import distinct_frames, write_video
+from tests.videos import distinct_frames, write_damaged_copy, write_video
 from twinstroke.errors import UserError
 from twinstroke.index import BrokenDataError, Index, Placement, build_index
 from twinstroke.settings import IndexSettings
@@ -45,6 +45,7 @@ def _build(
     header: str = "",
     *,
     kept: Sequence[Placement] = (),
+    context: int = 0,
     **changes: Any,
 ) -> Index:
     text = "\n".join([f"video,begin,end,label{header}", *rows])
@@ -66,6 +67,7 @@ def _build(
         seed=1,
         workers=1,
         window=4,
+        context=context,
         kept=kept,
     )
 
@@ -200,6 +202,16 @@ def test_splits_stay_when_videos_are_added(raw: Path) -> None:
 
 
 # --- what is broken ---
+
+
+def test_frames_are_checked_as_far_as_later_stages_need_them(raw: Path) -> None:
+    path = raw / "videos/a.mp4"
+    write_damaged_copy(path, path, 60)
+    assert len(_build(raw, EACH, context=10).samples) == 5
+    with pytest.raises(UserError, match=r"a\.mp4: frame \d+ of 120 does not decode"):
+        _build(raw, EACH, context=11)
+    with pytest.raises(UserError, match=r"a\.mp4: frame \d+ of 120 does not decode"):
+        _build(raw, EACH, full_decode=True)
 
 
 def test_broken_strokes_and_videos_may_be_left_out(raw: Path) -> None:

@@ -104,9 +104,10 @@ def test_frames_where_players_cannot_enter(tmp_path: Path, linear: list[int]) ->
     # In an open group, frames shown just before its key frame depend on that and on older ones.
     write_cut_in_open_group(tmp_path / "v.mp4", distinct_frames(250), 0)
     assert _decoding(tmp_path / "v-whole.mp4", list(range(225, 250))) == ""
-    # A refreshed video is whole a second after it was entered.
-    refreshed = write_refreshed_video(tmp_path / "w.mp4", LONG)
-    assert _decoding(refreshed, [165, 200, 555, 997]) == ""
+    # A wide refreshed video is whole a second after it was entered.
+    wide = np.tile(distinct_frames(100, height=16, width=1024), (3, 1, 1, 1))
+    refreshed = write_refreshed_video(tmp_path / "w.mp4", wide)
+    assert _decoding(refreshed, [115, 165, 299]) == ""
     assert linear == []
 
 

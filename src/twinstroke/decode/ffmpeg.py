@@ -47,7 +47,7 @@ def decoded_frames(
         video ends early.
 
     Raises:
-        UserError: FFmpeg reports a frame that it cannot decode.
+        UserError: FFmpeg reports a frame that it cannot decode, before it gave all that is wanted.
     """
     step = frame_step
     wanted = _any_of([f"between(n,{r.start * step},{(r.stop - 1) * step})" for r in kept])
@@ -68,6 +68,7 @@ def decoded_frames(
         .global_args("-nostdin", "-xerror", "-loglevel", "error")
     )
     frame_bytes = width * height * 3
+    missing = sum(len(r) for r in kept)
     with (
         tempfile.TemporaryFile() as messages,
         subprocess.Popen(
@@ -81,6 +82,7 @@ def decoded_frames(
             while data := pixels.read(frame_bytes * batch):
                 whole = len(data) // frame_bytes
                 frames = np.frombuffer(data[: whole * frame_bytes], np.uint8)
+                missing -= whole
                 yield frames.reshape(whole, height, width, 3)
         except BaseException:
             # The reader stopped early: FFmpeg would wait for ever to write the next frame.
@@ -89,7 +91,8 @@ def decoded_frames(
         process.wait()
         messages.seek(0)
         reasons = messages.read().decode(errors="replace").split("\n")
-    if process.returncode:
+    # FFmpeg reads ahead: what is broken after the last wanted frame does not matter.
+    if process.returncode and missing:
         reason = next(filter(None, reversed(reasons)), f"exit status {process.returncode}")
         raise UserError(
             f"{source}: FFmpeg cannot decode it ({reason.strip()}); repair or re-encode the video, "

@@ -81,6 +81,7 @@ def build_index(
     seed: int,
     workers: int,
     window: int,
+    context: int,
     kept: Sequence[Placement] = (),
 ) -> Index:
     """Make the tables of videos and samples from a folder of raw data.
@@ -95,6 +96,7 @@ def build_index(
         seed: Seed of the draws.
         workers: Videos that are read at the same time.
         window: Length of the network's window in source frames.
+        context: Source frames that later stages need on both sides of a window or stroke.
         kept: Where the last run put what it drew.
 
     Raises:
@@ -126,7 +128,8 @@ def build_index(
     clear = [s for s in merged if s.label is not None or not s.members]
     wrong = overlapping(clear, settings.max_overlap, findings)
     usable = [s for s in merged if s.label is not None and s not in wrong]
-    unfit |= _undecodable(usable, paths, probes, settings.full_decode, workers, findings)
+    needed = None if settings.full_decode else _needed(usable, window, context)
+    unfit |= _undecodable(usable, needed, paths, probes, workers, findings)
     usable = [s for s in usable if s.video not in unfit]
     same = _equal_contents(probes, paths, findings)
     stops = settings.broken == "stop"
@@ -241,31 +244,38 @@ def _probe(item: tuple[str, Path]) -> Probe | UserError:
         return error
 
 
+def _needed(
+    strokes: Iterable[Stroke], window: int, context: int
+) -> dict[str, tuple[int, int, int]]:
+    """First, middle and last frame of each video that a later stage needs for its strokes."""
+    ranges = defaultdict(list)
+    for stroke in strokes:
+        around = context + max(0, window - (stroke.end - stroke.begin) + 1) // 2
+        ranges[stroke.video].append((max(0, stroke.begin - around), stroke.end - 1 + around))
+    return {
+        video: (min(own)[0], sum(own[len(own) // 2]) // 2, max(last for _, last in own))
+        for video, own in ranges.items()
+    }
+
+
 def _undecodable(
-    strokes: Sequence[Stroke],
+    strokes: Iterable[Stroke],
+    needed: Mapping[str, tuple[int, int, int]] | None,
     paths: Mapping[str, Path],
     probes: Mapping[str, Probe],
-    full: bool,
     workers: int,
     findings: Findings,
 ) -> set[str]:
-    """Videos that do not decode where strokes need them: in the first, middle and last frame."""
-    needed: dict[str, list[Stroke]] = defaultdict(list)
-    for stroke in strokes:
-        needed[stroke.video].append(stroke)
+    """Videos with strokes in which one of the needed frames (None: any frame) does not decode."""
 
     def check(video: str) -> list[Finding]:
-        own = needed[video]
-        middle = own[len(own) // 2]
-        frames = (
-            min(stroke.begin for stroke in own),
-            (middle.begin + middle.end) // 2,
-            max(stroke.end for stroke in own) - 1,
-        )
-        return check_decoding(paths[video], video, probes[video], None if full else frames)
+        last = probes[video].frames - 1
+        frames = None if needed is None else [min(frame, last) for frame in needed[video]]
+        return check_decoding(paths[video], video, probes[video], frames)
 
+    videos = sorted({stroke.video for stroke in strokes})
     broken = set()
-    for video, outcome in zip(needed, _parallel("decode", check, [*needed], workers), strict=True):
+    for video, outcome in zip(videos, _parallel("decode", check, videos, workers), strict=True):
         findings.extend(outcome)
         if outcome:
             broken.add(video)

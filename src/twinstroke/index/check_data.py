@@ -30,6 +30,7 @@ def checked_index(settings: Settings) -> Index:
         UserError: There is nothing to check, or the kept splits are damaged.
     """
     reports = Path("reports", settings.name)
+    step = settings.decode.frame_step
     placements = reports / "splits.csv"
     try:
         index = build_index(
@@ -38,7 +39,9 @@ def checked_index(settings: Settings) -> Index:
             root=Path(),
             seed=settings.data_seed,
             workers=available_workers(),
-            window=settings.window.frames * settings.decode.frame_step,
+            window=settings.window.frames * step,
+            # Flow leads to one frame more.
+            context=settings.decode.context + step,
             kept=read_table(placements, Placement) if placements.exists() else (),
         )
     except BrokenDataError as broken:
