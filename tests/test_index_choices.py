@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.videos import distinct_frames, write_damaged_copy, write_video
@@ -206,7 +207,8 @@ def test_splits_stay_when_videos_are_added(raw: Path) -> None:
 
 def test_frames_are_checked_as_far_as_later_stages_need_them(raw: Path) -> None:
     path = raw / "videos/a.mp4"
-    write_damaged_copy(path, path, 60)
+    noise = np.random.default_rng(5).integers(0, 256, (FRAMES, 32, 32, 3), np.uint8)
+    write_damaged_copy(path, write_video(path, noise, NTSC), 60)
     assert len(_build(raw, EACH, context=10).samples) == 5
     with pytest.raises(UserError, match=r"a\.mp4: frame \d+ of 120 does not decode"):
         _build(raw, EACH, context=11)
