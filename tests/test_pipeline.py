@@ -125,6 +125,43 @@ def test_an_experiment_may_change_the_preset(clone: Clone) -> None:
     assert ran(clone.run("dvc", "repro")) == []
 
 
+def test_splits_stay_when_a_video_is_added(clone: Clone) -> None:
+    own = clone.folder / "data/raw/more"
+    shutil.copytree(clone.folder / "data/tiny/synthetic", own)
+    first, *_ = sorted((own / "videos").iterdir())
+    later = clone.folder / first.name
+    first.rename(later)
+    preset = clone.folder / "presets/more.yaml"
+    preset.write_text(
+        (clone.folder / "presets/mine.yaml").read_text().replace("rule: given", "rule: video")
+    )
+    annotation = next((own / "annotations").rglob(f"{first.stem}.xml"))
+    annotation.rename(clone.folder / annotation.name)
+    params = clone.folder / "params.yaml"
+    params.write_text(params.read_text().replace("preset: tiny", "preset: more"))
+
+    def placed() -> dict[str, str]:
+        with (clone.folder / "data/more/samples.csv").open() as stream:
+            return {row["video"]: row["split"] for row in csv.DictReader(stream)}
+
+    clone.run("dvc", "repro", "index")
+    before = placed()
+    assert len(before) == len(set(before.values())) == 3
+    clone.commit("three videos")
+    later.rename(first)
+    (clone.folder / annotation.name).rename(annotation)
+    assert ran(clone.run("dvc", "repro", "index")) == ["index"]
+    after = placed()
+    assert {video: after[video] for video in before} == before
+    assert len(after) == 4
+    # In a fresh clone they come out of git, though DVC has nothing in its cache there.
+    clone.commit("four videos")
+    shutil.rmtree(clone.folder / "data/more")
+    clone.run("dvc", "repro", "--force", "index")
+    assert placed() == after
+    clone.run("git", "reset", "-q", "--hard", "HEAD~2")
+
+
 def test_nonsense_is_refused_before_any_work(clone: Clone) -> None:
     printed = clone.run(
         "dvc", "exp", "run", "-S", "attention_blocks=1", "-S", "residual_blocks=1", fails=True

@@ -32,4 +32,4 @@ def report(findings: Sequence[Finding]) -> Iterator[str]:
     for severity in ("error", "warning"):
         for line in lines([item for item in findings if item.severity == severity]):
             yield f"{severity}: {line}"
-    yield f"{sizes['error']:,} errors, {sizes['warning']:,} warnings"
+    yield ", ".join(f"{sizes[s]:,} {s}{'' if sizes[s] == 1 else 's'}" for s in ("error", "warning"))
