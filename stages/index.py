@@ -6,7 +6,7 @@ from pathlib import Path
 
 from twinstroke.errors import exits_cleanly
 from twinstroke.files import replacing
-from twinstroke.index import ClassAgreement, Placement, StrokeClass, report
+from twinstroke.index import ClassAgreement, Mark, Placement, StrokeClass, report
 from twinstroke.index.check_data import checked_index
 from twinstroke.progress import summarise
 from twinstroke.settings import load_settings
@@ -20,6 +20,7 @@ def main() -> None:
     index = checked_index(settings)
     write_table(folder / "videos.csv", index.videos, Video)
     write_table(folder / "samples.csv", index.samples, Sample)
+    write_table(folder / "unlabelled.csv", index.unlabelled, Mark)
     write_table(folder / "classes.csv", index.classes, StrokeClass)
     write_table(reports / "agreement.csv", index.agreement, ClassAgreement)
     write_table(reports / "splits.csv", index.placements, Placement)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.videos import distinct_frames, write_vfr_video, write_video
 from twinstroke.export import export_index
-from twinstroke.index import build_index
+from twinstroke.index import Mark, build_index
 from twinstroke.index.annotations import Reading
 from twinstroke.index.classes import ClassList
 from twinstroke.index.clock import Clock
@@ -58,9 +58,9 @@ def _settings(form: str, **changes: Any) -> IndexSettings:
 
 
 @st.composite
-def indices(draw: st.DrawFn) -> tuple[list[Sample], dict[str, Clock]]:
-    """Samples of some videos, and the videos' clocks."""
-    clocks, samples = {}, set()
+def indices(draw: st.DrawFn) -> tuple[list[Sample], list[Mark], dict[str, Clock]]:
+    """Samples and unlabelled strokes of some videos, and the videos' clocks."""
+    clocks, samples, marks = {}, set(), []
     for video in draw(st.sets(st.sampled_from(sorted(VIDEOS)), min_size=1)):
         gaps = draw(GAPS)
         first = draw(st.integers(0, 50))
@@ -73,7 +73,11 @@ def indices(draw: st.DrawFn) -> tuple[list[Sample], dict[str, Clock]]:
             label = draw(st.sampled_from(CLASSES))
             split = draw(st.sampled_from(SPLITS))
             samples.add((video, begin, end, label, split))
-    return [
+        for begin, end in draw(st.sets(bounds.filter(lambda b: b[0] < b[1]), max_size=2)):
+            split = draw(st.sampled_from([*SPLITS, ""]))
+            row = {"video": video, "begin": begin, "end": end, "split": split, "group": ""}
+            marks.append(Mark.model_validate(row))
+    rows = [
         Sample(
             sample=f"{video}:{begin}-{end}",
             video=video,
@@ -88,73 +92,96 @@ def indices(draw: st.DrawFn) -> tuple[list[Sample], dict[str, Clock]]:
             votes="",
         )
         for video, begin, end, label, split in sorted(samples)
-    ], clocks
+    ]
+    return rows, marks, clocks
 
 
-Row = tuple[str, int, int, str | None, str | None]
+Row = tuple[str, int, int, str, str]
 
 
 def _read(form: str, raw: Path, clocks: dict[str, Clock]) -> list[Row]:
     own = _settings(form)
     findings = Findings()
     reading = Reading(ClassList(own), findings)
-    find_videos(raw, "videos", reading, full_ids=False)
+    find_videos(raw, "videos", reading)
     files = _files(raw, own, FORMATS[form].SUFFIXES, reading)
     FORMATS[form].read(files, raw, own, reading)
     strokes = merge(resolved(reading.annotations, clocks, own, findings), own.consensus, findings)
     assert findings.all == []
-    return sorted((s.video, s.begin, s.end, s.label, s.split) for s in strokes)
+    return sorted((s.video, s.begin, s.end, s.label or "", s.split or "") for s in strokes)
 
 
 @pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])
 @given(index=indices())
 @settings(max_examples=60)
-def test_round_trip(form: str, index: tuple[list[Sample], dict[str, Clock]]) -> None:
-    samples, clocks = index
+def test_round_trip(form: str, index: tuple[list[Sample], list[Mark], dict[str, Clock]]) -> None:
+    samples, marks, clocks = index
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "raw")
         for path in VIDEOS.values():
             (raw / "videos" / path).parent.mkdir(parents=True, exist_ok=True)
             (raw / "videos" / path).touch()
         videos = {video: raw / "videos" / path for video, path in VIDEOS.items()}
-        export_index(form, samples, videos, clocks, "player", raw / "annotations")
-        if not samples and form != "csv":
+        export_index(form, samples, marks, videos, clocks, "player", raw / "annotations")
+        if not samples and not marks and form != "csv":
             return
-        expected = [(s.video, s.begin, s.end, s.label, s.split) for s in samples]
+        expected: list[Row] = [(s.video, s.begin, s.end, s.label, s.split) for s in samples]
+        expected += [(m.video, m.begin, m.end, "", m.split) for m in marks]
         assert _read(form, raw, clocks) == sorted(expected)
 
 
 @pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])
 def test_a_whole_index_survives(tmp_path: Path, form: str) -> None:
-    """Real videos, one of 120000/1001 and one of variable rate: tables in, the same tables out."""
+    """Real videos, one of 120000/1001 and one of variable rate: tables in, the same tables out.
+
+    Negatives among them, which bare strokes without a class, or with two, would change.
+    """
     root, frames = tmp_path, distinct_frames(60)
     raw = root / "raw"
     (raw / "videos").mkdir(parents=True)
     write_video(raw / "videos/a.mp4", frames, Fraction(120_000, 1001))
     write_vfr_video(raw / "videos/b.mp4", frames + 1, [(n + n // 7) / 137 for n in range(60)])
-    rows = ["video,begin,end,label,split,player"]
+    rows = ["video,begin,end,label,split,player,annotator"]
     for video, splits in (("a", ("train", "validation")), ("b", ("test", "train"))):
-        rows += [f"{video},{15 * n},{15 * n + 13},-b,{splits[n % 2]},p{n}" for n in range(4)]
+        rows += [f"{video},{15 * n},{15 * n + 8},-b,{splits[n % 2]},p{n},Ada" for n in (0, 2, 3)]
+        rows += [f"{video},16,22,,{splits[0]},,Ada"]
+    # Equal votes: a stroke without a class.
+    rows += ["b,30,38,压,test,p2,Bob", "b,0,8,-b,test,p0,Bob", "b,45,53,-b,train,p3,Bob"]
     (raw / "annotations").mkdir()
     (raw / "annotations/first.csv").write_text("\n".join(rows))
-    arguments: dict[str, Any] = {
-        "raw": raw,
-        "root": root,
-        "seed": 1,
-        "workers": 1,
-        "window": 4,
-        "context": 0,
-    }
-    first = build_index(_settings("csv"), **arguments)
+    arguments: dict[str, Any] = {"raw": raw, "root": root, "seed": 1, "workers": 1}
+    arguments |= {"window": 4, "context": 0}
+    changes = {"negatives": {"rule": "gaps", "frames": 5}}
+    first = build_index(_settings("csv", **changes), **arguments)
+    marks = [(mark.video, mark.begin) for mark in first.unlabelled]
+    assert marks == [("a", 16), ("b", 16), ("b", 30)]
+    assert sum(s.origin == "mined" for s in first.samples) > 4
     videos = {row.video: root / row.path for row in first.videos}
     clocks = {video: probe_video(path).clock for video, path in videos.items()}
     shutil.rmtree(raw / "annotations")
-    export_index(form, first.samples, videos, clocks, "player", raw / "annotations")
-    again = build_index(_settings("auto"), **arguments)
+    export_index(
+        form, first.samples, first.unlabelled, videos, clocks, "player", raw / "annotations"
+    )
+    again = build_index(_settings("auto", **changes), **arguments)
     assert again.videos == first.videos
-    kept = first.samples
-    if form != "csv":
-        # XML and ELAN know no groups.
-        kept = [sample.model_copy(update={"group": ""}) for sample in kept]
-    assert again.samples == kept
+    # The votes are counted by now; and only CSV knows players.
+    lost = {} if form == "csv" else {"group": ""}
+    told = {"votes": "", "agreement": 1.0, **lost}
+    assert again.samples == [sample.model_copy(update=told) for sample in first.samples]
+    assert again.unlabelled == [mark.model_copy(update=lost) for mark in first.unlabelled]
     assert again.format.startswith(form)
+
+
+def test_clips_survive_as_xml(tmp_path: Path) -> None:
+    """Clips of one name in several folders, whose ids hold the folders."""
+    raw = tmp_path / "raw"
+    for number, folder in enumerate(("train/-b", "train/压", "validation/-b", "test/-b")):
+        (raw / folder).mkdir(parents=True)
+        write_video(raw / folder / "1.mp4", distinct_frames(20) + number)
+    arguments: dict[str, Any] = {"raw": raw, "root": tmp_path, "seed": 1, "workers": 1}
+    arguments |= {"window": 4, "context": 0}
+    first = build_index(_settings("clips", videos="."), **arguments)
+    videos = {row.video: tmp_path / row.path for row in first.videos}
+    export_index("mediaeval", first.samples, [], videos, {}, "player", raw / "xml")
+    again = build_index(_settings("mediaeval", videos=".", annotations="xml"), **arguments)
+    assert again.samples == first.samples

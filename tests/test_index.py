@@ -132,7 +132,7 @@ def test_tables(tree: Path, videos: dict[str, Path]) -> None:
         "strokes": {"train": 2, "validation": 2, "test": 2},
         "negatives": {"train": 2, "validation": 2, "test": 2},
         "classes": 3,
-        "left_out": {"errors": 0, "videos": ""},
+        "left_out": {"errors": 0, "strokes": "", "videos": ""},
         "leaks": {
             pair: {"videos": 0, "groups": 0, "contents": 0}
             for pair in ("train_validation", "train_test", "validation_test")
@@ -290,7 +290,7 @@ def test_clips(tmp_path: Path, videos: dict[str, Path]) -> None:
     ]
     assert index.videos[0].path == "raw/Validation/Negative/7.mp4"
     unused = [item for item in index.findings if item.check == "unused"]
-    assert [item.video for item in unused] == ["test__0", "test__1", "test__2"]
+    assert [item.video for item in unused] == ["0", "1", "2"]
     assert "all its strokes are unlabelled" in unused[0].found
 
 
@@ -298,7 +298,7 @@ def test_clips_without_splits(tmp_path: Path, videos: dict[str, Path]) -> None:
     for name, source in videos.items():
         _put(source, tmp_path / f"raw/Hit/{name}.mp4")
     index = _build(tmp_path, **{**CLIPS, "classes": ["Hit", "Push"], "split": {"rule": "video"}})
-    assert [s.video for s in index.samples] == ["Hit__a", "Hit__b", "Hit__c"]
+    assert [s.video for s in index.samples] == ["a", "b", "c"]
     assert {s.split for s in index.samples} == {"train", "validation", "test"}
     assert ("classes", "no train sample of 1 of 2 classes: Push") in _warnings(index)
     assert "samples of no split" in _problems(tmp_path, **{**CLIPS, "classes": ["Hit", "Push"]})[0]
@@ -459,7 +459,7 @@ DEFECTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "video link": (_link_to_video_outside, "videos/a.mp4: links to"),
     "folder link": (_link_to_folder_outside, "xml/train: links to"),
     "link of all videos": (_link_to_all_videos_outside, "raw/videos: links to"),
-    "odd name": (_odd_name, "holds odd characters; rename the file"),
+    "odd name": (_odd_name, "holds odd characters, in its own name"),
     "no videos": (_no_videos, "raw/videos: no such file or folder"),
     "no annotations": (_no_annotations, "raw/xml: no annotation file (.xml) of format mediaeval"),
     "no raw folder": (_nothing, "raw: no such folder; put the videos and annotations there"),
@@ -638,7 +638,7 @@ def test_readers_survive_any_bytes(
     file.write_bytes(content)
     settings = _settings(format=form, annotations="." if form == "mediaeval" else "a.csv")
     reading = Reading(ClassList(settings), Findings())
-    find_videos(raw, "videos", reading, full_ids=False)
+    find_videos(raw, "videos", reading)
     FORMATS[form].read([file], raw, settings, reading)
     assert not any("\n" in str(item) for item in reading.findings.all)
     assert all(_is_sound(a.begin, a.end) for a in reading.annotations)

@@ -74,6 +74,17 @@ def test_gaps_against_frame_by_frame_restatement(
         assert negative.split in {s.split for s in strokes if s.begin == following}
 
 
+@given(STROKES, st.integers(1, 40), st.integers(0, 20), st.sampled_from(["gaps", "mediaeval"]))
+def test_no_negative_lies_over_a_stroke(
+    strokes: list[Gap], frames: int, margin: int, rule: str
+) -> None:
+    margin = margin if rule == "gaps" else 0
+    for negative in _mine(strokes, frames, rule=rule, margin=margin):
+        assert negative.end - negative.begin == frames
+        for stroke in strokes:
+            assert negative.end + margin <= stroke.begin or stroke.end + margin <= negative.begin
+
+
 def published(strokes: list[tuple[int, int]], frames: int = 200) -> list[tuple[int, int]]:
     """The rule of the MediaEval baseline as the fact sheet words it, for strokes in order."""
     segments = []

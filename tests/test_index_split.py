@@ -133,7 +133,8 @@ def test_names_place_whole_videos() -> None:
     old = [Placement(rule="video, 3 folds, seed 1", unit="t", part="0")]
     splits, rows, errors = _assign(units, NAMES, kept=old)
     assert list(splits.values()) == ["train", "validation", "test", "test"]
-    assert not rows and not errors
+    # Nothing is drawn, and what other rules drew stays.
+    assert rows == old and not errors
 
 
 @pytest.mark.parametrize(
@@ -536,7 +537,7 @@ def test_new_videos_fill_the_gaps_between_the_kept_ones() -> None:
     assert rows[:7] == kept
 
 
-def test_rows_of_another_rule_are_dropped() -> None:
+def test_rows_of_another_rule_count_for_nothing_and_stay() -> None:
     units = _players(6, 2)
     before = _assign(units, _settings("group"), seed=1)[1]
     gone = Placement(rule=before[0].rule, unit="gone", part="test")
@@ -547,8 +548,12 @@ def test_rows_of_another_rule_are_dropped() -> None:
         (_settings("group", folds=3), 1),
         (_settings("video"), 1),
     ):
-        fresh = _assign(units, settings, seed=seed)
-        assert _assign(units, settings, seed=seed, kept=[*before, gone]) == fresh
+        splits, rows, errors = _assign(units, settings, seed=seed)
+        kept = _assign(units, settings, seed=seed, kept=[*before, gone])
+        assert (kept[0], kept[2]) == (splits, errors)
+        assert set(kept[1]) == {*rows, *before, gone}
+        # Back at the first rule, everything is where it was.
+        assert _assign(units, _settings("group"), seed=1, kept=kept[1])[1] == kept[1]
     assert gone in _assign(units, _settings("group"), kept=[*before, gone])[1]
 
 

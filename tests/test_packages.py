@@ -163,7 +163,7 @@ def test_package(clone: Clone, package: Package, recognised: str, splits: set[st
     metrics = json.loads((clone.folder / f"reports/{name}/metrics.json").read_text())
     assert {split for split in ("train", "validation", "test") if split in metrics} == splits
     data = json.loads((clone.folder / f"reports/{name}/data.json").read_text())
-    assert data["left_out"] == {"errors": 0, "videos": ""}
+    assert data["left_out"] == {"errors": 0, "strokes": "", "videos": ""}
     with (clone.folder / f"data/{name}/samples.csv").open() as stream:
         samples = [row for row in csv.DictReader(stream) if row["origin"] == "annotated"]
     assert {row["split"] for row in samples} == splits

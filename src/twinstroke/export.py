@@ -2,7 +2,9 @@
 
 Formats are those that `index` reads back unchanged: ``csv`` (one table), ``mediaeval`` (an XML for
 each video and split) and ``elan`` (an .eaf for each video and split, which opens its video). They
-go to ``data/<preset>/export/<format>``. Mined negatives are left out: `index` mines them again.
+go to ``data/<preset>/export/<format>``; files of an earlier export that are no longer needed are
+deleted. Strokes without a class are written as ``Unknown``. Mined negatives are left out: `index`
+mines them again. Only ``csv`` has a column for the player; votes of several annotators are in none.
 """
 
 from __future__ import annotations
@@ -12,31 +14,48 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from twinstroke.errors import exits_cleanly
+from twinstroke.index.classes import UNKNOWN
 from twinstroke.index.clock import Clock
 from twinstroke.index.formats import csv, elan, mediaeval
 from twinstroke.index.probe import probe_video
+from twinstroke.index.samples import Mark
 from twinstroke.settings import load_settings
-from twinstroke.tables import Sample, Split, Video, read_table
+from twinstroke.tables import Sample, Video, read_table
 
 FORMATS = ("csv", "mediaeval", "elan")
 AUTHOR = "twinstroke"
 
 
+class Row(NamedTuple):
+    """One stroke as it is written."""
+
+    video: str
+    begin: int
+    end: int
+    label: str
+    split: str
+    """May be empty."""
+    group: str
+
+
 def export_index(
     form: str,
     samples: Sequence[Sample],
+    unlabelled: Sequence[Mark],
     videos: Mapping[str, Path],
     clocks: Mapping[str, Clock],
     group: str,
     target: Path,
 ) -> list[Path]:
-    """Write the annotated samples in one of the formats.
+    """Write the annotated samples, and the strokes without a class, in one of the formats.
 
     Args:
         form: One of `FORMATS`.
         samples: The table of samples.
+        unlabelled: Strokes that are no samples.
         videos: Their files, by id.
         clocks: When their frames begin, by id; ``elan`` needs them.
         group: Column that names the group, for ``csv``.
@@ -45,14 +64,20 @@ def export_index(
     Returns:
         The files.
     """
-    strokes = [sample for sample in samples if sample.origin == "annotated"]
+    strokes = [
+        Row(s.video, s.begin, s.end, s.label, s.split, s.group)
+        for s in samples
+        if s.origin == "annotated"
+    ]
+    strokes += [Row(s.video, s.begin, s.end, UNKNOWN, s.split, s.group) for s in unlabelled]
+    strokes.sort()
     if form == "csv":
         path = target / "strokes.csv"
-        csv.write(path, [(s, videos[s.video]) for s in strokes], group)
+        csv.write(path, [(videos[s.video], *s[1:]) for s in strokes], group)
         return [path]
-    own: dict[tuple[str, Split], list[Sample]] = defaultdict(list)
-    for sample in strokes:
-        own[sample.video, sample.split].append(sample)
+    own: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in strokes:
+        own[row.video, row.split].append(row)
     paths = []
     for (video, split), rows in own.items():
         path = target / split / f"{video}.{'xml' if form == 'mediaeval' else 'eaf'}"
@@ -87,9 +112,17 @@ def main() -> None:
     if form == "elan":
         clocks = {video: probe_video(path).clock for video, path in videos.items()}
     samples = read_table(folder / "samples.csv", Sample)
+    unlabelled = read_table(folder / "unlabelled.csv", Mark)
     target = folder / "export" / form
-    paths = export_index(form, samples, videos, clocks, settings.index.split.group, target)
-    print(f"export: {len(paths)} files below {target}")
+    group = settings.index.split.group
+    written = export_index(form, samples, unlabelled, videos, clocks, group, target)
+    for path in target.rglob("*.*"):
+        # Of an earlier export: read again, they would bring old strokes back.
+        if path.is_file() and path not in written:
+            path.unlink()
+    print(f"export: {len(written)} files below {target}")
+    if form != "csv" and any(sample.group for sample in samples):
+        print(f"export: {form} has no place for the column {group}; csv has")
 
 
 if __name__ == "__main__":

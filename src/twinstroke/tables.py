@@ -90,6 +90,10 @@ def read_table(path: Path, model: type[M]) -> list[M]:
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             return list(_checked(csv.DictReader(stream), path, model))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(
+            f"{path}: no table as the pipeline writes it ({error}); delete it and run dvc repro"
+        ) from None
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run the stage that writes it: dvc repro") from None
 

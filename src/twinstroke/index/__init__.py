@@ -12,6 +12,7 @@ from twinstroke.index.checks import class_sizes
 from twinstroke.index.classes import StrokeClass
 from twinstroke.index.findings import Finding
 from twinstroke.index.report import report
+from twinstroke.index.samples import Mark
 from twinstroke.index.split import Placement
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ClassAgreement",
     "Finding",
     "Index",
+    "Mark",
     "Placement",
     "StrokeClass",
     "build_index",

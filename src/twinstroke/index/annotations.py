@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from twinstroke.index.classes import ClassList
+from twinstroke.index.classes import ClassList, tidy
 from twinstroke.index.findings import LIMIT, Findings, Place
 from twinstroke.tables import Split
 
@@ -84,7 +84,8 @@ class Reading:
             relative: The same below the folder of the videos.
         """
         self.videos[video] = path
-        for name in (video, relative, relative.with_suffix(""), relative.name, relative.stem):
+        bare = relative.with_suffix("")
+        for name in (relative, bare, relative.name, relative.stem, "__".join(bare.parts)):
             self._names[_key(str(name))].add(video)
 
     def video_named(self, name: str, place: Place) -> str | None:
@@ -178,7 +179,7 @@ class Reading:
             )
             return
         self.annotations.append(
-            Annotation(video, begin, end, known, split, place, annotator, group)
+            Annotation(video, begin, end, known, split, place, tidy(annotator), tidy(group))
         )
 
 
@@ -223,5 +224,5 @@ def split_of(folders: Sequence[str]) -> Split | None:
 
 
 def _key(name: str) -> str:
-    """Names compare in Unicode's composed form: file systems of Macs decompose umlauts."""
+    """Names of files compare in Unicode's composed form: Macs decompose umlauts."""
     return unicodedata.normalize("NFC", name)

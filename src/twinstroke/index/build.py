@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from multiprocessing.pool import ThreadPool
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from twinstroke.errors import UserError
-from twinstroke.files import sha256_of
 from twinstroke.index.agreement import ClassAgreement, measure_agreement
 from twinstroke.index.annotations import Annotation, Reading
 from twinstroke.index.checks import (
@@ -22,24 +20,25 @@ from twinstroke.index.checks import (
 )
 from twinstroke.index.classes import ClassList, StrokeClass, close_pairs
 from twinstroke.index.consensus import Stroke, merge
-from twinstroke.index.findings import Finding, Findings, Place
-from twinstroke.index.folders import find_files
+from twinstroke.index.findings import Finding, Findings, Place, named_list
 from twinstroke.index.formats import read_annotations
+from twinstroke.index.groups import with_groups
 from twinstroke.index.leaks import leak_report
 from twinstroke.index.md5sums import verify_md5sums
-from twinstroke.index.probe import Probe, probe_video
+from twinstroke.index.probe import Probe
 from twinstroke.index.report import lines
 from twinstroke.index.resolve import resolved
-from twinstroke.index.rows import SUFFIXES, read_rows
-from twinstroke.index.samples import cut_segments, places_of, sample_of, unit_of
+from twinstroke.index.samples import Mark, cut_segments, marks_of, places_of, sample_of, unit_of
 from twinstroke.index.split import Placement, assign_splits
-from twinstroke.index.video_checks import check_decoding, video_findings
-from twinstroke.progress import progress_bar
+from twinstroke.index.videos import (
+    equal_contents,
+    needed_frames,
+    probe_videos,
+    undecodable,
+    video_row,
+)
 from twinstroke.settings import IndexSettings
 from twinstroke.tables import SPLITS, Sample, Video
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,8 @@ class Index:
     """Videos that have samples, by id."""
     samples: list[Sample]
     """By video, begin and end."""
+    unlabelled: list[Mark]
+    """Strokes of these videos that are no samples, because their class is not known."""
     classes: list[StrokeClass]
     """In the order of the network's outputs."""
     findings: list[Finding]
@@ -108,38 +109,35 @@ def build_index(
         raise UserError(f"{raw}: no such folder; put the videos and annotations there")
     findings = Findings()
     place = Place(str(raw))
-    reading = Reading(ClassList(settings), findings)
-    form = read_annotations(raw, settings, reading)
-    annotations = _with_groups(reading, raw, settings)
-    _note_unused(reading, annotations, place)
-
     damaged = verify_md5sums(raw, findings, workers)
+    reading = Reading(ClassList(settings), findings)
+    form = read_annotations(raw, settings, reading, damaged)
+    annotations = with_groups(reading, raw, settings)
     labelled = {item.video for item in annotations if item.label is not None}
-    paths = {
-        video: path
-        for video, path in reading.videos.items()
-        if video in labelled and path not in damaged
-    }
-    probes, unfit = _probed(paths, settings, workers, findings)
-    clocks = {video: probe.clock for video, probe in probes.items()}
-    strokes = resolved(annotations, clocks, settings, findings)
-    merged = merge(without_repetitions(strokes, findings), settings.consensus, findings)
-    # What annotators could not agree about is known already.
-    clear = [s for s in merged if s.label is not None or not s.members]
-    wrong = overlapping(clear, settings.max_overlap, findings)
-    usable = [s for s in merged if s.label is not None and s not in wrong]
-    needed = None if settings.full_decode else _needed(usable, window, context)
-    unfit |= _undecodable(usable, needed, paths, probes, workers, findings)
-    usable = [s for s in usable if s.video not in unfit]
-    same = _equal_contents(probes, paths, findings)
+    _note_unused(reading, annotations, labelled, place)
+
+    paths = {video: path for video, path in reading.videos.items() if path not in damaged}
+    probes, unfit = probe_videos(paths, labelled, settings, workers, findings)
+    strokes = _resolved(annotations, labelled, probes, settings, findings)
     stops = settings.broken == "stop"
+    mines = settings.negatives.rule != "none"
+    unsure = _unsure(findings, annotations, place) if mines and not stops else set()
+    merged = merge(without_repetitions(strokes, findings), settings.consensus, findings)
+    named = [stroke for stroke in merged if stroke.label is not None]
+    wrong = overlapping(named, settings.max_overlap, findings)
+    usable = [stroke for stroke in named if stroke not in wrong]
+    needed = None if settings.full_decode else needed_frames(usable, window, context)
+    seen = sorted({stroke.video for stroke in usable})
+    unfit |= undecodable(seen, needed, paths, probes, workers, findings)
+    usable = [stroke for stroke in usable if stroke.video not in unfit]
+    same = equal_contents(probes, paths, findings)
     if stops and findings.errors and settings.split.rule not in ("given", "names"):
         # What would be drawn of the rest is of no interest.
         raise BrokenDataError(findings)
 
     tolerable = len(findings.errors)
     classes = reading.classes.names
-    segments = cut_segments(usable, merged, settings.negatives, seed)
+    segments = cut_segments(usable, merged, unsure, settings.negatives, seed)
     units = [unit_of(segment) for segment in segments]
     splits, placements = assign_splits(
         units, settings.split, seed=seed, same=same, kept=kept, findings=findings
@@ -150,7 +148,7 @@ def build_index(
         check_splits(samples, place, findings)
     check_classes(samples, classes, place, findings)
     check_lengths(samples, places_of(segments), window, findings)
-    _check_names(reading.classes, place, findings)
+    _check_names(reading.classes, annotations, settings.split.group, place, findings)
     leaks = leak_report(units, splits, same)
     leaks.warn(findings, group=settings.split.group)
     # What is wrong with single strokes and videos may be left out; with the whole, not.
@@ -160,8 +158,9 @@ def build_index(
     agreed = measure_agreement(merged)
     return Index(
         format=form,
-        videos=[_video(video, paths[video], probes[video], root) for video in used],
+        videos=[video_row(video, paths[video], probes[video], root) for video in used],
         samples=samples,
+        unlabelled=marks_of(merged, usable, used),
         classes=reading.classes.table,
         findings=findings.all,
         placements=placements,
@@ -171,42 +170,27 @@ def build_index(
             "strokes": _sizes(samples, "annotated"),
             "negatives": _sizes(samples, "mined"),
             "classes": len(classes),
-            "left_out": {
-                "errors": findings.count("error"),
-                "videos": ", ".join(sorted(labelled - set(used))),
-            },
+            "left_out": _left_out(findings, wrong, labelled - set(used)),
             "leaks": leaks.counts,
             **({"agreement": agreed.facts} if agreed else {}),
         },
     )
 
 
-def _with_groups(reading: Reading, raw: Path, settings: IndexSettings) -> list[Annotation]:
-    """Fill in the group that the table of groups names, where the annotation names none."""
-    if not settings.groups:
-        return reading.annotations
-    column = settings.split.group.lower()
-    groups = {}
-    for file in find_files(raw, settings.groups, SUFFIXES, reading.findings):
-        for place, row in read_rows(file, ("video", column), reading.findings):
-            video = reading.video_named(row["video"], place)
-            if video is not None:
-                groups[video] = row[column]
-    return [
-        item if item.group else replace(item, group=groups.get(item.video, ""))
-        for item in reading.annotations
-    ]
-
-
-def _note_unused(reading: Reading, annotations: Sequence[Annotation], place: Place) -> None:
-    labelled = {item.video for item in annotations if item.label is not None}
+def _note_unused(
+    reading: Reading, annotations: Sequence[Annotation], labelled: Container[str], place: Place
+) -> None:
     present = {item.video for item in annotations}
     for video, path in reading.videos.items():
-        if video not in labelled:
-            found = "all its strokes are unlabelled" if video in present else "has no stroke"
-            reading.findings.warning(
-                "unused", Place(str(path)), found, "it is left out", video=video
-            )
+        if video in labelled:
+            continue
+        if video in present:
+            found = "all its strokes are unlabelled"
+        elif video in reading.annotated:
+            found = "none of its strokes can be used, or there is none"
+        else:
+            found = "has no stroke"
+        reading.findings.warning("unused", Place(str(path)), found, "it is left out", video=video)
     unlabelled = sum(item.label is None for item in annotations)
     if unlabelled:
         reading.findings.warning(
@@ -217,125 +201,86 @@ def _note_unused(reading: Reading, annotations: Sequence[Annotation], place: Pla
         )
 
 
-def _probed(
-    paths: Mapping[str, Path], settings: IndexSettings, workers: int, findings: Findings
-) -> tuple[dict[str, Probe], set[str]]:
-    """Probe videos; give what was found, and which of them cannot be used all the same."""
-    probes, unfit = {}, set()
-    outcomes = _parallel("probe", _probe, [*paths.items()], workers)
-    for (video, path), outcome in zip(paths.items(), outcomes, strict=True):
-        if isinstance(outcome, UserError):
-            for problem in outcome.problems:
-                found, _, advice = problem.removeprefix(f"{path}: ").rpartition("; ")
-                findings.error("video", Place(str(path)), found, advice, video=video)
-            continue
-        probes[video] = outcome
-        found_in_video = video_findings(path, video, outcome, settings)
-        findings.extend(found_in_video)
-        if any(item.severity == "error" for item in found_in_video):
-            unfit.add(video)
-    return probes, unfit
-
-
-def _probe(item: tuple[str, Path]) -> Probe | UserError:
-    try:
-        return probe_video(item[1])
-    except UserError as error:
-        return error
-
-
-def _needed(
-    strokes: Iterable[Stroke], window: int, context: int
-) -> dict[str, tuple[int, int, int]]:
-    """First, middle and last frame of each video that a later stage needs for its strokes."""
-    ranges = defaultdict(list)
-    for stroke in strokes:
-        around = context + max(0, window - (stroke.end - stroke.begin) + 1) // 2
-        ranges[stroke.video].append((max(0, stroke.begin - around), stroke.end - 1 + around))
-    return {
-        video: (min(own)[0], sum(own[len(own) // 2]) // 2, max(last for _, last in own))
-        for video, own in ranges.items()
-    }
-
-
-def _undecodable(
-    strokes: Iterable[Stroke],
-    needed: Mapping[str, tuple[int, int, int]] | None,
-    paths: Mapping[str, Path],
+def _resolved(
+    annotations: Iterable[Annotation],
+    labelled: Container[str],
     probes: Mapping[str, Probe],
-    workers: int,
+    settings: IndexSettings,
     findings: Findings,
-) -> set[str]:
-    """Videos with strokes in which one of the needed frames (None: any frame) does not decode."""
-
-    def check(video: str) -> list[Finding]:
-        last = probes[video].frames - 1
-        frames = None if needed is None else [min(frame, last) for frame in needed[video]]
-        return check_decoding(paths[video], video, probes[video], frames)
-
-    videos = sorted({stroke.video for stroke in strokes})
-    broken = set()
-    for video, outcome in zip(videos, _parallel("decode", check, videos, workers), strict=True):
-        findings.extend(outcome)
-        if outcome:
-            broken.add(video)
-    return broken
+) -> list[Stroke]:
+    """Strokes in frames; what is wrong in videos of which no sample can be made, is a warning."""
+    clocks = {video: probe.clock for video, probe in probes.items()}
+    strokes = []
+    for is_labelled in (True, False):
+        own = Findings()
+        part = [item for item in annotations if (item.video in labelled) == is_labelled]
+        strokes += resolved(part, clocks, settings, own)
+        findings.extend(own.all if is_labelled else own.as_warnings)
+    return strokes
 
 
-def _parallel(
-    what: str, function: Callable[[A], B], items: Sequence[A], workers: int
-) -> Iterator[B]:
-    """Apply a function that waits for FFmpeg to items, in order, and show the progress."""
-    with progress_bar(f"index: {what}", len(items), "videos") as bar, ThreadPool(workers) as pool:
-        for outcome in pool.imap(function, items):
-            yield outcome
-            bar.update()
-
-
-def _equal_contents(
-    probes: Mapping[str, Probe], paths: Mapping[str, Path], findings: Findings
-) -> list[frozenset[str]]:
-    """Videos that hold the same pictures, whatever their names and containers; warn of them."""
-    contents = defaultdict(list)
-    for video, probe in probes.items():
-        contents[probe.content].append(video)
-    same = [videos for videos in contents.values() if len(videos) > 1]
-    for first, *others in same:
+def _unsure(findings: Findings, annotations: Iterable[Annotation], place: Place) -> set[str]:
+    """Videos in which a stroke was lost, nobody knows where: a negative might be cut over it."""
+    videos_of: dict[str, set[str]] = defaultdict(set)
+    for item in annotations:
+        videos_of[item.place.file].add(item.video)
+    unsure: set[str] = set()
+    for error in findings.errors:
+        # Strokes with these errors are still there.
+        if error.file in videos_of and error.check not in ("label", "split", "video"):
+            unsure |= {error.video} if error.video else videos_of[error.file]
+    if unsure:
         findings.warning(
-            "content",
-            Place(str(paths[first])),
-            f"has the same content as {', '.join(str(paths[video]) for video in others)}",
-            "keep one of them, or see that they are in one split",
-            video=first,
-        )
-    return [frozenset(videos) for videos in same]
-
-
-def _check_names(classes: ClassList, place: Place, findings: Findings) -> None:
-    """Warn of names that differ little, where every label is a class."""
-    for one, other in close_pairs(classes.names) if classes.are_found else ():
-        findings.warning(
-            "label",
+            "negatives",
             place,
-            f"the classes {one!r} and {other!r} differ little",
-            "if they are the same, say so in index.aliases",
+            f"strokes were lost at times that are not known in {named_list(unsure)}",
+            "no negatives are cut from these videos",
         )
+    return unsure
+
+
+def _check_names(
+    classes: ClassList,
+    annotations: Iterable[Annotation],
+    group: str,
+    place: Place,
+    findings: Findings,
+) -> None:
+    """Warn of names that differ so little that they may be meant to be one."""
+    pairs = [("class", pair) for pair in (close_pairs(classes.names) if classes.are_found else ())]
+    for what, names in (
+        (group, {item.group for item in annotations}),
+        ("annotator", {item.annotator for item in annotations}),
+    ):
+        folded: dict[str, str] = {}
+        for name in sorted(names):
+            other = folded.setdefault(name.casefold(), name)
+            if other != name:
+                pairs.append((what, (other, name)))
+    for what, (one, other) in pairs:
+        findings.warning(
+            "names",
+            place,
+            f"{what} {one!r} and {what} {other!r} differ little",
+            "if they are the same, write them alike"
+            + (" or say so in index.aliases" if what == "class" else ""),
+        )
+
+
+def _left_out(
+    findings: Findings, wrong: Iterable[Stroke], videos: Iterable[str]
+) -> dict[str, int | str]:
+    """What errors cost: how many there were, which strokes (file:row), and which whole videos."""
+    strokes = {str(Place(item.file, item.row)) for item in findings.errors if item.row}
+    strokes |= {str(stroke.place) for stroke in wrong}
+    return {
+        "errors": findings.count("error"),
+        "strokes": named_list(strokes),
+        "videos": named_list(videos),
+    }
 
 
 def _sizes(samples: Iterable[Sample], origin: str) -> dict[str, int]:
     """Samples of each split that were annotated, or mined."""
     sizes = Counter(sample.split for sample in samples if sample.origin == origin)
     return {split: sizes[split] for split in SPLITS}
-
-
-def _video(video: str, path: Path, probe: Probe, root: Path) -> Video:
-    return Video(
-        video=video,
-        path=path.absolute().relative_to(root.absolute()).as_posix(),
-        sha256=sha256_of(path),
-        frames=probe.frames,
-        fps=probe.fps,
-        width=probe.width,
-        height=probe.height,
-        variable_frame_rate=probe.variable_frame_rate,
-    )

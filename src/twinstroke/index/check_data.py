@@ -4,7 +4,7 @@ Does what the stage `index` does, but writes none of its tables: reads every ann
 video, decodes the first, middle and last frame that some stroke needs (with
 ``index.full_decode: true``, all frames), compares checksums, lengths, overlaps, classes and splits.
 Prints all that it finds, errors first, and the number of samples by class and split; the same, for
-machines, goes to ``reports/<preset>/findings.csv``. Exits with status 1 if there is an error.
+machines, goes to ``reports/<preset>/findings.csv``. Exits with status 1 if the data cannot be used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from twinstroke.errors import UserError, exits_cleanly
 from twinstroke.index.build import BrokenDataError, Index, build_index
 from twinstroke.index.checks import class_sizes
-from twinstroke.index.findings import Finding
+from twinstroke.index.findings import Finding, Findings, Place
 from twinstroke.index.report import report
 from twinstroke.index.split import Placement
 from twinstroke.settings import Settings, load_settings
@@ -42,13 +42,29 @@ def checked_index(settings: Settings) -> Index:
             window=settings.window.frames * step,
             # Flow leads to one frame more.
             context=settings.decode.context + step,
-            kept=read_table(placements, Placement) if placements.exists() else (),
+            kept=_kept(placements),
         )
-    except BrokenDataError as broken:
-        write_table(reports / "findings.csv", broken.findings, Finding)
+    except UserError as error:
+        findings = Findings()
+        if isinstance(error, BrokenDataError):
+            findings.extend(error.findings)
+        else:
+            for problem in error.problems:
+                findings.error("data", Place(str(settings.raw)), problem)
+        write_table(reports / "findings.csv", findings.all, Finding)
         raise
     write_table(reports / "findings.csv", index.findings, Finding)
     return index
+
+
+def _kept(placements: Path) -> list[Placement]:
+    try:
+        return read_table(placements, Placement) if placements.exists() else []
+    except UserError as error:
+        problem = error.problems[0].partition(";")[0]
+        raise UserError(
+            f"{problem}; bring the file back with git, or delete it to draw all splits anew"
+        ) from None
 
 
 @exits_cleanly

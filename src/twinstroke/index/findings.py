@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict
 Severity = Literal["error", "warning"]
 LIMIT = 1000
 """Findings of one check in one file that are kept; a wrong column must not make a million."""
+NAMED = 20
+"""How many things are named in one line."""
 
 
 class Place(NamedTuple):
@@ -45,6 +47,8 @@ class Finding(BaseModel):
     """What was found, and what was expected."""
     advice: str
     """What to do."""
+    times: int = 1
+    """How many findings this one stands for: more than one if there are too many to tell."""
 
     def __str__(self) -> str:
         where = Place(self.file, self.row)
@@ -99,6 +103,11 @@ class Findings:
         """Errors, then warnings."""
         return self.errors + self.warnings
 
+    @property
+    def as_warnings(self) -> list[Finding]:
+        """All, with every error as a warning: what is wrong with things that nobody uses."""
+        return [item.model_copy(update={"severity": "warning"}) for item in self.all]
+
     def count(self, severity: Severity) -> int:
         """How many there were, those beyond the limit included."""
         return sum(times for (own, _, _), times in self._times.items() if own == severity)
@@ -135,9 +144,17 @@ class Findings:
                         video="",
                         found=f"{times - LIMIT:,} more of the same kind",
                         advice="mend the first ones and look again",
+                        times=times - LIMIT,
                     )
                 )
         return found
+
+
+def named_list(names: Iterable[str]) -> str:
+    """Up to `NAMED` names in order, and how many more there are."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return ", ".join(ordered[:NAMED]) + more
 
 
 def _one_line(text: str) -> str:

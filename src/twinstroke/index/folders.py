@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from twinstroke.index.annotations import Reading
 from twinstroke.index.findings import Findings, Place
 
+ODD = re.compile(r"[\\\x00-\x1f\ud800-\udfff]")
+"""Separators of other systems, control characters, and bytes that are no UTF-8."""
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 LARGEST_FILE = 2**28
 """Bytes of a file that is read at once; years of annotations are smaller."""
@@ -40,7 +42,10 @@ def find_files(raw: Path, folder: str, suffixes: Iterable[str], findings: Findin
     home = raw.resolve()
     if _leaves(start, home, findings):
         return []
-    if start.is_file():
+    if not start.is_dir():
+        if not start.is_file():
+            findings.error("file", Place(str(start)), "is no ordinary file", "remove it")
+            return []
         return [start] if start.suffix.lower() in suffixes else []
     found = []
     pending = [start]
@@ -56,31 +61,37 @@ def find_files(raw: Path, folder: str, suffixes: Iterable[str], findings: Findin
                 is_folder = False
             if is_folder:
                 pending.append(path)
-            elif is_wanted and re.search(r"[\\\x00-\x1f\ud800-\udfff]", path.name):
-                findings.error("name", Place(str(path)), "holds odd characters", "rename the file")
-            elif is_wanted and not path.is_dir():
+            elif is_wanted and re.search(ODD, str(path.relative_to(raw))):
+                findings.error(
+                    "name",
+                    Place(str(path)),
+                    "holds odd characters, in its own name or that of a folder",
+                    "rename it",
+                )
+            elif is_wanted and path.is_file():
                 found.append(path)
+            elif is_wanted and not path.is_dir():
+                findings.error("file", Place(str(path)), "is no ordinary file", "remove it")
     return sorted(found)
 
 
-def find_videos(raw: Path, folder: str, reading: Reading, *, full_ids: bool) -> None:
+def find_videos(raw: Path, folder: str, reading: Reading) -> None:
     """Fill in the videos below ``raw/folder``.
 
-    The id of a video is its name without suffix. Where several share it, and where `full_ids` says
-    so, the folders come before, joined by ``__``.
+    The id of a video is its name without suffix. Where several share it, as clips of different
+    classes often do, the folders come before, joined by ``__``.
 
     Args:
         raw: Folder of the raw data.
         folder: Folder of the videos, relative to `raw`.
         reading: Gets the videos, and an error for every two that share an id all the same.
-        full_ids: All ids have their folders: clips of different classes often share their name.
     """
     paths = find_files(raw, folder, VIDEO_SUFFIXES, reading.findings)
     stems = Counter(path.stem for path in paths)
     for path in paths:
         relative = PurePosixPath(path.relative_to(raw / folder).as_posix())
-        is_full = full_ids or stems[path.stem] > 1
-        video = "__".join(relative.with_suffix("").parts) if is_full else path.stem
+        full = "__".join(relative.with_suffix("").parts)
+        video = full if stems[path.stem] > 1 else path.stem
         if video in reading.videos:
             reading.findings.error(
                 "name",

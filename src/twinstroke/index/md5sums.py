@@ -60,6 +60,8 @@ def verify_md5sums(raw: Path, findings: Findings, workers: int) -> set[Path]:
                 "md5", Place(str(file)), f"cannot be read ({error.strerror})", "copy it again"
             )
     paths = sorted(wanted)
+    if not paths:
+        return set()
     differ = set()
     lock = Lock()
     total = sum(path.stat().st_size for path in paths)

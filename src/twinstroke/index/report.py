@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from twinstroke.index.findings import Finding
 
@@ -13,13 +13,13 @@ SHOWN = 8
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
     """Give a line for each finding, and where one check found many, how many more there are."""
-    times: Counter[str] = Counter()
-    totals = Counter(item.check for item in findings)
+    shown: Counter[str] = Counter()
+    totals = _sums((item.check, item.times) for item in findings)
     for item in findings:
-        times[item.check] += 1
-        if times[item.check] <= SHOWN:
+        shown[item.check] += 1
+        if shown[item.check] <= SHOWN:
             yield str(item)
-        if times[item.check] == SHOWN + 1:
+        if shown[item.check] == SHOWN + 1:
             yield (
                 f"… and {totals[item.check] - SHOWN:,} more of this kind ({item.check}): see "
                 "findings.csv in the reports of the preset"
@@ -28,8 +28,15 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 def report(findings: Sequence[Finding]) -> Iterator[str]:
     """Give errors, then warnings, and last how many of each there are."""
-    sizes = Counter(item.severity for item in findings)
+    sizes = _sums((item.severity, item.times) for item in findings)
     for severity in ("error", "warning"):
         for line in lines([item for item in findings if item.severity == severity]):
             yield f"{severity}: {line}"
     yield ", ".join(f"{sizes[s]:,} {s}{'' if sizes[s] == 1 else 's'}" for s in ("error", "warning"))
+
+
+def _sums(items: Iterable[tuple[str, int]]) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for name, times in items:
+        sums[name] += times
+    return sums

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -45,9 +46,12 @@ def read_rows(
 
 def header_of(start: str, columns: Sequence[str]) -> tuple[str, list[str]] | None:
     """Delimiter and column names (in lower case) of a table; None without the needed columns."""
-    first_line = start.removeprefix("\ufeff").partition("\n")[0].strip("\r")
+    first_line = re.split(r"[\r\n]", start.removeprefix("\ufeff"), maxsplit=1)[0]
     for delimiter in DELIMITERS:
-        names = next(csv.reader([first_line], delimiter=delimiter), [])
+        try:
+            names = next(csv.reader([first_line], delimiter=delimiter), [])
+        except csv.Error:
+            continue
         header = [name.strip().lower() for name in names]
         if set(columns) <= set(header):
             return delimiter, header

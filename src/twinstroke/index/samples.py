@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
 
 from twinstroke.index.consensus import Stroke
 from twinstroke.index.findings import Place
@@ -25,9 +27,37 @@ class Segment(NamedTuple):
     mined: bool
 
 
+class Mark(BaseModel):
+    """One row of ``unlabelled.csv``: a stroke that is no sample, because its class is unknown.
+
+    Nothing is mined there.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video: str
+    begin: int
+    end: int
+    split: Split | Literal[""]
+    group: str
+
+
+def marks_of(
+    present: Iterable[Stroke], usable: Iterable[Stroke], videos: Container[str]
+) -> list[Mark]:
+    """The strokes of some videos that are no samples, by video, begin and end."""
+    samples = set(usable)
+    return [
+        Mark(video=s.video, begin=s.begin, end=s.end, split=s.split or "", group=s.group)
+        for s in present
+        if s.video in videos and s not in samples
+    ]
+
+
 def cut_segments(
     usable: Iterable[Stroke],
     present: Iterable[Stroke],
+    unsure: Container[str],
     settings: NegativeSettings,
     seed: int,
 ) -> list[Segment]:
@@ -36,6 +66,7 @@ def cut_segments(
     Args:
         usable: Strokes that become samples.
         present: All strokes, which bound the gaps; only videos with usable ones are mined.
+        unsure: Videos from which no negatives are cut.
         settings: How negatives are mined, and how many are kept.
         seed: Decides which are kept.
 
@@ -48,7 +79,7 @@ def cut_segments(
     for stroke in present:
         gaps[stroke.video].append(Gap(stroke.begin, stroke.end, stroke.split, stroke.group))
     mined = {}
-    for video in sorted(places):
+    for video in sorted(video for video in places if video not in unsure):
         for gap in mine_negatives(gaps[video], settings):
             mined[f"{video}:{gap.begin}-{gap.end}"] = Stroke(
                 video=video,

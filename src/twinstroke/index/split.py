@@ -97,13 +97,14 @@ def assign_splits(
 
     Returns:
         Splits by the key of the sample, without those that have an error; and the rows to keep, by
-        name, among them those of `kept` that are of the same rule but of no sample in `units`.
+        rule and name, among them those of `kept` that are of other rules, or of no sample in
+        `units`.
     """
     ordered = sorted(units, key=lambda unit: unit.key)
     if settings.rule == "given":
-        return _as_given(ordered, findings), []
+        return _as_given(ordered, findings), list(kept)
     if settings.rule == "names":
-        return _by_name(ordered, settings, findings), []
+        return _by_name(ordered, settings, findings), list(kept)
     return _drawn(ordered, settings, seed, same, kept, findings)
 
 
@@ -232,7 +233,9 @@ def _drawn(
         Placement(rule=rule, unit=name, part=parts.names[part])
         for name, part in sorted((held | placed).items())
     ]
-    return splits, rows
+    # To look at another rule or seed for once must not cost the places.
+    others = [row for row in kept if row.rule != rule]
+    return splits, sorted(others + rows, key=lambda row: (row.rule, row.unit, row.part))
 
 
 def _held(

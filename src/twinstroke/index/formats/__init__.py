@@ -7,7 +7,7 @@ them, and reads them all into a :class:`~twinstroke.index.annotations.Reading`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -47,13 +47,16 @@ START = 2**16
 """Bytes of a file that are enough to recognise it."""
 
 
-def read_annotations(raw: Path, settings: IndexSettings, reading: Reading) -> str:
+def read_annotations(
+    raw: Path, settings: IndexSettings, reading: Reading, damaged: Container[Path] = ()
+) -> str:
     """Read all videos and annotations below the raw folder.
 
     Args:
         raw: Folder of the raw data.
         settings: Format and folders.
         reading: Is filled.
+        damaged: Files that are not what their sender sent, and are not read.
 
     Returns:
         The format, and how it was recognised if the settings leave that open; for people.
@@ -66,8 +69,9 @@ def read_annotations(raw: Path, settings: IndexSettings, reading: Reading) -> st
     if name == "auto":
         name, reason = _recognised(raw, settings, reading)
     form = FORMATS[name]
-    find_videos(raw, settings.videos, reading, full_ids=name == "clips")
+    find_videos(raw, settings.videos, reading)
     files = _files(raw, settings, form.SUFFIXES, reading) if form.SUFFIXES else []
+    files = [file for file in files if file not in damaged]
     if form.SUFFIXES and not files:
         raise UserError(
             f"{raw / settings.annotations}: no annotation file ({', '.join(form.SUFFIXES)}) of "

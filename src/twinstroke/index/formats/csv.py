@@ -17,7 +17,6 @@ from twinstroke.index.annotations import SPLIT_NAMES, Reading, Time, frame_numbe
 from twinstroke.index.findings import Findings, Place
 from twinstroke.index.rows import SUFFIXES, header_of, read_rows
 from twinstroke.settings import IndexSettings
-from twinstroke.tables import Sample
 
 __all__ = ["COLUMNS", "SUFFIXES", "read", "recognises", "write"]
 
@@ -35,8 +34,10 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
     for file in files:
         for place, row in read_rows(file, COLUMNS, reading.findings):
             video = reading.video_named(row["video"], place)
-            begin = _time("begin", row["begin"], settings, place, reading.findings)
-            end = _time("end", row["end"], settings, place, reading.findings)
+            begin, end = (
+                _time(name, row[name], video or "", settings, place, reading.findings)
+                for name in ("begin", "end")
+            )
             split_name = row.get("split", "")
             split = SPLIT_NAMES.get(split_name.lower())
             if split_name and split is None:
@@ -56,24 +57,22 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
                 )
 
 
-def write(path: Path, strokes: Iterable[tuple[Sample, Path]], group: str) -> None:
+def write(path: Path, strokes: Iterable[tuple[Path, int, int, str, str, str]], group: str) -> None:
     """Write a table that `read` reads.
 
     Args:
         path: Where to.
-        strokes: Samples with the files of their videos.
+        strokes: File of the video, begin and end in frames (`end` exclusive), label, split, group.
         group: Name of the column of groups.
     """
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow((*COLUMNS, "split", group))
-        for sample, video in strokes:
-            row = (video.as_posix(), sample.begin, sample.end, sample.label, sample.split)
-            writer.writerow((*row, sample.group))
+        writer.writerows((video.as_posix(), *rest) for video, *rest in strokes)
 
 
 def _time(
-    name: str, text: str, settings: IndexSettings, place: Place, findings: Findings
+    name: str, text: str, video: str, settings: IndexSettings, place: Place, findings: Findings
 ) -> Time | None:
     if settings.times == "frames" and ":" not in text:
         frame = frame_number(text)
@@ -83,6 +82,7 @@ def _time(
                 place,
                 f"{name} is {text[:40]!r}, no whole frame number from 0",
                 "write one, or a clock time as 1:02.5, or set index.times to seconds",
+                video=video,
             )
         return frame
     time = seconds(text)
@@ -92,5 +92,6 @@ def _time(
             place,
             f"{name} is {text[:40]!r}, no time",
             "write seconds as 62.5 or a clock time as 1:02.5",
+            video=video,
         )
     return time

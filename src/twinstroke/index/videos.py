@@ -1,0 +1,160 @@
+"""What the video files of a data set hold, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import TypeVar
+
+from twinstroke.errors import UserError
+from twinstroke.files import sha256_of
+from twinstroke.index.consensus import Stroke
+from twinstroke.index.findings import Finding, Findings, Place
+from twinstroke.index.probe import Probe, probe_video
+from twinstroke.index.video_checks import check_decoding, video_findings
+from twinstroke.progress import progress_bar
+from twinstroke.settings import IndexSettings
+from twinstroke.tables import Video
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def probe_videos(
+    paths: Mapping[str, Path],
+    wanted: Container[str],
+    settings: IndexSettings,
+    workers: int,
+    findings: Findings,
+) -> tuple[dict[str, Probe], set[str]]:
+    """Probe all videos.
+
+    Args:
+        paths: Files by id.
+        wanted: Those of which samples can be made; what is wrong with the others is a warning.
+        settings: Expected frame rate.
+        workers: Videos that are read at the same time.
+        findings: Gets what is wrong.
+
+    Returns:
+        What was found, and the ids of those that can be read but not be used.
+    """
+    probes, unfit = {}, set()
+    outcomes = _parallel("probe", _probe, [*paths.items()], workers)
+    for (video, path), outcome in zip(paths.items(), outcomes, strict=True):
+        own = Findings()
+        if isinstance(outcome, UserError):
+            for problem in outcome.problems:
+                found, _, advice = problem.removeprefix(f"{path}: ").rpartition("; ")
+                own.error("video", Place(str(path)), found, advice, video=video)
+        else:
+            probes[video] = outcome
+            own.extend(video_findings(path, video, outcome, settings))
+            if own.errors:
+                unfit.add(video)
+        findings.extend(own.all if video in wanted else own.as_warnings)
+    return probes, unfit
+
+
+def _probe(item: tuple[str, Path]) -> Probe | UserError:
+    try:
+        return probe_video(item[1])
+    except UserError as error:
+        return error
+
+
+def needed_frames(
+    strokes: Iterable[Stroke], window: int, context: int
+) -> dict[str, tuple[int, int, int]]:
+    """First, middle and last frame of each video that later stages need for its strokes.
+
+    Args:
+        strokes: Strokes of any number of videos.
+        window: Length of the network's window: a shorter stroke is seen in one.
+        context: Frames on both sides of that.
+    """
+    ranges = defaultdict(list)
+    for stroke in strokes:
+        around = context + max(0, window - (stroke.end - stroke.begin) + 1) // 2
+        ranges[stroke.video].append((max(0, stroke.begin - around), stroke.end - 1 + around))
+    return {
+        video: (min(own)[0], sum(own[len(own) // 2]) // 2, max(last for _, last in own))
+        for video, own in ranges.items()
+    }
+
+
+def undecodable(
+    videos: Sequence[str],
+    needed: Mapping[str, tuple[int, int, int]] | None,
+    paths: Mapping[str, Path],
+    probes: Mapping[str, Probe],
+    workers: int,
+    findings: Findings,
+) -> set[str]:
+    """Find the videos of which a needed frame does not decode; an error each.
+
+    Args:
+        videos: Ids.
+        needed: Frames to look at; None: all.
+        paths: Files by id.
+        probes: What they hold.
+        workers: Videos that are read at the same time.
+        findings: Gets the errors.
+    """
+
+    def check(video: str) -> list[Finding]:
+        last = probes[video].frames - 1
+        frames = None if needed is None else [min(frame, last) for frame in needed[video]]
+        return check_decoding(paths[video], video, probes[video], frames)
+
+    broken = set()
+    for video, outcome in zip(videos, _parallel("decode", check, videos, workers), strict=True):
+        findings.extend(outcome)
+        if outcome:
+            broken.add(video)
+    return broken
+
+
+def _parallel(
+    what: str, function: Callable[[A], B], items: Sequence[A], workers: int
+) -> Iterator[B]:
+    """Apply a function that waits for FFmpeg to items, in order, and show the progress."""
+    with progress_bar(f"index: {what}", len(items), "videos") as bar, ThreadPool(workers) as pool:
+        for outcome in pool.imap(function, items):
+            yield outcome
+            bar.update()
+
+
+def equal_contents(
+    probes: Mapping[str, Probe], paths: Mapping[str, Path], findings: Findings
+) -> list[frozenset[str]]:
+    """Videos that hold the same pictures, whatever their names and containers; warn of them."""
+    contents = defaultdict(list)
+    for video, probe in probes.items():
+        contents[probe.content].append(video)
+    same = [videos for videos in contents.values() if len(videos) > 1]
+    for first, *others in same:
+        findings.warning(
+            "content",
+            Place(str(paths[first])),
+            f"has the same content as {', '.join(str(paths[video]) for video in others)}",
+            "keep one of them, or see that they are in one split",
+            video=first,
+        )
+    return [frozenset(videos) for videos in same]
+
+
+def video_row(video: str, path: Path, probe: Probe, root: Path) -> Video:
+    """The row of the table of videos."""
+    return Video(
+        video=video,
+        path=path.absolute().relative_to(root.absolute()).as_posix(),
+        sha256=sha256_of(path),
+        frames=probe.frames,
+        fps=probe.fps,
+        width=probe.width,
+        height=probe.height,
+        variable_frame_rate=probe.variable_frame_rate,
+    )
