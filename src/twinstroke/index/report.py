@@ -7,21 +7,26 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from twinstroke.index.findings import Finding
 
-SHOWN = 8
+SHOWN = {"error": 8, "warning": 2}
 """Lines of one check; the others are counted."""
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """Give a line for each finding, and where one check found many, how many more there are."""
+    """Give a line for each finding, and where one check found many, how many more there are.
+
+    Args:
+        findings: All errors, or all warnings.
+    """
     shown: Counter[str] = Counter()
     totals = _sums((item.check, item.times) for item in findings)
     for item in findings:
         shown[item.check] += 1
-        if shown[item.check] <= SHOWN:
+        most = SHOWN[item.severity]
+        if shown[item.check] <= most:
             yield str(item)
-        if shown[item.check] == SHOWN + 1:
+        if shown[item.check] == most + 1:
             yield (
-                f"… and {totals[item.check] - SHOWN:,} more of this kind ({item.check}): see "
+                f"… and {totals[item.check] - most:,} more of this kind ({item.check}): see "
                 "findings.csv in the reports of the preset"
             )
 
