@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+import unicodedata
 from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
@@ -416,13 +417,17 @@ def _stroke(draw: st.DrawFn) -> tuple[Stroke, tuple[Any, ...]]:
         st.one_of(st.sampled_from(["", " ", "Anna", "Anna ", "Anna 2", "strokes"]), TEXT)
     )
     exact = [Fraction(1000 * ms + part, 10**6) for ms, part in (begin, end)]
-    known = " ".join(label.split())
+    known = _composed(label)
     return Stroke(exact[0], exact[1], label, annotator), (
         Fraction(begin[0], 1000),
         Fraction(end[0], 1000),
         known if known not in ("", "Unknown") else None,
-        annotator.strip() or "strokes",
+        _composed(annotator) or "strokes",
     )
+
+
+def _composed(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 @settings(max_examples=150, deadline=None)
