@@ -21,8 +21,7 @@ from twinstroke.index.classes import ClassList
 from twinstroke.index.clock import Clock
 from twinstroke.index.consensus import merge
 from twinstroke.index.findings import Findings
-from twinstroke.index.folders import find_videos
-from twinstroke.index.formats import FORMATS, _files
+from twinstroke.index.formats import read_annotations
 from twinstroke.index.probe import probe_video
 from twinstroke.index.resolve import resolved
 from twinstroke.settings import IndexSettings
@@ -103,9 +102,7 @@ def _read(form: str, raw: Path, clocks: dict[str, Clock]) -> list[Row]:
     own = _settings(form)
     findings = Findings()
     reading = Reading(ClassList(own), findings)
-    find_videos(raw, "videos", reading)
-    files = _files(raw, own, FORMATS[form].SUFFIXES, reading)
-    FORMATS[form].read(files, raw, own, reading)
+    assert read_annotations(raw, own, reading) == form
     strokes = merge(resolved(reading.annotations, clocks, own, findings), own.consensus, findings)
     assert findings.all == []
     return sorted((s.video, s.begin, s.end, s.label or "", s.split or "") for s in strokes)

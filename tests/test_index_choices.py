@@ -393,6 +393,24 @@ def test_odd_things_in_folders_are_told_and_passed_over(raw: Path) -> None:
         _build(raw, EACH, annotations="pipe.csv")
 
 
+def test_only_files_like_those_recognised_are_read(raw: Path) -> None:
+    (raw / "notes.txt").write_text("video, begin: what I have to do\n")
+    (raw / "md5sums.txt").write_text("")
+    (raw / "package.json").write_text("{}")
+    (raw / "more.csv").write_text("video,begin,end,label\na,60,110,push\n")
+    changes: dict[str, Any] = {"format": "auto", "annotations": "."}
+    index = _build(raw, EACH, **changes)
+    assert index.format.startswith("csv (recognised by 2 of its files, such as ")
+    assert len(index.samples) == 6
+    (raw / "damaged.csv").write_text("oops")
+    with pytest.raises(UserError, match=r"damaged\.csv:1: the header is 'oops'"):
+        _build(raw, EACH, **changes)
+    (raw / "damaged.csv").write_text("")
+    (raw / "a.xml").write_text("<video/>")
+    with pytest.raises(UserError, match=r"several formats \(csv: .*; mediaeval: .*a\.xml"):
+        _build(raw, EACH, **changes)
+
+
 def test_labels_that_are_no_classes_do_not_take_minutes(raw: Path) -> None:
     words = [
         f"comment number {n} about the stroke that was played here and there" for n in range(900)

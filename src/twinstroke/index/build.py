@@ -106,7 +106,10 @@ def build_index(
         UserError: There is no raw folder, or its format cannot be recognised.
     """
     if not raw.is_dir():
-        raise UserError(f"{raw}: no such folder; put the videos and annotations there")
+        raise UserError(
+            f"{raw}: no such folder; put the videos and annotations there (the built-in data set: "
+            "dvc repro synthesize)"
+        )
     findings = Findings()
     place = Place(str(raw))
     damaged = verify_md5sums(raw, findings, workers)

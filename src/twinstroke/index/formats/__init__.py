@@ -64,14 +64,24 @@ def read_annotations(
     Raises:
         UserError: The format cannot be recognised.
     """
+    suffixes = sorted({suffix for form in FORMATS.values() for suffix in form.SUFFIXES})
+    if settings.format != "auto":
+        suffixes = list(FORMATS[settings.format].SUFFIXES)
+    present = find_files(raw, settings.annotations, suffixes, reading.findings) if suffixes else []
+    # The table of groups is none of annotations, and neither are lists of checksums.
+    files = [
+        file
+        for file in present
+        if file not in damaged
+        and file.name.lower() != "md5sums.txt"
+        and not (settings.groups and file == raw / settings.groups)
+    ]
     name: str = settings.format
     reason = ""
     if name == "auto":
-        name, reason = _recognised(raw, settings, reading)
+        name, files, reason = _recognised(raw, settings, files)
     form = FORMATS[name]
     find_videos(raw, settings.videos, reading)
-    files = _files(raw, settings, form.SUFFIXES, reading) if form.SUFFIXES else []
-    files = [file for file in files if file not in damaged]
     if form.SUFFIXES and not files:
         raise UserError(
             f"{raw / settings.annotations}: no annotation file ({', '.join(form.SUFFIXES)}) of "
@@ -81,10 +91,12 @@ def read_annotations(
     return f"{name} ({reason})" if reason else name
 
 
-def _recognised(raw: Path, settings: IndexSettings, reading: Reading) -> tuple[str, str]:
-    suffixes = {suffix for form in FORMATS.values() for suffix in form.SUFFIXES}
+def _recognised(
+    raw: Path, settings: IndexSettings, files: Sequence[Path]
+) -> tuple[str, list[Path], str]:
+    """Name of the format, the files to read, and why."""
     found: dict[str, list[Path]] = defaultdict(list)
-    for file in _files(raw, settings, sorted(suffixes), reading):
+    for file in files:
         with file.open("rb") as stream:
             content = stream.read(START)
         utf_16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
@@ -93,19 +105,14 @@ def _recognised(raw: Path, settings: IndexSettings, reading: Reading) -> tuple[s
             if file.suffix.lower() in form.SUFFIXES and form.recognises(start):
                 found[name].append(file)
     if len(found) > 1:
-        seen = "; ".join(f"{name}: {files[0]} …" for name, files in sorted(found.items()))
+        seen = "; ".join(f"{name}: {own[0]} …" for name, own in sorted(found.items()))
         raise UserError(
             f"{raw / settings.annotations}: holds annotations of several formats ({seen}); say "
             "which counts with index.format, or narrow index.annotations"
         )
-    for name, files in found.items():
-        return name, f"recognised by {len(files)} of its files, such as {files[0]}"
-    return "clips", "no annotation file was recognised, so folders name the classes"
-
-
-def _files(
-    raw: Path, settings: IndexSettings, suffixes: Sequence[str], reading: Reading
-) -> list[Path]:
-    files = find_files(raw, settings.annotations, suffixes, reading.findings)
-    # The table of groups is none of annotations.
-    return [file for file in files if not settings.groups or file != raw / settings.groups]
+    for name, own in found.items():
+        # A damaged file may not be recognised, but has the suffix of the others.
+        alike = {file.suffix.lower() for file in own}
+        reason = f"recognised by {len(own)} of its files, such as {own[0]}"
+        return name, [file for file in files if file.suffix.lower() in alike], reason
+    return "clips", [], "no annotation file was recognised, so folders name the classes"
