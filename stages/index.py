@@ -22,13 +22,20 @@ def main() -> None:
     write_table(folder / "samples.csv", index.samples, Sample)
     write_table(folder / "unlabelled.csv", index.unlabelled, Mark)
     write_table(folder / "classes.csv", index.classes, StrokeClass)
-    write_table(reports / "agreement.csv", index.agreement, ClassAgreement)
+    by_class = index.agreement.classes if index.agreement else []
+    write_table(reports / "agreement.csv", by_class, ClassAgreement)
     write_table(reports / "splits.csv", index.placements, Placement)
     with replacing(reports / "data.json") as partial:
         partial.write_text(json.dumps(index.facts, indent=2, ensure_ascii=False) + "\n")
     summarise("index", f"annotations: {index.format}")
     for line in report(index.findings):
         summarise("index", line)
+    if index.agreement:
+        summarise("index", str(index.agreement))
+    left_out = index.facts["left_out"]
+    if left_out["errors"]:
+        strokes, videos = (left_out[what] or "none" for what in ("strokes", "videos"))
+        summarise("index", f"left out: strokes {strokes}; videos {videos}")
     sizes = Counter(sample.split for sample in index.samples)
     mined = sum(sample.origin == "mined" for sample in index.samples)
     summarise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from fractions import Fraction
@@ -73,7 +74,7 @@ def indices(draw: st.DrawFn) -> tuple[list[Sample], list[Mark], dict[str, Clock]
             split = draw(st.sampled_from(SPLITS))
             samples.add((video, begin, end, label, split))
         for begin, end in draw(st.sets(bounds.filter(lambda b: b[0] < b[1]), max_size=2)):
-            split = draw(st.sampled_from([*SPLITS, ""]))
+            split = draw(st.sampled_from(SPLITS))
             row = {"video": video, "begin": begin, "end": end, "split": split, "group": ""}
             marks.append(Mark.model_validate(row))
     rows = [
@@ -125,6 +126,33 @@ def test_round_trip(form: str, index: tuple[list[Sample], list[Mark], dict[str, 
         expected: list[Row] = [(s.video, s.begin, s.end, s.label, s.split) for s in samples]
         expected += [(m.video, m.begin, m.end, "", m.split) for m in marks]
         assert _read(form, raw, clocks) == sorted(expected)
+
+
+def test_a_stroke_of_no_split_stands_in_the_file_of_its_neighbours(tmp_path: Path) -> None:
+    rows = [("x", 10, "train"), ("x", 30, "test"), ("a.b", 10, "validation")]
+    samples = [
+        Sample.model_validate(
+            {"sample": f"{video}:{begin}", "video": video, "begin": begin, "end": begin + 5}
+            | {"label": "-b", "class_index": 4, "split": split, "origin": "annotated"}
+        )
+        for video, begin, split in rows
+    ]
+    marks = [
+        Mark(video=video, begin=begin, end=begin + 5, split="", group="")
+        for video, begin in (("x", 0), ("x", 20), ("x", 40), ("a.b", 40))
+    ]
+    videos = {video: tmp_path / path for video, path in VIDEOS.items()}
+    target = tmp_path / "xml"
+    export_index("mediaeval", samples, marks, videos, {}, "player", target)
+    begins = {
+        path.relative_to(target).as_posix(): re.findall(r'begin="(\d+)"', path.read_text())
+        for path in target.rglob("*.xml")
+    }
+    assert begins == {
+        "train/x.xml": ["0", "10"],
+        "test/x.xml": ["20", "30", "40"],
+        "validation/a.b.xml": ["10", "40"],
+    }
 
 
 @pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])

@@ -599,6 +599,7 @@ def test_notes(tree: Path, videos: dict[str, Path]) -> None:
         ("unused", "blank"),
         ("unused", "spare"),
         ("unlabelled", ""),
+        ("label", "copy"),
         ("vfr", "c"),
         ("content", "a"),
     }

@@ -48,9 +48,10 @@ def _build(
     *,
     kept: Sequence[Placement] = (),
     context: int = 0,
+    columns: str = "video,begin,end,label",
     **changes: Any,
 ) -> Index:
-    text = "\n".join([f"video,begin,end,label{header}", *rows])
+    text = "\n".join([f"{columns}{header}", *rows])
     (raw / "strokes.csv").write_text(text, encoding="utf-8")
     settings = {
         "format": "csv",
@@ -344,7 +345,11 @@ def test_annotators_become_one(raw: Path) -> None:
     assert [(s.begin, s.end) for s in index.samples if s.origin == "mined"] == [(52, 67)]
     agreement = index.facts["agreement"]
     assert (agreement["videos"], agreement["annotators"], agreement["strokes"]) == (2, 3, 3)
-    assert [row.label for row in index.agreement] == ["push", "smash"]
+    assert index.agreement is not None
+    assert [row.label for row in index.agreement.classes] == ["push", "smash"]
+    assert str(index.agreement).startswith(
+        "3 annotators, 2 videos of several: 2 of 3 strokes marked by all of a video; of the 2 that "
+    )
     assert sum(item.check == "consensus" for item in index.findings) == 2
 
 
@@ -354,6 +359,46 @@ def test_people_who_disagree_when_a_stroke_was_do_not_stop_the_run(raw: Path) ->
     assert {s.video for s in index.samples} == set("bcde")
     (told,) = [item for item in index.findings if item.check == "consensus"]
     assert told.found.startswith("30–90 shares 20 of 50 frames with 0–50")
+
+
+def test_a_nameless_annotator_beside_others_is_told(raw: Path) -> None:
+    rows = [*[f"{row},Ada" for row in EACH], "a,70,90,push,"]
+    told = [item.found for item in _build(raw, rows, ",annotator").findings]
+    assert "names no annotator, but other strokes of 'a' do" in told
+
+
+def test_players_that_share_a_video_are_told(raw: Path) -> None:
+    rows = [f"{row},{name}" for row, name in zip(EACH, "VWXYZ", strict=True)]
+    index = _build(raw, [*rows, "a,60,90,push,W"], ",player", split={"rule": "group"})
+    (told,) = [item.found for item in index.findings if item.check == "group"]
+    assert told == "video 'a' has strokes of player V, W"
+    assert len({s.split for s in index.samples if s.group in "VW"}) == 1
+
+
+def test_gaps_that_hold_no_negative_are_told(raw: Path) -> None:
+    index = _build(raw, EACH, negatives={"rule": "gaps", "frames": 200})
+    told = [item.found for item in index.findings]
+    assert "no gap between strokes holds a negative of 200 frames" in told
+
+
+def test_a_missing_label_is_told_with_its_row(raw: Path) -> None:
+    told = [(f.check, f.row) for f in _build(raw, [*EACH, "a,60,90,"]).findings]
+    assert told == [("label", "7"), ("unlabelled", "")]
+
+
+def test_a_table_with_other_columns_is_no_set_of_clips(raw: Path) -> None:
+    with pytest.raises(UserError, match=r"s\.csv: of no format that is known.* needs the columns"):
+        _build(raw, EACH, columns="Video,Anfang,Ende,Schlag", format="auto")
+
+
+def test_rows_without_anything_are_passed_over(raw: Path) -> None:
+    assert _build(raw, [*EACH, ",,,", " , ,,", ""]).findings == []
+
+
+def test_a_video_that_may_be_meant_is_named(raw: Path) -> None:
+    (raw / "videos/a.mp4").rename(raw / "videos/Match-1.mp4")
+    with pytest.raises(UserError, match=r"no video 'match_1.mp4' .*did you mean 'Match-1.mp4'\?"):
+        _build(raw, [*EACH[1:], "match_1.mp4,0,50,push"])
 
 
 # --- hostile names and sizes ---

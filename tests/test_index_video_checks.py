@@ -191,7 +191,7 @@ def test_frame_rate(tmp_path: Path, fps: int, expected: float, alarm: bool) -> N
     if alarm:
         assert str(found[0]) == (
             f"{path}: has {fps} frames a second, but index.fps is {expected:g}; "
-            "convert the video, or change the preset"
+            "set index.fps if that is right, or convert the video"
         )
         assert (found[0].severity, found[0].check, found[0].video) == ("error", "fps", "v")
 

@@ -13,6 +13,7 @@ import argparse
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,8 +77,13 @@ def export_index(
         csv.write(path, [(videos[s.video], *s[1:]) for s in strokes], group)
         return [path]
     own: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in strokes:
-        own[row.video, row.split].append(row)
+    for video, group_of_video in groupby(strokes, key=lambda row: row.video):
+        rows = list(group_of_video)
+        known = [row.split for row in rows if row.split]
+        for place, row in enumerate(rows):
+            # One of no split joins the file of the next that has one, or of the last.
+            following = (other.split for other in rows[place:] if other.split)
+            own[video, next(following, known[-1] if known else "")].append(row)
     paths = []
     for (video, split), rows in own.items():
         path = target / split / f"{video}.{'xml' if form == 'mediaeval' else 'eaf'}"

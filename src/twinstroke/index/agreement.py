@@ -68,6 +68,20 @@ class Agreement:
     classes: list[ClassAgreement]
     """By name."""
 
+    def __str__(self) -> str:
+        """One line for people."""
+        said = f"{self.annotators} annotators, {self.videos} videos of several: "
+        said += f"{self.marked_by_all} of {self.strokes} strokes marked by all of a video"
+        if self.kappa is not None:
+            said += (
+                f"; of the {self.named_by_several} that at least two named, {self.kappa_by}'s κ "
+            )
+            said += f"is {self.kappa:.2f}"
+        if self.mean_iou is not None:
+            said += f"; their marks overlap by {self.mean_iou:.0%} (mean IoU), begins differ by "
+            said += f"{self.begin_difference:g} and ends by {self.end_difference:g} frames (median)"
+        return said
+
     @property
     def facts(self) -> dict[str, Any]:
         """All but the classes as plain values, for the metrics."""

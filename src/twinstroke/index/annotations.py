@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from collections import defaultdict
@@ -26,6 +27,8 @@ SPLIT_NAMES: dict[str, Split] = {
 LONGEST_S = 10**7
 """Four months of video: a number beyond it is a mistake, and kept out of all arithmetic."""
 LARGEST_FRAME = 10**12
+SUGGESTED = 20
+"""Missing videos for which a name that may be meant is looked up."""
 
 
 class Seconds(NamedTuple):
@@ -119,11 +122,17 @@ class Reading:
                     "video", place, f"{name!r} may be any of {files}", "write the folder too"
                 )
             else:
+                names = {path.name.lower(): path.name for path in self.videos.values()}
+                # Looking for what may be meant takes long: not for a thousand missing videos.
+                some = names if len(self._missing) < SUGGESTED else {}
+                close = difflib.get_close_matches(parts[-1].lower() if parts else "", some, n=1)
                 self.findings.error(
                     "video",
                     place,
                     f"no video {name!r} below the folder of the videos",
-                    "add the video, or remove its annotations",
+                    f"did you mean {names[close[0]]!r}?"
+                    if close
+                    else "add the video, or remove its annotations",
                 )
         return None
 
@@ -157,6 +166,10 @@ class Reading:
         known, problem = self.classes.checked(label)
         if problem:
             self.findings.error("label", place, *problem, video=video)
+        elif label is not None and not label.strip():
+            self.findings.warning(
+                "label", place, "has no label", "name the class; it is no sample so", video=video
+            )
         for name, time in (("begin", begin), ("end", end)):
             largest = LONGEST_S if isinstance(time, Seconds) else LARGEST_FRAME
             if not 0 <= number(time) <= largest:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twinstroke.errors import UserError
-from twinstroke.index.agreement import ClassAgreement, measure_agreement
+from twinstroke.index.agreement import Agreement, measure_agreement
 from twinstroke.index.annotations import Annotation, Reading
 from twinstroke.index.checks import (
     check_classes,
@@ -37,7 +37,7 @@ from twinstroke.index.videos import (
     undecodable,
     video_row,
 )
-from twinstroke.settings import IndexSettings
+from twinstroke.settings import IndexSettings, SplitSettings
 from twinstroke.tables import SPLITS, Sample, Video
 
 
@@ -59,8 +59,8 @@ class Index:
     """Errors (of what was left out), then warnings."""
     placements: list[Placement]
     """Where the draw put each video, group or stroke; for the next run."""
-    agreement: list[ClassAgreement]
-    """Of several annotators, by class."""
+    agreement: Agreement | None
+    """Of several annotators; None if nowhere are several."""
     facts: dict[str, Any]
     """Numbers for the metrics: sizes, leaks, agreement, what was left out."""
 
@@ -141,6 +141,13 @@ def build_index(
     tolerable = len(findings.errors)
     classes = reading.classes.names
     segments = cut_segments(usable, merged, unsure, settings.negatives, seed)
+    if mines and segments and not unsure and not any(segment.mined for segment in segments):
+        findings.warning(
+            "negatives",
+            place,
+            f"no gap between strokes holds a negative of {settings.negatives.frames} frames",
+            "shorten index.negatives.frames, or set index.negatives.rule to none",
+        )
     units = [unit_of(segment) for segment in segments]
     splits, placements = assign_splits(
         units, settings.split, seed=seed, same=same, kept=kept, findings=findings
@@ -152,6 +159,7 @@ def build_index(
     check_classes(samples, classes, place, findings)
     check_lengths(samples, places_of(segments), window, findings)
     _check_names(reading.classes, annotations, settings.split.group, place, findings)
+    _check_people(annotations, settings.split, findings)
     leaks = leak_report(units, splits, same)
     leaks.warn(findings, group=settings.split.group)
     # What is wrong with single strokes and videos may be left out; with the whole, not.
@@ -167,7 +175,7 @@ def build_index(
         classes=reading.classes.table,
         findings=findings.all,
         placements=placements,
-        agreement=agreed.classes if agreed else [],
+        agreement=agreed,
         facts={
             "videos": len(used),
             "strokes": _sizes(samples, "annotated"),
@@ -268,6 +276,36 @@ def _check_names(
             "if they are the same, write them alike"
             + (" or say so in index.aliases" if what == "class" else ""),
         )
+
+
+def _check_people(
+    annotations: Iterable[Annotation], settings: SplitSettings, findings: Findings
+) -> None:
+    """Warn of videos with nameless annotators beside others, and of groups that share a video."""
+    groups: dict[str, dict[str, Place]] = defaultdict(dict)
+    people: dict[str, dict[str, Place]] = defaultdict(dict)
+    for item in annotations:
+        groups[item.video].setdefault(item.group, item.place)
+        people[item.video].setdefault(item.annotator, item.place)
+    for video, named in people.items():
+        if "" in named and len(named) > 1:
+            findings.warning(
+                "annotator",
+                named[""],
+                f"names no annotator, but other strokes of {video!r} do",
+                "nobody counts as one more person; fill in the name",
+                video=video,
+            )
+    for video, named in groups.items():
+        several = sorted(named.keys() - {""})
+        if settings.rule == "group" and len(several) > 1:
+            findings.warning(
+                "group",
+                named[several[1]],
+                f"video {video!r} has strokes of {settings.group} {named_list(several)}",
+                "they go to the same split, because they share it; correct it if one is wrong",
+                video=video,
+            )
 
 
 def _left_out(

@@ -80,6 +80,8 @@ def main() -> None:
     print(f"format: {index.format}")
     for line in report(index.findings):
         print(line)
+    if index.agreement:
+        print(index.agreement)
     print(class_sizes(index.samples, [row.label for row in index.classes]))
 
 

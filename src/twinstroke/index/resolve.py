@@ -45,7 +45,8 @@ def resolved(
                 item.place,
                 f"ends at {written(times[1])}, but {item.video!r} has {clock.frames} frames "
                 f"({float(clock.duration):.6g} s)",
-                "were the times taken from another cut, or counted at another frame rate?",
+                "correct it; if many are late, they were counted at another rate "
+                "(index.annotation_fps) or in other units (index.times)",
                 video=item.video,
             )
         elif begin >= end:

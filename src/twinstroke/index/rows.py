@@ -87,15 +87,17 @@ def _rows(
     try:
         for fields in reader:
             place = Place(name, str(1 + reader.line_num))
-            if len(fields) == len(header):
-                values = (field.strip() for field in fields)
+            values = [field.strip() for field in fields]
+            if not any(values):
+                continue
+            if len(values) == len(header):
                 yield place, dict(zip(header, values, strict=True))
-            elif any(field.strip() for field in fields):
+            else:
                 findings.error(
                     "table",
                     place,
                     f"{len(fields)} fields, but the header has {len(header)}",
-                    "a separator is missing or too many",
+                    "a separator is missing or too many (decimal commas need semicolons between)",
                 )
     except csv.Error as error:
         place = Place(str(file), str(1 + reader.line_num))

@@ -36,7 +36,7 @@ def video_findings(
             "fps",
             place,
             f"has {fps:.6g} frames a second, but index.fps is {settings.fps:g}",
-            "convert the video, or change the preset",
+            "set index.fps if that is right, or convert the video",
             video=video_id,
         )
     if probe.claimed_frames is not None and probe.frames < probe.claimed_frames:

@@ -115,4 +115,12 @@ def _recognised(
         alike = {file.suffix.lower() for file in own}
         reason = f"recognised by {len(own)} of its files, such as {own[0]}"
         return name, [file for file in files if file.suffix.lower() in alike], reason
-    return "clips", [], "no annotation file was recognised, so folders name the classes"
+    # Notes may lie about; but a table or an export that nobody recognises is no set of clips.
+    odd = [file for file in files if file.suffix.lower() != ".txt"]
+    if odd:
+        raise UserError(
+            f"{odd[0]}: of no format that is known, and so are {len(odd) - 1} other files; mend it "
+            f"(a table needs the columns {', '.join(csv.COLUMNS)}), say which it is with "
+            "index.format, or if folders name the classes: index.format: clips"
+        )
+    return "clips", [], "there is no annotation file, so folders name the classes"
