@@ -246,6 +246,8 @@ def _lone(data: Set) -> None:
     data.row("lone", 60, 90, "forehand", "train", annotator="Eve")
 
 
+_no_label = _row("r2", 0, 8, "")
+
 DEFECTS: dict[str, Defect] = {
     # Videos.
     "empty file": Defect(_empty, "error", "video", "empty.mp4: the video file is empty"),
@@ -269,8 +271,8 @@ DEFECTS: dict[str, Defect] = {
     "video without strokes": Defect(_spare, "warning", "unused", "spare.mp4: has no stroke"),
     # Strokes.
     "misspelt label": Defect(_row("r1", 0, 8, "forhand"), "error", "label", "'forehand'?"),
-    "no label": Defect(_row("r2", 0, 8, ""), "warning", "label", "has no label"),
-    "no class": Defect(_row("r2", 0, 8, ""), "warning", "unlabelled", "without a class"),
+    "no label": Defect(_no_label, "warning", "label", "has no label"),
+    "no class": Defect(_no_label, "warning", "unlabelled", "without a class"),
     "time that is no number": Defect(_row("r3", "x", 8, "forehand"), "error", "time", "'x'"),
     "NaN": Defect(_row("r4", "NaN", 8, "forehand"), "error", "time", "'NaN'"),
     "negative time": Defect(_row("r5", -5, 8, "forehand"), "error", "time", "'-5'"),
