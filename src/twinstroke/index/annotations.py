@@ -122,19 +122,25 @@ class Reading:
                     "video", place, f"{name!r} may be any of {files}", "write the folder too"
                 )
             else:
-                names = {path.name.lower(): path.name for path in self.videos.values()}
-                # Looking for what may be meant takes long: not for a thousand missing videos.
-                some = names if len(self._missing) < SUGGESTED else {}
-                close = difflib.get_close_matches(parts[-1].lower() if parts else "", some, n=1)
+                meant = self._like(parts[-1]) if parts else ""
                 self.findings.error(
                     "video",
                     place,
                     f"no video {name!r} below the folder of the videos",
-                    f"did you mean {names[close[0]]!r}?"
-                    if close
+                    f"did you mean {meant!r}?"
+                    if meant
                     else "add the video, or remove its annotations",
                 )
         return None
+
+    def _like(self, name: str) -> str:
+        """File name of a video that may be meant; empty if none is."""
+        # Looking takes long: not for a thousand missing videos.
+        if len(self._missing) > SUGGESTED:
+            return ""
+        names = {path.name.lower(): path.name for path in self.videos.values()}
+        close = difflib.get_close_matches(name.lower()[:200], names, n=1)
+        return names[close[0]] if close else ""
 
     def add(
         self,

@@ -44,13 +44,13 @@ def checked_index(settings: Settings) -> Index:
             context=settings.decode.context + step,
             kept=_kept(placements),
         )
+    except BrokenDataError as broken:
+        write_table(reports / "findings.csv", broken.findings, Finding)
+        raise
     except UserError as error:
         findings = Findings()
-        if isinstance(error, BrokenDataError):
-            findings.extend(error.findings)
-        else:
-            for problem in error.problems:
-                findings.error("data", Place(str(settings.raw)), problem)
+        for problem in error.problems:
+            findings.error("data", Place(str(settings.raw)), problem)
         write_table(reports / "findings.csv", findings.all, Finding)
         raise
     write_table(reports / "findings.csv", index.findings, Finding)

@@ -86,7 +86,9 @@ class Findings:
         """Add findings that were made elsewhere, for instance in another process."""
         for item in others:
             place = Place(item.file, item.row)
-            self._add(item.severity, item.check, place, item.found, item.advice, item.video)
+            self._add(
+                item.severity, item.check, place, item.found, item.advice, item.video, item.times
+            )
 
     @property
     def errors(self) -> list[Finding]:
@@ -113,9 +115,16 @@ class Findings:
         return sum(times for (own, _, _), times in self._times.items() if own == severity)
 
     def _add(
-        self, severity: Severity, check: str, place: Place, found: str, advice: str, video: str
+        self,
+        severity: Severity,
+        check: str,
+        place: Place,
+        found: str,
+        advice: str,
+        video: str,
+        times: int = 1,
     ) -> None:
-        self._times[severity, check, place.file] += 1
+        self._times[severity, check, place.file] += times
         if self._times[severity, check, place.file] <= LIMIT:
             # Names and labels come from files: what breaks a line there must not break it here.
             file, row, found, advice = (_one_line(t) for t in (*place, found, advice))
