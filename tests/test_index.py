@@ -261,6 +261,16 @@ def test_mediaeval_2022_side_by_side(tmp_path: Path, videos: dict[str, Path]) ->
     assert "detectionTask/train/a.xml:2: action without move" in "\n".join(problems)
 
 
+def test_nothing_is_mined_from_an_action_without_move_that_is_left_out(tree: Path) -> None:
+    text = _xml((30, 60, "Push"), (12, 20, "Hit")).replace(' move="Hit"', "")
+    _write(tree / "raw/xml/train/a.xml", text)
+    index = _build(tree, broken="leave_out")
+    assert [row for row in _rows(index) if row[0] == "a"] == [
+        row for row in _expected("a", "train") if row[3] != "Hit"
+    ]
+    assert [(mark.begin, mark.end) for mark in index.unlabelled] == [(12, 20)]
+
+
 # --- clips ---
 
 

@@ -32,7 +32,7 @@ from twinstroke.index.annotations import (
     frame_number,
     split_of,
 )
-from twinstroke.index.classes import STROKE
+from twinstroke.index.classes import STROKE, UNKNOWN
 from twinstroke.index.findings import Findings, Place
 from twinstroke.index.formats.clips import add_clips
 from twinstroke.index.formats.xml import parse_xml, root_of
@@ -92,8 +92,10 @@ class _Element(NamedTuple):
 
 def _add_action(element: _Element, video: str, split: str | None, reading: Reading) -> None:
     place, attributes = element
-    label = attributes.get("move")
-    if label is None and STROKE not in reading.classes:
+    label = attributes.get("move", STROKE)
+    if "move" not in attributes and STROKE not in reading.classes:
+        # Kept without a class, so that nothing is mined from it.
+        label = UNKNOWN
         reading.findings.error(
             "label",
             place,
@@ -102,7 +104,6 @@ def _add_action(element: _Element, video: str, split: str | None, reading: Readi
             "only",
             video=video,
         )
-        return
     begin, end = (frame_number(attributes.get(name, "")) for name in ("begin", "end"))
     for name, number in (("begin", begin), ("end", end)):
         if number is None:
@@ -119,7 +120,7 @@ def _add_action(element: _Element, video: str, split: str | None, reading: Readi
             video=video,
             begin=begin,
             end=end,
-            label=STROKE if label is None else label,
+            label=label,
             split=SPLIT_NAMES[split] if split else None,
         )
 
