@@ -30,6 +30,7 @@ from twinstroke.index.findings import Finding
 from twinstroke.index.probe import Probe, probe_video
 from twinstroke.index.video_checks import check_decoding, video_findings
 from twinstroke.settings import IndexSettings, SplitSettings
+from twinstroke.video_file import Limits
 
 FRAMES = distinct_frames(30, height=18, width=32)
 LONG = np.tile(distinct_frames(100, height=16, width=16), (10, 1, 1, 1))
@@ -47,9 +48,9 @@ def linear(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts = []
     original = module._linear_problem
 
-    def note(path: Path, probe: Probe, count: int) -> str:
+    def note(path: Path, probe: Probe, count: int, limits: Limits) -> str:
         counts.append(count)
-        return original(path, probe, count)
+        return original(path, probe, count, limits)
 
     monkeypatch.setattr(module, "_linear_problem", note)
     return counts

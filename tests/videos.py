@@ -130,6 +130,23 @@ def write_refreshed_video(path: Path, frames: Frames) -> Path:
     return path
 
 
+def write_grouped_video(path: Path, frames: Frames, group: int = 12, codec: str = "h264") -> Path:
+    """Write a lossy video at 60 fps with a key frame every `group` frames, in closed groups.
+
+    The codec is ``h264`` or ``mpeg4`` with B-frames, ``hevc`` (open groups), ``vp9`` or ``mjpeg``
+    (nothing but key frames).
+    """
+    options: dict[str, dict[str, str | int]] = {
+        "h264": {"c:v": "libx264", "x264-params": f"keyint={group}:scenecut=0:bframes=2"},
+        "hevc": {"c:v": "libx265", "x265-params": f"keyint={group}:open-gop=1:log-level=error"},
+        "mpeg4": {"c:v": "mpeg4", "g": group, "bf": 2, "sc_threshold": 1_000_000_000},
+        "vp9": {"c:v": "libvpx-vp9", "g": group, "deadline": "realtime", "cpu-used": 8},
+        "mjpeg": {"c:v": "mjpeg", "strict": "unofficial"},
+    }
+    _run(_pipe(frames, 60).output(str(path), pix_fmt="yuv420p", **options[codec]), frames)
+    return path
+
+
 def write_cut_in_open_group(path: Path, frames: Frames, start_s: float) -> Path:
     """Cut at a key frame that is shown after frames which also depend on the group before it."""
     whole = path.with_name(f"{path.stem}-whole.mp4")

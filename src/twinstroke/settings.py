@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from twinstroke.errors import UserError
+from twinstroke.video_file import Limits
 
 Architecture = Literal["tstcnn", "i3d"]
 Modality = Literal["rgb", "flow", "twin"]
@@ -168,6 +169,15 @@ class DecodeSettings(_Section):
     """Keep every n-th frame of the source video: 4 makes 30 fps of 120 fps."""
     context: Count = 20
     """Source frames kept on both sides of each sample, for ROI smoothing and mask warm-up."""
+    timeout_s: Annotated[float, Field(gt=0)] = Limits.timeout_s
+    """Seconds after which a run of FFmpeg that gives nothing is ended."""
+    max_pixels: Positive = Limits.max_pixels
+    """Largest frame of a video that is decoded, in pixels: 8192×4320 if left out."""
+
+    @property
+    def limits(self) -> Limits:
+        """What a run of FFmpeg may take."""
+        return Limits(self.timeout_s, self.max_pixels)
 
 
 class FlowSettings(_Section):
@@ -365,6 +375,9 @@ class Experiment(_Section):
     weight_decay: Annotated[float, Field(ge=0)] | FromPreset
     gradient_clip: Annotated[float, Field(ge=0)] | FromPreset
     augment: bool | FromPreset
+    scheduler: Annotated[str, Field(min_length=1)] = "local"
+    """Where frames, flow and strokes are made: ``local`` processes, or the address of a Dask
+    scheduler."""
 
 
 class Settings(Preset):
@@ -378,6 +391,8 @@ class Settings(Preset):
     modality: Modality
     attention_blocks: int
     residual_blocks: int
+    scheduler: str
+    """``local``, or the address of a Dask scheduler."""
     optimisation: TrainSettings
     """``train`` of the preset with the experiment's own values put over it."""
 
@@ -447,6 +462,7 @@ def load_settings(root: Path = Path()) -> Settings:
         modality=experiment.modality,
         attention_blocks=experiment.attention_blocks,
         residual_blocks=experiment.residual_blocks,
+        scheduler=experiment.scheduler,
         optimisation=TrainSettings(**training),
     )
 

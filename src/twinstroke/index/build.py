@@ -39,6 +39,7 @@ from twinstroke.index.videos import (
 )
 from twinstroke.settings import IndexSettings, SplitSettings
 from twinstroke.tables import SPLITS, Sample, Video
+from twinstroke.video_file import DEFAULT_LIMITS, Limits
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def build_index(
     window: int,
     context: int,
     kept: Sequence[Placement] = (),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Index:
     """Make the tables of videos and samples from a folder of raw data.
 
@@ -99,6 +101,7 @@ def build_index(
         window: Length of the network's window in source frames.
         context: Source frames that later stages need on both sides of a window or stroke.
         kept: Where the last run put what it drew.
+        limits: Of the runs of FFmpeg.
 
     Raises:
         BrokenDataError: Something cannot be used, and the settings say to stop then; or nothing
@@ -120,7 +123,7 @@ def build_index(
     _note_unused(reading, annotations, labelled, place)
 
     paths = {video: path for video, path in reading.videos.items() if path not in damaged}
-    probes, unfit = probe_videos(paths, labelled, settings, workers, findings)
+    probes, unfit = probe_videos(paths, labelled, settings, workers, findings, limits)
     strokes = _resolved(annotations, labelled, probes, settings, findings)
     stops = settings.broken == "stop"
     mines = settings.negatives.rule != "none"
@@ -131,7 +134,7 @@ def build_index(
     usable = [stroke for stroke in named if stroke not in wrong]
     needed = None if settings.full_decode else needed_frames(usable, window, context)
     seen = sorted({stroke.video for stroke in usable})
-    unfit |= undecodable(seen, needed, paths, probes, workers, findings)
+    unfit |= undecodable(seen, needed, paths, probes, workers, findings, limits)
     usable = [stroke for stroke in usable if stroke.video not in unfit]
     same = equal_contents(probes, paths, findings)
     if stops and findings.errors and settings.split.rule not in ("given", "names"):

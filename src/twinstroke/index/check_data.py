@@ -43,6 +43,7 @@ def checked_index(settings: Settings) -> Index:
             # Flow leads to one frame more.
             context=settings.decode.context + step,
             kept=_kept(placements),
+            limits=settings.decode.limits,
         )
     except BrokenDataError as broken:
         write_table(reports / "findings.csv", broken.findings, Finding)

@@ -1,44 +1,38 @@
 """What a video file holds, asked of FFmpeg.
 
-The wheel that ships FFmpeg has no ffprobe, but FFmpeg's ``framecrc`` muxer is as good for machines:
-one line a packet (stream, dts, pts, duration, size, checksum, flags), and a header with the time
-base and the dimensions. Copying packets there costs no decoding, so that counting the frames of an
-hour of video takes seconds; a few decoded frames show that the stream decodes at all, how large it
-is, and whether it is rotated or interlaced. How many frames an MP4 promises stands in a box of its
-header (ISO/IEC 14496-12, 8.7.3), which FFmpeg does not print.
+Its packets are counted, which costs no decoding; a few decoded frames show that the stream decodes
+at all, how large it is, and whether it is rotated or interlaced. How many frames an MP4 promises
+stands in a box of its header (ISO/IEC 14496-12, 8.7.3), which FFmpeg does not print.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-import subprocess
-import tempfile
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, NamedTuple
 
-import ffmpeg
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from twinstroke.errors import UserError
 from twinstroke.index.clock import Clock
+from twinstroke.video_file import (
+    DEFAULT_LIMITS,
+    SAMPLED_FRAMES,
+    Limits,
+    Report,
+    decoded,
+    frame_ticks,
+    read_packets,
+    video_stream,
+)
 
-_NO_TIMESTAMP = -(2**63)
 _LARGEST_TICK = 2**60
 """A time beyond it is a mistake, and kept out of all arithmetic."""
-_DISCARD = 0x4
-"""Flag of packets that an edit list hides: they are decoded but never shown."""
-_SAMPLED_FRAMES = 16
-"""Decoded to look at: as many as a codec may reorder, and an interlaced stream may hold a
-progressive frame here and there."""
-_LOG_BYTES = 1_000_000
 _MOST_BOXES = 10_000
 
 
@@ -71,69 +65,12 @@ class Probe:
     edit list hides frames and none of them is missing."""
 
 
-class Packet(NamedTuple):
-    """One line of FFmpeg's report: a packet as stored, or a decoded frame."""
-
-    dts: int
-    pts: int
-    duration: int
-    """Ticks, as the other two."""
-    data: bytes
-    """Size and checksum."""
-    flags: int
-
-
-class Report:
-    """A run of FFmpeg that tells packets or frames one by one, as they pass."""
-
-    def __init__(self, stream: ffmpeg.Stream, *arguments: str, **options: str | int) -> None:
-        """Prepare a run; iterating over the report, which can be done once, carries it out.
-
-        Args:
-            stream: From :func:`video_stream`, perhaps through filters.
-            arguments: Global arguments.
-            options: Of the output.
-        """
-        self.header: dict[str, str] = {}
-        """``tb``, ``dimensions`` …, complete once the first packet came."""
-        self.failed = False
-        """Whether FFmpeg ended with an error."""
-        self.log = ""
-        """The beginning of its messages, known at the end of the run."""
-        self._command = (
-            stream.output("pipe:", format="framecrc", **options)
-            .global_args("-nostdin", "-hide_banner", "-nostats", *arguments)
-            .compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
-        )
-
-    def __iter__(self) -> Iterator[Packet]:
-        with (
-            tempfile.TemporaryFile() as messages,
-            subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=messages) as process,
-        ):
-            try:
-                for line in cast(IO[bytes], process.stdout):
-                    if line.startswith(b"0,"):
-                        yield _packet(line)
-                    elif header := re.match(r"#(\w+) 0: +(\S+)$", line.decode(errors="replace")):
-                        self.header[header[1]] = header[2]
-            except BaseException:
-                # The reader stopped early: FFmpeg would wait for ever to write the next line.
-                process.kill()
-                raise
-            self.failed = process.wait() != 0
-            messages.seek(0)
-            self.log = messages.read(_LOG_BYTES).decode(errors="replace")
-
-    @property
-    def cause(self) -> str:
-        """The first error of the log ("moov atom not found"): the others are its consequences."""
-        found = re.search(r"\[(?:error|fatal)\] (.+)", self.log)
-        return found[1].strip().rstrip(".") if found else "no frame decodes"
-
-
-def probe_video(path: Path) -> Probe:
+def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
     """Go through the packets of a video's first stream and decode a few of its frames.
+
+    Args:
+        path: The video.
+        limits: Of the runs of FFmpeg.
 
     Raises:
         UserError: The file is missing or empty, holds no video, or does not decode.
@@ -142,9 +79,9 @@ def probe_video(path: Path) -> Probe:
         raise UserError(f"{path}: no such video; add the file")
     if path.stat().st_size == 0:
         raise UserError(f"{path}: the video file is empty; copy it again")
-    sample = _sample(path)
-    packets = _packets(path)
-    ticks, timed = _ticks(packets, sample.times)
+    sample = _sample(path, limits)
+    packets = read_packets(path, limits)
+    ticks, timed = frame_ticks(packets, sample.times)
     if not len(ticks) or ticks[0] < -_LARGEST_TICK or ticks[-1] > _LARGEST_TICK:
         raise _timeless(path)
     gaps = np.diff(ticks)
@@ -165,44 +102,7 @@ def probe_video(path: Path) -> Probe:
         content=packets.content,
         rotation=sample.rotation,
         interlaced=sample.interlaced,
-        claimed_frames=_claimed_frames(path, len(packets.pts)),
-    )
-
-
-def video_stream(path: Path, **options: str | int | None) -> ffmpeg.Stream:
-    """First video stream of a file that is no cover picture, as an input of ffmpeg-python.
-
-    Only plain containers (mp4 is a kind of mov, webm of matroska) in a local file: no playlist that
-    names other files, no network. One thread: where a damaged video ends must not depend on how far
-    other threads have looked ahead, and the stages fill the cores with several videos.
-
-    Args:
-        path: The file.
-        options: More options of the input; None for one without a value.
-    """
-    return ffmpeg.input(
-        f"file:{path.absolute()}",
-        protocol_whitelist="file",
-        format_whitelist="mov,matroska,avi",
-        threads=1,
-        **options,
-    )["V:0"]
-
-
-def decoded(stream: ffmpeg.Stream, *arguments: str, **options: str | int) -> Report:
-    """Report on the frames that FFmpeg decodes, with the ticks of the container.
-
-    Args:
-        stream: From :func:`video_stream`, perhaps through filters.
-        arguments: Global arguments.
-        options: Of the output.
-    """
-    # Frames are only told of: neither copied nor converted, whatever their pixel format.
-    return Report(
-        stream,
-        *arguments,
-        **{"c:v": "wrapped_avframe", "fps_mode": "passthrough", "enc_time_base": "demux"},
-        **options,
+        claimed_frames=_claimed_frames(path, len(packets.pts), limits),
     )
 
 
@@ -221,55 +121,6 @@ def is_variable(gaps: NDArray[np.int64]) -> bool:
     return bool(np.abs(gaps - usual).max() > max(1.0, 0.1 * usual))
 
 
-class _Packets(NamedTuple):
-    """The N packets that are shown, in the order in which they are stored."""
-
-    dts: NDArray[np.int64]
-    """(N,) times of decoding, in ticks."""
-    pts: NDArray[np.int64]
-    """(N,) times of presentation."""
-    durations: NDArray[np.int64]
-    time_base: Fraction
-    content: str
-
-
-def _packets(path: Path) -> _Packets:
-    report = Report(video_stream(path), "-loglevel", "level+error", c="copy")
-    # Numbers, not rows: three hours at 120 frames a second are 1.3 million of them.
-    columns = array("q"), array("q"), array("q")
-    content = hashlib.sha256()
-    # A crafted index may name the same bytes again and again.
-    for packet in islice(report, path.stat().st_size):
-        if not packet.flags & _DISCARD:
-            for column, value in zip(columns, packet[:3], strict=True):
-                column.append(value)
-            content.update(packet.data)
-    dts, pts, durations = (np.frombuffer(column, np.int64) for column in columns)
-    if report.failed or not len(pts):
-        raise _unreadable(path, report)
-    time_base = Fraction(report.header["tb"])
-    return _Packets(dts, pts, durations, time_base, content.hexdigest())
-
-
-def _ticks(packets: _Packets, decoded: list[int]) -> tuple[NDArray[np.int64], bool]:
-    """When frames are shown, ascending, and whether the decoder says the same.
-
-    Args:
-        packets: What is stored.
-        decoded: When the first decoded frames are shown.
-    """
-    stamped = packets.pts != _NO_TIMESTAMP
-    # A stream that was cut out of another may begin with frames that depend on lost ones. They are
-    # never shown, and may have lost their times too.
-    if not stamped.any() or not stamped[_SAMPLED_FRAMES:].all():
-        return np.sort(packets.dts), False
-    ticks = np.sort(packets.pts[stamped])
-    first = max(0, int(np.searchsorted(ticks, decoded[0], side="right")) - 1)
-    if np.array_equal(ticks[first : first + len(decoded)], decoded):
-        return ticks[first:], True
-    return ticks, False
-
-
 class _Sample(NamedTuple):
     """What the first decoded frames tell."""
 
@@ -281,34 +132,29 @@ class _Sample(NamedTuple):
     interlaced: bool
 
 
-def _sample(path: Path) -> _Sample:
+def _sample(path: Path, limits: Limits) -> _Sample:
     # Turned frames no longer tell by how much they were turned.
-    stream = video_stream(path, noautorotate=None).filter("showinfo", checksum=0)
-    report = decoded(stream, "-loglevel", "level+info", **{"frames:v": _SAMPLED_FRAMES})
+    stream = video_stream(path, limits, noautorotate=None).filter("showinfo", checksum=0)
+    few = {"frames:v": SAMPLED_FRAMES}
+    report = decoded(path, stream, limits, "-loglevel", "level+info", **few)
     frames = list(report)
     if not frames:
-        raise _unreadable(path, report)
-    turned = re.search(r"displaymatrix: rotation of (-?[\d.]+) degrees", report.log)
+        raise report.run.unreadable()
+    log = report.run.log
+    turned = re.search(r"displaymatrix: rotation of (-?[\d.]+) degrees", log)
     rotation = round(-float(turned[1])) % 360 if turned else 0
     width, height = map(int, report.header["dimensions"].split("x"))
     if abs(rotation % 180 - 90) <= 1:
         width, height = height, width
-    interlaced = re.search(r"\bpts_time:.* i:[TB] ", report.log) is not None
+    interlaced = re.search(r"\bpts_time:.* i:[TB] ", log) is not None
     return _Sample([frame.pts for frame in frames], width, height, rotation, interlaced)
 
 
-def _packet(line: bytes) -> Packet:
-    """Read a line; the flags are left out of that of an ordinary key frame."""
-    _, dts, pts, duration, size, checksum, *rest = line.rstrip().split(b",")
-    flags = next((int(cell[3:], 16) for cell in rest if cell.startswith(b" F=")), 0)
-    return Packet(int(dts), int(pts), int(duration), size + checksum, flags)
-
-
-def _claimed_frames(path: Path, shown: int) -> int | None:
+def _claimed_frames(path: Path, shown: int, limits: Limits) -> int | None:
     claimed = _samples_in_header(path)
     if claimed is not None and claimed > shown:
         # What an edit list hides is not missing.
-        everything = Report(video_stream(path, ignore_editlist=1), c="copy")
+        everything = Report(path, video_stream(path, limits, ignore_editlist=1), limits, c="copy")
         if sum(1 for _ in islice(everything, claimed)) == claimed:
             return None
     return claimed
@@ -359,14 +205,6 @@ def _boxes(file: IO[bytes], begin: int, end: int) -> Iterator[tuple[bytes, int, 
 def _bytes(file: IO[bytes], begin: int, count: int) -> bytes:
     file.seek(begin)
     return file.read(count)
-
-
-def _unreadable(path: Path, report: Report) -> UserError:
-    if "matches no streams" in report.log:
-        return UserError(f"{path}: holds no video stream; replace the file")
-    return UserError(
-        f"{path}: FFmpeg cannot read the video ({report.cause}); repair or re-encode it"
-    )
 
 
 def _timeless(path: Path) -> UserError:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from twinstroke.errors import UserError
 from twinstroke.index.findings import Finding, Findings, Place
-from twinstroke.index.probe import Probe, decoded, video_stream
+from twinstroke.index.probe import Probe
 from twinstroke.settings import IndexSettings
+from twinstroke.video_file import DEFAULT_LIMITS, Limits, decoded, video_stream
 
 _LEADS_S = (Fraction(1, 2), Fraction(5))
 """How long before a frame to enter the video. The frames just before a key frame may depend on it
@@ -77,7 +79,11 @@ def video_findings(
 
 
 def check_decoding(
-    path: Path, video_id: str, probe: Probe, frames: Sequence[int] | None
+    path: Path,
+    video_id: str,
+    probe: Probe,
+    frames: Sequence[int] | None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> list[Finding]:
     """Decode frames of a video, as later stages will.
 
@@ -87,40 +93,44 @@ def check_decoding(
         probe: What it holds.
         frames: Numbers of frames to look at; those that the video does not have are passed over.
             None decodes it from beginning to end.
+        limits: Of the runs of FFmpeg.
 
     Returns:
         At most one finding.
     """
-    if frames is None:
-        problem = _linear_problem(path, probe, probe.frames)
-    else:
-        inside = sorted({frame for frame in frames if 0 <= frame < probe.frames})
-        failing = [frame for frame in inside if not _decodes(path, probe, frame)]
-        # Entering in the middle may fail where decoding from the beginning does not.
-        problem = _linear_problem(path, probe, failing[-1] + 1) if failing else ""
-    if not problem:
-        return []
+    advice = "copy the video again, repair or re-encode it, or take its annotations out"
+    try:
+        problem = _problem(path, probe, frames, limits)
+    except UserError as error:
+        problem, _, advice = error.problems[0].removeprefix(f"{path}: ").rpartition("; ")
     findings = Findings()
-    findings.error(
-        "decode",
-        Place(str(path)),
-        problem,
-        "copy the video again, repair or re-encode it, or take its annotations out",
-        video=video_id,
-    )
+    if problem:
+        findings.error("decode", Place(str(path)), problem, advice, video=video_id)
     return findings.all
 
 
-def _decodes(path: Path, probe: Probe, frame: int) -> bool:
+def _problem(path: Path, probe: Probe, frames: Sequence[int] | None, limits: Limits) -> str:
+    if frames is None:
+        return _linear_problem(path, probe, probe.frames, limits)
+    inside = sorted({frame for frame in frames if 0 <= frame < probe.frames})
+    failing = [frame for frame in inside if not _decodes(path, probe, frame, limits)]
+    # Entering in the middle may fail where decoding from the beginning does not.
+    return _linear_problem(path, probe, failing[-1] + 1, limits) if failing else ""
+
+
+def _decodes(path: Path, probe: Probe, frame: int, limits: Limits) -> bool:
     """Tell whether a frame decodes, by entering the video a little before it."""
     clock = probe.clock
     for lead in _LEADS_S:
         enter = clock.time_of(frame) - lead
         seek = {"ss": f"{float(enter):.6f}"} if enter > 0 else {}
-        stream = video_stream(path, **seek).filter("select", f"gte(pts,{clock.ticks[frame]})")
+        stream = video_stream(path, limits, **seek)
+        stream = stream.filter("select", f"gte(pts,{clock.ticks[frame]})")
         # Count time as if there had been no entering.
         report = decoded(
+            path,
             stream,
+            limits,
             *("-loglevel", "level+error", "-xerror", "-copyts", "-start_at_zero"),
             **{"frames:v": 1},
         )
@@ -133,15 +143,16 @@ def _decodes(path: Path, probe: Probe, frame: int) -> bool:
     return False
 
 
-def _linear_problem(path: Path, probe: Probe, count: int) -> str:
+def _linear_problem(path: Path, probe: Probe, count: int, limits: Limits) -> str:
     """Decode the first `count` frames and say what is wrong with them; nothing if all is well."""
-    stream = video_stream(path)
+    stream = video_stream(path, limits)
     if not probe.timed:
         # Stamps that go back in time would end the run.
         stream = stream.filter("setpts", "N")
     # A decoder that gives more frames than the video has is as bad as one that gives fewer.
     most = count + 1 if count == probe.frames else count
-    report = decoded(stream, "-loglevel", "level+error", "-xerror", **{"frames:v": most})
+    arguments = ("-loglevel", "level+error", "-xerror")
+    report = decoded(path, stream, limits, *arguments, **{"frames:v": most})
     clock = probe.clock
     done = 0
     for found in report:
@@ -156,6 +167,6 @@ def _linear_problem(path: Path, probe: Probe, count: int) -> str:
         return f"more than its {probe.frames} frames decode"
     if done == count:
         return ""
-    if report.failed:
-        return f"frame {done} of {probe.frames} does not decode ({report.cause})"
+    if report.run.failed:
+        return f"frame {done} of {probe.frames} does not decode ({report.run.cause})"
     return f"only {done} of {probe.frames} frames decode"

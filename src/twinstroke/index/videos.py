@@ -17,6 +17,7 @@ from twinstroke.index.video_checks import check_decoding, video_findings
 from twinstroke.progress import progress_bar
 from twinstroke.settings import IndexSettings
 from twinstroke.tables import Video
+from twinstroke.video_file import Limits
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -28,6 +29,7 @@ def probe_videos(
     settings: IndexSettings,
     workers: int,
     findings: Findings,
+    limits: Limits,
 ) -> tuple[dict[str, Probe], set[str]]:
     """Probe all videos.
 
@@ -37,12 +39,20 @@ def probe_videos(
         settings: Expected frame rate.
         workers: Videos that are read at the same time.
         findings: Gets what is wrong.
+        limits: Of the runs of FFmpeg.
 
     Returns:
         What was found, and the ids of those that can be read but not be used.
     """
+
+    def probe(path: Path) -> Probe | UserError:
+        try:
+            return probe_video(path, limits)
+        except UserError as error:
+            return error
+
     probes, unfit = {}, set()
-    outcomes = _parallel("probe", _probe, [*paths.items()], workers)
+    outcomes = _parallel("probe", probe, [*paths.values()], workers)
     for (video, path), outcome in zip(paths.items(), outcomes, strict=True):
         own = Findings()
         if isinstance(outcome, UserError):
@@ -56,13 +66,6 @@ def probe_videos(
                 unfit.add(video)
         findings.extend(own.all if video in wanted else own.as_warnings)
     return probes, unfit
-
-
-def _probe(item: tuple[str, Path]) -> Probe | UserError:
-    try:
-        return probe_video(item[1])
-    except UserError as error:
-        return error
 
 
 def needed_frames(
@@ -92,6 +95,7 @@ def undecodable(
     probes: Mapping[str, Probe],
     workers: int,
     findings: Findings,
+    limits: Limits,
 ) -> set[str]:
     """Find the videos of which a needed frame does not decode; an error each.
 
@@ -102,12 +106,13 @@ def undecodable(
         probes: What they hold.
         workers: Videos that are read at the same time.
         findings: Gets the errors.
+        limits: Of the runs of FFmpeg.
     """
 
     def check(video: str) -> list[Finding]:
         last = probes[video].frames - 1
         frames = None if needed is None else [min(frame, last) for frame in needed[video]]
-        return check_decoding(paths[video], video, probes[video], frames)
+        return check_decoding(paths[video], video, probes[video], frames, limits)
 
     broken = set()
     for video, outcome in zip(videos, _parallel("decode", check, videos, workers), strict=True):
