@@ -7,22 +7,23 @@ from twinstroke.errors import exits_cleanly
 from twinstroke.progress import summarise
 from twinstroke.settings import load_settings
 from twinstroke.tables import Sample, Video, read_table
-from twinstroke.workers import available_workers
+from twinstroke.workers import chosen_workers
 
 
 @exits_cleanly
 def main() -> None:
     settings = load_settings()
     folder = Path("data", settings.name)
-    done = decode_videos(
-        read_table(folder / "videos.csv", Video),
-        read_table(folder / "samples.csv", Sample),
-        settings.decode,
-        window=settings.window,
-        root=Path(),
-        folder=folder / "frames",
-        workers=available_workers(),
-    )
+    with chosen_workers(settings.scheduler) as workers:
+        done = decode_videos(
+            read_table(folder / "videos.csv", Video),
+            read_table(folder / "samples.csv", Sample),
+            settings.decode,
+            window=settings.window,
+            root=Path(),
+            folder=folder / "frames",
+            workers=workers,
+        )
     summarise(
         "decode",
         f"{done.made} videos decoded, {done.present} were there, {done.removed} removed; "

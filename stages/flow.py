@@ -6,19 +6,20 @@ from twinstroke.errors import exits_cleanly
 from twinstroke.flow import compute_flow
 from twinstroke.progress import summarise
 from twinstroke.settings import load_settings
-from twinstroke.workers import available_workers
+from twinstroke.workers import chosen_workers
 
 
 @exits_cleanly
 def main() -> None:
     settings = load_settings()
     folder = Path("data", settings.name)
-    done = compute_flow(
-        sorted((folder / "frames").glob("*.h5")),
-        settings.flow,
-        folder=folder / "flow",
-        workers=available_workers(),
-    )
+    with chosen_workers(settings.scheduler) as workers:
+        done = compute_flow(
+            sorted((folder / "frames").glob("*.h5")),
+            settings.flow,
+            folder=folder / "flow",
+            workers=workers,
+        )
     summarise(
         "flow",
         f"{done.made} videos computed with {settings.flow.estimator}, {done.present} were there, "

@@ -8,22 +8,23 @@ from twinstroke.normalize import describe_motion, flow_statistics, training_peak
 from twinstroke.progress import summarise
 from twinstroke.settings import load_settings
 from twinstroke.tables import Sample, read_table
-from twinstroke.workers import available_workers
+from twinstroke.workers import chosen_workers
 
 
 @exits_cleanly
 def main() -> None:
     settings = load_settings()
     folder = Path("data", settings.name)
-    done = describe_motion(
-        sorted((folder / "flow").glob("*.h5")),
-        settings.normalize,
-        settings.window,
-        frames_folder=folder / "frames",
-        fps=settings.kept_fps,
-        folder=folder / "motion",
-        workers=available_workers(),
-    )
+    with chosen_workers(settings.scheduler) as workers:
+        done = describe_motion(
+            sorted((folder / "flow").glob("*.h5")),
+            settings.normalize,
+            settings.window,
+            frames_folder=folder / "frames",
+            fps=settings.kept_fps,
+            folder=folder / "motion",
+            workers=workers,
+        )
     peaks = training_peaks(
         read_table(folder / "samples.csv", Sample), sorted((folder / "motion").glob("*.h5"))
     )

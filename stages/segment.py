@@ -8,7 +8,7 @@ from twinstroke.progress import summarise
 from twinstroke.segment import Geometry, cut_strokes
 from twinstroke.settings import load_settings
 from twinstroke.tables import Sample, Video, read_table
-from twinstroke.workers import available_workers
+from twinstroke.workers import chosen_workers
 
 
 @exits_cleanly
@@ -16,20 +16,21 @@ def main() -> None:
     settings = load_settings()
     folder = Path("data", settings.name)
     window = settings.window
-    done = cut_strokes(
-        read_table(folder / "samples.csv", Sample),
-        read_table(folder / "videos.csv", Video),
-        Geometry(
-            window=(window.frames, window.height, window.width),
-            margin=settings.segment.margin,
-            frame_step=settings.decode.frame_step,
-            fps=settings.kept_fps,
-        ),
-        classes=[row.label for row in read_table(folder / "classes.csv", StrokeClass)],
-        folder=folder,
-        target=folder / "strokes.h5",
-        workers=available_workers(),
-    )
+    with chosen_workers(settings.scheduler) as workers:
+        done = cut_strokes(
+            read_table(folder / "samples.csv", Sample),
+            read_table(folder / "videos.csv", Video),
+            Geometry(
+                window=(window.frames, window.height, window.width),
+                margin=settings.segment.margin,
+                frame_step=settings.decode.frame_step,
+                fps=settings.kept_fps,
+            ),
+            classes=[row.label for row in read_table(folder / "classes.csv", StrokeClass)],
+            folder=folder,
+            target=folder / "strokes.h5",
+            workers=workers,
+        )
     size = (folder / "strokes.h5").stat().st_size / 1e6
     summarise("segment", f"{done.samples} samples, {done.frames:,} frames, {size:.0f} MB")
 

@@ -6,7 +6,7 @@ from twinstroke.errors import exits_cleanly
 from twinstroke.progress import summarise
 from twinstroke.settings import load_settings
 from twinstroke.synthesize import render_dataset
-from twinstroke.workers import available_workers
+from twinstroke.workers import chosen_workers
 
 
 @exits_cleanly
@@ -17,9 +17,10 @@ def main() -> None:
     if not settings.synthesize.players:
         summarise("synthesize", f"nothing: the videos lie in data/raw/{settings.name}")
         return
-    videos = render_dataset(
-        settings.synthesize, seed=settings.data_seed, folder=folder, workers=available_workers()
-    )
+    with chosen_workers(settings.scheduler) as workers:
+        videos = render_dataset(
+            settings.synthesize, seed=settings.data_seed, folder=folder, workers=workers
+        )
     summarise("synthesize", f"{len(videos)} videos, one player each, rendered to {folder}")
 
 

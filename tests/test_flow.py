@@ -19,10 +19,20 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from twinstroke.files import COMPRESSION, new_hdf5
-from twinstroke.flow import FLOW_UNIT_PX, compute_flow, dequantised, estimate_flow, pairs, quantised
+from twinstroke.flow import (
+    FLOW_UNIT_PX,
+    compute_flow,
+    dequantised,
+    estimate_flow,
+    fields,
+    pairs,
+    quantised,
+)
 from twinstroke.settings import Estimator, FlowSettings
+from twinstroke.workers import Workers
 
 SIZE = (64, 96)
+HERE = Workers(count=0)
 
 
 def texture(seed: int = 0) -> NDArray[np.uint8]:
@@ -46,7 +56,8 @@ def frames_file(
 ) -> Path:
     """What `decode` writes."""
     with new_hdf5(path, "made by hand") as file:
-        file.create_dataset("rgb", data=rgb, chunks=(1, *rgb.shape[1:]), **COMPRESSION)
+        planes = rgb.transpose(0, 3, 1, 2)
+        file.create_dataset("rgb", data=planes, chunks=(1, *planes.shape[1:]), **COMPRESSION)
         file["frame"] = frame
         file.attrs["frame_step"] = step
         file.attrs["content"] = str(hash((rgb.tobytes(), frame.tobytes())))
@@ -69,11 +80,11 @@ def test_flow_i_leads_from_frame_i_to_the_next_and_crosses_no_gap(tmp_path: Path
     frame = np.array([10, 11, 12, 13, 23, 24])
     source = frames_file(tmp_path / "v.h5", moving(steps), frame)
     done = compute_flow(
-        [source], FlowSettings(estimator="dis", blur=3), folder=tmp_path / "flow", workers=1
+        [source], FlowSettings(estimator="dis", blur=3), folder=tmp_path / "flow", workers=HERE
     )
     assert (done.made, done.pairs) == (1, 4)
     with h5py.File(tmp_path / "flow" / "v.h5") as file:
-        flow, first = dequantised(file["flow"][:]), file["frame"][:]
+        flow, first = dequantised(fields(file, slice(None))), file["frame"][:]
     assert first.tolist() == [10, 11, 12, 23]
     motion = np.median(flow[:, 12:-12, 12:-12], (1, 2))
     np.testing.assert_allclose(motion, [steps[i] for i in (0, 1, 2, 4)], atol=0.25)
@@ -114,9 +125,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     sources = three_videos(tmp_path / "frames", 20)
     settings = FlowSettings(estimator="farneback", blur=3)
-    for workers in (1, 2):
-        compute_flow(sources, settings, folder=tmp_path / str(workers), workers=workers)
-    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    for count in (0, 2):
+        with Workers(count=count) as workers:
+            compute_flow(sources, settings, folder=tmp_path / str(count), workers=workers)
+    assert contents(tmp_path / "0") == contents(tmp_path / "2")
 
 
 def test_only_changed_videos_are_computed_and_removed_ones_pruned(tmp_path: Path) -> None:
@@ -125,7 +137,7 @@ def test_only_changed_videos_are_computed_and_removed_ones_pruned(tmp_path: Path
 
     def run(sources: list[Path], estimator: Estimator = "dis") -> tuple[int, int, int]:
         done = compute_flow(
-            sources, FlowSettings(estimator=estimator, blur=0), folder=folder, workers=1
+            sources, FlowSettings(estimator=estimator, blur=0), folder=folder, workers=HERE
         )
         return done.made, done.present, done.removed
 
@@ -138,15 +150,17 @@ def test_only_changed_videos_are_computed_and_removed_ones_pruned(tmp_path: Path
 
 
 def _compute(sources: list[Path], folder: Path) -> None:
-    os.setpgrp()
-    compute_flow(sources, FlowSettings(estimator="tvl1", blur=3), folder=folder, workers=2)
+    with Workers(count=2) as workers:
+        compute_flow(
+            sources, FlowSettings(estimator="tvl1", blur=3), folder=folder, workers=workers
+        )
 
 
 def test_killed_half_way_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     sources = three_videos(tmp_path / "frames", 40)
     settings = FlowSettings(estimator="tvl1", blur=3)
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    compute_flow(sources, settings, folder=undisturbed, workers=1)
+    compute_flow(sources, settings, folder=undisturbed, workers=HERE)
 
     process = multiprocessing.get_context("spawn").Process(
         target=_compute, args=(sources, disturbed)
@@ -160,6 +174,6 @@ def test_killed_half_way_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     finished = {path.name for path in disturbed.glob("*.h5")}
     assert "a.h5" in finished
     assert "c.h5" not in finished, "it was over before it could be killed"
-    done = compute_flow(sources, settings, folder=disturbed, workers=1)
+    done = compute_flow(sources, settings, folder=disturbed, workers=HERE)
     assert (done.made, done.present) == (3 - len(finished), len(finished))
     assert contents(disturbed) == contents(undisturbed)

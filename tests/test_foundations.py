@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from twinstroke.files import fingerprint_of, is_finished, new_hdf5, prune, repla
 from twinstroke.index.classes import ttstroke21
 from twinstroke.synthesize.motions import STROKES
 from twinstroke.tables import Sample, Video, read_table, write_table
-from twinstroke.workers import ordered_map
 
 ROOT = Path(__file__).parent.parent
 
@@ -95,32 +93,6 @@ def test_a_damaged_table_is_named_with_its_row(tmp_path: Path) -> None:
         read_table(path, Video)
     with pytest.raises(UserError, match=r"samples\.csv: not found"):
         read_table(tmp_path / "samples.csv", Sample)
-
-
-def _double(number: int) -> int:
-    if number == 3:
-        raise UserError("three is bad")
-    if number == 7:
-        os._exit(1)
-    return 2 * number
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_results_come_in_order_and_bad_input_costs_only_itself(workers: int) -> None:
-    outcomes = list(ordered_map(_double, range(6), workers))
-    assert [str(o) if isinstance(o, UserError) else o for o in outcomes] == [
-        0,
-        2,
-        4,
-        "three is bad",
-        8,
-        10,
-    ]
-
-
-def test_a_dead_worker_is_one_clear_line() -> None:
-    with pytest.raises(UserError, match="a worker process died"):
-        list(ordered_map(_double, [0, 7, 1, 2, 4, 5, 6, 8], 2))
 
 
 def test_a_users_mistake_is_printed_without_traceback(capsys: pytest.CaptureFixture[str]) -> None:

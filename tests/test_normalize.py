@@ -33,6 +33,7 @@ from twinstroke.settings import (
     RoiSettings,
     WindowSettings,
 )
+from twinstroke.workers import Workers
 
 CROP = (20, 30)
 
@@ -134,7 +135,10 @@ def test_motion_files_follow_the_square(tmp_path: Path) -> None:
     frames = scene(30)
     source = frames_file(tmp_path / "frames" / "v.h5", frames, np.arange(30))
     compute_flow(
-        [source], FlowSettings(estimator="dis", blur=3), folder=tmp_path / "flow", workers=1
+        [source],
+        FlowSettings(estimator="dis", blur=3),
+        folder=tmp_path / "flow",
+        workers=Workers(count=0),
     )
     settings = NormalizeSettings(roi=RoiSettings(smoothing_s=0))
 
@@ -146,7 +150,7 @@ def test_motion_files_follow_the_square(tmp_path: Path) -> None:
             frames_folder=tmp_path / "frames",
             fps=30,
             folder=tmp_path / "motion",
-            workers=1,
+            workers=Workers(count=0),
         )
         return done.made, done.present
 

@@ -17,6 +17,7 @@ from tests.test_decode import sample
 from twinstroke.files import new_hdf5
 from twinstroke.segment import Geometry, crop_around, cut_strokes
 from twinstroke.tables import Sample, Video
+from twinstroke.workers import Workers
 
 HEIGHT, WIDTH, FRAMES = 30, 43, 40
 
@@ -46,9 +47,9 @@ class Made:
         self.mask = random.random((kept - 1, HEIGHT, WIDTH)) < 0.5
         self.roi = random.uniform(8, 24, (kept - 1, 2)).astype(np.float32)
         with new_hdf5(folder / "frames" / "v.h5", "f") as file:
-            file["rgb"], file["frame"] = self.rgb, self.frame
+            file["rgb"], file["frame"] = self.rgb.transpose(0, 3, 1, 2), self.frame
         with new_hdf5(folder / "flow" / "v.h5", "g") as file:
-            file["flow"], file["frame"] = self.flow, self.frame[:-1]
+            file["flow"], file["frame"] = self.flow.transpose(0, 3, 1, 2), self.frame[:-1]
             file.attrs["estimator"], file.attrs["opencv"] = "dis", "0"
         with new_hdf5(folder / "motion" / "v.h5", "h") as file:
             file["mask"], file["roi"] = np.packbits(self.mask, axis=-1), self.roi
@@ -63,7 +64,7 @@ class Made:
         return crop_around(self.rgb[inside], centre, size), crop_around(flow, centre, size)
 
 
-def run(folder: Path, samples: list[Sample], workers: int = 1) -> Path:
+def run(folder: Path, samples: list[Sample], count: int = 0) -> Path:
     video = Video(
         video="v",
         path="v.mp4",
@@ -74,15 +75,16 @@ def run(folder: Path, samples: list[Sample], workers: int = 1) -> Path:
         height=HEIGHT,
         variable_frame_rate=False,
     )
-    cut_strokes(
-        samples,
-        [video],
-        Geometry(window=(8, 10, 12), margin=3, frame_step=2, fps=60),
-        classes=["Negative", "Serve"],
-        folder=folder,
-        target=folder / "strokes.h5",
-        workers=workers,
-    )
+    with Workers(count=count) as workers:
+        cut_strokes(
+            samples,
+            [video],
+            Geometry(window=(8, 10, 12), margin=3, frame_step=2, fps=60),
+            classes=["Negative", "Serve"],
+            folder=folder,
+            target=folder / "strokes.h5",
+            workers=workers,
+        )
     return folder / "strokes.h5"
 
 
@@ -124,4 +126,5 @@ def test_table_and_provenance(tmp_path: Path) -> None:
         assert file.attrs["estimator"] == "dis"
         assert file["rgb"].chunks == (8, 16, 18, 3)
     before = path.read_bytes()
-    assert run(tmp_path, samples, workers=2).read_bytes() == before
+    path.unlink()
+    assert run(tmp_path, samples, count=2).read_bytes() == before

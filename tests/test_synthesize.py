@@ -30,6 +30,7 @@ from twinstroke.synthesize.player import Performance, Player, draw_player, perfo
 from twinstroke.synthesize.render import encode
 from twinstroke.synthesize.scene import Camera, Painter, draw_camera, draw_look
 from twinstroke.synthesize.timing import Stroke, VideoPlan, deal_labels, plan_videos
+from twinstroke.workers import Workers
 
 Floats = NDArray[np.float64]
 TINY = SynthesizeSettings(
@@ -41,7 +42,8 @@ SIZE = (160, 90)
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     folder = tmp_path_factory.mktemp("rendered")
-    return folder, render_dataset(TINY, seed=3, folder=folder, workers=2)
+    with Workers(count=2) as workers:
+        return folder, render_dataset(TINY, seed=3, folder=folder, workers=workers)
 
 
 def digest(folder: Path) -> dict[str, bytes]:
@@ -70,11 +72,11 @@ def test_the_bytes_depend_on_the_seed_and_not_on_the_workers(
     rendered: tuple[Path, list[str]], tmp_path: Path
 ) -> None:
     folder, _ = rendered
-    render_dataset(TINY, seed=3, folder=tmp_path / "same", workers=1)
+    render_dataset(TINY, seed=3, folder=tmp_path / "same", workers=Workers(count=0))
     assert digest(tmp_path / "same") == digest(folder)
 
     smallest = TINY.model_copy(update={"test_players": 0, "strokes_per_player": 1})
-    render_dataset(smallest, seed=4, folder=tmp_path / "other", workers=1)
+    render_dataset(smallest, seed=4, folder=tmp_path / "other", workers=Workers(count=0))
     others = set(digest(tmp_path / "other").values())
     assert not others & set(digest(folder).values())
 

@@ -27,7 +27,8 @@ class UserError(Exception):
 def exits_cleanly(main: Callable[[], None]) -> Callable[[], None]:
     """Make a script's ``main`` print a :class:`UserError` line by line and exit with status 1.
 
-    So do files that are missing, damaged or cannot be written, but in one line.
+    So do files that are missing, damaged or cannot be written, but in one line; and an interruption
+    by the user, with status 130.
     """
 
     @functools.wraps(main)
@@ -38,6 +39,9 @@ def exits_cleanly(main: Callable[[], None]) -> Callable[[], None]:
             for problem in error.problems:
                 print(f"error: {problem}", file=sys.stderr)
             sys.exit(1)
+        except KeyboardInterrupt:
+            print("interrupted; what is finished is kept, and dvc repro goes on", file=sys.stderr)
+            sys.exit(130)
         except OSError as error:
             # A missing or damaged file, a full disk, a folder that cannot be written.
             print(

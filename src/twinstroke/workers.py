@@ -1,70 +1,262 @@
-"""Work spread over processes: ordered results, bounded memory, one OpenCV thread each."""
+"""Work spread over processes, of this machine or of a Dask cluster.
+
+The processes of this machine are a small Dask cluster too, so that there is one way in which work
+is handed out: a process that dies is replaced, and what it was doing is tried once more.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import hashlib
+import logging
 import os
-import threading
-from collections import deque
+import platform
+import signal
+import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from concurrent.futures import CancelledError
+from contextlib import ExitStack
+from functools import cache, cached_property, partial
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
 
 import cv2
+import dask
+from dask.system import cpu_count
+from distributed import (
+    Client,
+    Future,
+    KilledWorker,
+    LocalCluster,
+    Worker,
+    WorkerPlugin,
+    as_completed,
+    get_worker,
+)
+from distributed.security import Security
 
 from twinstroke.errors import UserError
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
+ADDRESS_VARIABLE = "DASK_SCHEDULER_ADDRESS"
+LOCAL = "local"
+_AHEAD = 3
+"""Items for each thread that are under way or waiting: none is idle, and memory stays bounded."""
+_DECIDE_BITS = (
+    "h5py",
+    "hdf5plugin",
+    "imageio-ffmpeg",
+    "numpy",
+    "opencv-contrib-python-headless",
+    "scipy",
+)
+"""Packages on whose versions the bits of results depend."""
+_LOCAL_CONFIG = {
+    # An item is tried again once when the process that worked on it died …
+    "distributed.scheduler.allowed-failures": 1,
+    # … and no other item is blamed for that: a process holds one at a time.
+    "distributed.scheduler.worker-saturation": 1.0,
+    # A busy machine is no reason to give up a connection to itself.
+    "distributed.comm.timeouts.connect": "120s",
+    "distributed.comm.timeouts.tcp": "120s",
+    # Its warnings about what we deal with ourselves would look like errors.
+    "distributed.logging": {"distributed": logging.CRITICAL, "tornado": logging.CRITICAL},
+}
+
+
+class Workers:
+    """Processes that do items of work; they start when the first item comes.
+
+    A context manager: at its end local processes end, and a cluster is let go.
+    """
+
+    def __init__(self, scheduler: str = LOCAL, *, count: int | None = None) -> None:
+        """Choose the processes.
+
+        Args:
+            scheduler: ``local``, or the address of a Dask scheduler, whose workers have one thread,
+                run the same versions and see the project's folder under the same path.
+            count: Number of local processes; without it, as many as this process may use cores.
+                With 0 the work is done in this process.
+        """
+        self._scheduler = scheduler
+        self._count = available_workers() if count is None else count
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Begin; nothing is started yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the local processes."""
+        self._stack.close()
+
+    def outcomes(
+        self, function: Callable[[In], Out], take: Callable[[], In | None]
+    ) -> Iterator[tuple[In, Out | UserError]]:
+        """Apply `function` to items as they come, and yield each with its result when it is done.
+
+        Bad input must not cost the work on other items: where `function` raises a
+        :class:`UserError`, that error is yielded in place of the result, and so it is where the
+        process died twice. Any other exception, such as a full disk, ends the work.
+
+        Args:
+            function: A function of module level (it is sent to other processes). It may be carried
+                out twice.
+            take: Gives the next item, or None if there is none at the moment: it is asked again
+                after each result, so that what a result makes possible comes next. Items can be
+                pickled, and say as ``str`` what they are.
+
+        Raises:
+            UserError: The cluster cannot be reached, goes away, or is not like this machine.
+        """
+        if self._scheduler == LOCAL and not self._count:
+            cv2.setNumThreads(1)
+            while (item := take()) is not None:
+                yield item, _outcome(function, item)
+            return
+        first = take()
+        if first is None:
+            return
+        # Not before there is something to do: processes take a second to start.
+        client = self._client
+        # Local processes are like this one.
+        own = {} if self._scheduler == LOCAL else environment()
+        done = as_completed(loop=client.loop)
+        under_way: dict[Future[Out | UserError], In] = {}
+
+        def submit(item: In) -> None:
+            future = client.submit(_sent, function, item, own, Path.cwd(), pure=False)
+            under_way[future] = item
+            done.add(future)
+
+        submit(first)
+        try:
+            while True:
+                # Asked each time, because workers of a cluster come and go.
+                room = _AHEAD * max(1, sum(client.nthreads().values()))
+                while len(under_way) < room and (item := take()) is not None:
+                    submit(item)
+                if not under_way:
+                    return
+                future = next(done)
+                item = under_way.pop(future)
+                yield item, self._result(future, item)
+        finally:
+            client.cancel(list(under_way))
+
+    def _result(self, future: Future[Out | UserError], item: In) -> Out | UserError:
+        try:
+            result: Out | UserError = future.result()
+        except KilledWorker:
+            return UserError(
+                f"{item}: the process that worked on it died, and so did the one that tried again: "
+                "it ran out of memory, or crashes on this input. Free some memory or take the "
+                "input out, and run dvc repro again"
+            )
+        except CancelledError:
+            raise UserError(
+                f"the Dask scheduler {self._scheduler} went away; what is finished is kept: start "
+                "it again and run dvc repro"
+            ) from None
+        except _UnlikeThisMachineError as difference:
+            raise UserError(f"{self._scheduler}: {difference}") from None
+        return result
+
+    @cached_property
+    def _client(self) -> Client:
+        # Nothing is said of what we report ourselves, such as a worker that died.
+        for name in ("distributed", "distributed.client", "tornado", "tornado.application"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        return self._local_client() if self._scheduler == LOCAL else self._cluster_client()
+
+    def _local_client(self) -> Client:
+        self._stack.enter_context(dask.config.set(_LOCAL_CONFIG))
+        # Other users of this machine can connect to our ports: let them need a key.
+        security = Security.temporary()
+        cluster = LocalCluster(
+            n_workers=self._count,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            worker_dashboard_address=None,
+            memory_limit=0,
+            security=security,
+            silence_logs=logging.CRITICAL,
+        )
+        self._stack.enter_context(cluster)
+        client = Client(cluster, security=security, set_as_default=False)
+        self._stack.enter_context(client)
+        client.register_plugin(_Undisturbed())
+        return client
+
+    def _cluster_client(self) -> Client:
+        try:
+            client = Client(self._scheduler, timeout="10s", set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"no Dask scheduler answers at {self._scheduler!r} ({error}); start it, or mend "
+                f"{ADDRESS_VARIABLE} or scheduler in params.yaml"
+            ) from None
+        self._stack.enter_context(client)
+        if not client.nthreads():
+            print(f"waiting for workers of {self._scheduler}", file=sys.stderr, flush=True)
+            client.wait_for_workers(1)
+        return client
+
 
 def available_workers() -> int:
     """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return int(cpu_count())
 
 
-def ordered_map(
-    function: Callable[[In], Out], items: Iterable[In], workers: int
-) -> Iterator[Out | UserError]:
-    """Apply `function` to every item, in `workers` processes, and yield the results in order.
-
-    At most three items a worker are under way or waiting to be fetched, so that memory does not
-    grow with their number. Bad input must not cost the work on other items: where `function`
-    raises a :class:`UserError`, that error is yielded in place of the result.
+def chosen_workers(scheduler: str) -> Workers:
+    """Processes of the cluster that the environment names, else those that the parameter names.
 
     Args:
-        function: A function of module level (it is sent to new processes).
-        items: Arguments that can be pickled.
-        workers: Number of processes; with 1 everything happens in this one.
-
-    Raises:
-        UserError: A process died, for instance because memory ran out.
+        scheduler: ``local`` or an address; ``DASK_SCHEDULER_ADDRESS`` goes before it.
     """
-    if workers == 1:
-        _use_one_opencv_thread()
-        for item in items:
-            yield _outcome(function, item)
-        return
-    # A forked OpenCV or HDF5 may hang or corrupt data: begin with new interpreters.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _prepare_worker) as pool:
-        under_way: deque[Future[Out | UserError]] = deque()
-        try:
-            for item in items:
-                under_way.append(pool.submit(_outcome, function, item))
-                if len(under_way) >= 3 * workers:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
-        except BrokenProcessPool:
-            raise UserError(
-                "a worker process died (killed, or out of memory); finished videos are kept: "
-                "free some memory and run dvc repro again"
-            ) from None
-        finally:
-            for future in under_way:
-                future.cancel()
+    return Workers(os.environ.get(ADDRESS_VARIABLE) or scheduler)
+
+
+def each_of(items: Iterable[In]) -> Callable[[], In | None]:
+    """Give the items one after another, then None."""
+    return partial(next, iter(items), None)
+
+
+@cache
+def environment() -> dict[str, str]:
+    """What must be equal in all processes for results to be the same bits."""
+    code = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        code.update(path.read_bytes())
+    return {
+        "processor": platform.machine(),
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        **{name: version(name) for name in _DECIDE_BITS},
+        "twinstroke (its code)": code.hexdigest()[:12],
+    }
+
+
+class _Undisturbed(WorkerPlugin):
+    """Lets Ctrl-C, which the terminal sends to all processes, reach the parent alone."""
+
+    def setup(self, worker: Worker) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _UnlikeThisMachineError(Exception):
+    """A worker would give other bits, or does not see our files."""
 
 
 def _outcome(function: Callable[[In], Out], item: In) -> Out | UserError:
@@ -74,19 +266,29 @@ def _outcome(function: Callable[[In], Out], item: In) -> Out | UserError:
         return error
 
 
-def _prepare_worker() -> None:
-    _use_one_opencv_thread()
-    # A killed parent cannot end its workers, and they would wait for its next order for ever.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _use_one_opencv_thread() -> None:
+def _sent(
+    function: Callable[[In], Out], item: In, expected: dict[str, str], folder: Path
+) -> Out | UserError:
+    """Carry out an item in a worker process."""
+    host = socket.gethostname()
+    for name, value in expected.items():
+        if value != environment()[name]:
+            raise _UnlikeThisMachineError(
+                f"the worker on {host} has {name} {environment()[name]}, but here it is {value}; "
+                "install the same there (requirements.lock) and start the workers again"
+            )
+    if get_worker().state.nthreads > 1:
+        raise _UnlikeThisMachineError(
+            f"the worker on {host} has several threads, but OpenCV's random numbers belong to the "
+            "process; start more workers instead, with --nthreads 1"
+        )
+    try:
+        os.chdir(folder)
+    except OSError:
+        raise _UnlikeThisMachineError(
+            f"the worker on {host} does not see {folder}; put the project on a file system that "
+            "all machines share, under the same path"
+        ) from None
     # The processes already fill the cores; OpenCV's own threads would only compete.
     cv2.setNumThreads(1)
+    return _outcome(function, item)

@@ -5,39 +5,52 @@ Layout of ``frames/<video>.h5``:
 ======== ================= ======= ==========================================================
 dataset  shape             dtype   meaning
 ======== ================= ======= ==========================================================
-rgb      (N, H, W, 3)      uint8   kept frames, resized to the preset's width, H·width//W high
+rgb      (N, 3, H, W)      uint8   kept frames, resized to the preset's width, H·width//W high
 frame    (N,)              int64   number of each in the source video, ascending
 ======== ================= ======= ==========================================================
 
-Attributes: ``fingerprint``, ``content`` (SHA-256 of the pixels and frame numbers), ``frame_step``.
+Attributes: ``fingerprint``, ``content`` (SHA-256 of what is stored), ``frame_step``.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+import h5py
 import imageio_ffmpeg
 import numpy as np
+from numpy.typing import NDArray
 
-from twinstroke.decode.ffmpeg import decoded_frames
 from twinstroke.decode.needed import needed_frames
+from twinstroke.decode.passes import Pass, decoded_frames, plan_passes
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, new_hdf5, prune
+from twinstroke.files import PLANES, fingerprint_of, is_finished, prune
+from twinstroke.parts import Dataset, Rows, Whole, make_in_parts
 from twinstroke.progress import progress_bar
 from twinstroke.settings import DecodeSettings, WindowSettings
 from twinstroke.tables import Sample, Video
 from twinstroke.timeline import kept_count
-from twinstroke.workers import ordered_map
+from twinstroke.workers import Workers, each_of
 
-__all__ = ["DecodeSummary", "decode_videos", "decoded_frames", "needed_frames"]
+__all__ = [
+    "DecodeSummary",
+    "Pass",
+    "decode_videos",
+    "decoded_frames",
+    "needed_frames",
+    "pictures",
+    "plan_passes",
+]
 
-REVISION = 1
+REVISION = 2
 """Raised when the same input gives other bytes than before, so that old files are made anew."""
-CHUNK_FRAMES = 8
-"""Frames a chunk: a window reads few chunks, and a chunk of 320×180 is 1.4 MB."""
+CHUNK_FRAMES = 16
+"""Frames a chunk: enough to find what stays equal, few enough to read a window."""
+PART_FRAMES = 64
+"""Frames a part, at least: FFmpeg is started for each."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,30 @@ class _Job:
     settings: DecodeSettings
     fingerprint: str
 
+    @property
+    def frames(self) -> int:
+        return sum(len(r) for r in self.kept)
+
+    def __str__(self) -> str:
+        return str(self.source)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some passes through one video."""
+
+    job: _Job
+    passes: tuple[Pass, ...]
+
+    @property
+    def frames(self) -> int:
+        return sum(len(r) for one in self.passes for r in one.kept)
+
+    def __str__(self) -> str:
+        step = self.job.settings.frame_step
+        first, last = self.passes[0].kept[0][0], self.passes[-1].kept[-1][-1]
+        return f"{self.job.source}: frames {first * step} to {last * step}"
+
 
 def decode_videos(
     videos: Sequence[Video],
@@ -69,24 +106,26 @@ def decode_videos(
     window: WindowSettings,
     root: Path,
     folder: Path,
-    workers: int,
+    workers: Workers,
 ) -> DecodeSummary:
     """Bring `folder` to one finished file for each video that has samples.
 
-    Videos that are finished already are left alone, files of other videos are deleted.
+    Videos that are finished already are left alone, files of other videos are deleted. Killed at
+    any moment, the next call goes on and ends with the same bytes.
 
     Args:
         videos: The table of videos.
         samples: The table of samples.
-        settings: Width, frame step and context.
+        settings: Width, frame step, context, and the limits of FFmpeg.
         window: T, H and W, in kept frames and pixels.
         root: What the paths of the videos are relative to.
         folder: Where the HDF5 files go.
-        workers: Number of processes.
+        workers: Processes, over which frames and videos are spread.
 
     Raises:
         UserError: One line for each video that does not decode to the frames its samples need.
             The other videos are finished first.
+        OSError: The files cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     jobs = []
@@ -105,22 +144,24 @@ def decode_videos(
             jobs.append(_job(video, kept, settings, root, folder))
     if problems:
         raise UserError(problems)
-    removed = prune(folder, [job.target for job in jobs])
     pending = [job for job in jobs if not is_finished(job.target, job.fingerprint)]
-    with progress_bar("decode", sum(_frames(job) for job in pending), "frames") as bar:
-        for job, outcome in zip(pending, ordered_map(_decode, pending, workers), strict=True):
-            if isinstance(outcome, UserError):
-                problems += outcome.problems
-            bar.update(_frames(job))
+    wholes, problems = _planned(pending, workers)
+    removed = prune(folder, [job.target for job in jobs] + [whole.folder for whole in wholes])
+    problems += make_in_parts("decode", "frames", wholes, _decoded, workers)
     if problems:
         raise UserError(problems)
     return DecodeSummary(
         made=len(pending),
         present=len(jobs) - len(pending),
         removed=len(removed),
-        frames_kept=sum(_frames(job) for job in jobs),
+        frames_kept=sum(job.frames for job in jobs),
         frames_in_videos=sum(job.video.frames for job in jobs),
     )
+
+
+def pictures(file: h5py.File, rows: slice) -> NDArray[np.uint8]:
+    """Some of the kept frames of a file that `decode_videos` made, (n, H, W, 3) RGB."""
+    return np.ascontiguousarray(file["rgb"][rows].transpose(0, 2, 3, 1))
 
 
 def _height(video: Video, settings: DecodeSettings) -> int:
@@ -157,43 +198,76 @@ def _job(
     return _Job(video, root / video.path, target, kept, settings, fingerprint)
 
 
-def _frames(job: _Job) -> int:
-    return sum(len(r) for r in job.kept)
+def _planned(jobs: Sequence[_Job], workers: Workers) -> tuple[list[Whole[_Part]], list[str]]:
+    """Files to make, and what is wrong with the videos that cannot even be planned."""
+    passes: dict[Path, list[Pass]] = {}
+    problems = []
+    with progress_bar("decode: plan", len(jobs), "videos") as bar:
+        for job, outcome in workers.outcomes(_passes, each_of(jobs)):
+            if isinstance(outcome, UserError):
+                problems += outcome.problems
+            else:
+                passes[job.target] = outcome
+            bar.update()
+    return [_whole(job, passes[job.target]) for job in jobs if job.target in passes], problems
 
 
-def _decode(job: _Job) -> None:
-    video, settings = job.video, job.settings
-    width = settings.width
-    height = _height(video, settings)
-    numbers = np.concatenate([np.arange(r.start, r.stop) for r in job.kept]) * settings.frame_step
-    content = hashlib.sha256(numbers.astype("<i8").tobytes())
-    with new_hdf5(job.target, job.fingerprint) as file:
-        rgb = file.create_dataset(
-            "rgb",
-            (len(numbers), height, width, 3),
-            np.uint8,
-            chunks=(CHUNK_FRAMES, height, width, 3),
-            maxshape=(None, height, width, 3),
-            **COMPRESSION,
-        )
-        file["frame"] = numbers
-        file.attrs["frame_step"] = settings.frame_step
-        done = 0
+def _passes(job: _Job) -> list[Pass]:
+    return plan_passes(
+        job.source,
+        job.kept,
+        frames=job.video.frames,
+        frame_step=job.settings.frame_step,
+        limits=job.settings.limits,
+    )
+
+
+def _whole(job: _Job, passes: Sequence[Pass]) -> Whole[_Part]:
+    parts = [_Part(job, own) for own in _grouped(passes)]
+    return Whole(
+        target=job.target,
+        fingerprint=job.fingerprint,
+        datasets={
+            "rgb": Dataset(
+                (3, _height(job.video, job.settings), job.settings.width),
+                np.uint8,
+                (CHUNK_FRAMES, 3, _height(job.video, job.settings), job.settings.width),
+                PLANES,
+            ),
+            "frame": Dataset((), np.int64),
+        },
+        items=parts,
+        rows=[part.frames for part in parts],
+        attributes={"frame_step": job.settings.frame_step},
+    )
+
+
+def _grouped(passes: Sequence[Pass]) -> Iterator[tuple[Pass, ...]]:
+    group: list[Pass] = []
+    frames = 0
+    for one in passes:
+        group.append(one)
+        frames += sum(len(r) for r in one.kept)
+        if frames >= PART_FRAMES:
+            yield tuple(group)
+            group, frames = [], 0
+    if group:
+        yield tuple(group)
+
+
+def _decoded(part: _Part) -> Iterator[Rows]:
+    job, settings = part.job, part.job.settings
+    numbers = chain.from_iterable(r for one in part.passes for r in one.kept)
+    yield {"frame": np.fromiter(numbers, np.int64) * settings.frame_step}
+    for one in part.passes:
         for frames in decoded_frames(
             job.source,
-            job.kept,
+            one,
             frame_step=settings.frame_step,
-            width=width,
-            height=height,
-            shrinks=width <= video.width,
+            width=settings.width,
+            height=_height(job.video, settings),
+            shrinks=settings.width <= job.video.width,
             batch=CHUNK_FRAMES,
+            limits=settings.limits,
         ):
-            rgb[done : done + len(frames)] = frames
-            content.update(frames.tobytes())
-            done += len(frames)
-        if done < len(numbers):
-            raise UserError(
-                f"{job.source}: frame {numbers[done]} of {video.frames} does not decode, but a "
-                "sample needs it; repair or re-encode the video, or take its annotations out"
-            )
-        file.attrs["content"] = content.hexdigest()
+            yield {"rgb": frames}

@@ -9,17 +9,16 @@ Layout of ``flow/<video>.h5``:
 ======== ============== ======= =============================================================
 dataset  shape          dtype   meaning
 ======== ============== ======= =============================================================
-flow     (M, H, W, 2)   int16   (u, v) in units of 1/32 px
+flow     (M, 2, H, W)   int16   u and v in units of 1/32 px
 frame    (M,)           int64   source frame from which each motion leads, ascending
 ======== ============== ======= =============================================================
 
 Storing 1/32 px units rounds by at most 1/64 px, within ±1023 px. Attributes: ``fingerprint``,
-``content`` (SHA-256 of the fields and frame numbers), ``unit_px``, ``estimator``, ``opencv``.
+``content`` (SHA-256 of what is stored), ``unit_px``, ``estimator``, ``opencv``.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,21 +28,31 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from twinstroke.decode import CHUNK_FRAMES
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, new_hdf5, prune
+from twinstroke.files import FIELDS, fingerprint_of, is_finished, prune
 from twinstroke.flow.estimators import estimate_flow
-from twinstroke.progress import progress_bar
+from twinstroke.parts import Dataset, Rows, Whole, make_in_parts
 from twinstroke.settings import FlowSettings
-from twinstroke.workers import ordered_map
+from twinstroke.workers import Workers
 
-__all__ = ["FLOW_UNIT_PX", "FlowSummary", "compute_flow", "dequantised", "estimate_flow", "pairs"]
+__all__ = [
+    "FLOW_UNIT_PX",
+    "FlowSummary",
+    "compute_flow",
+    "dequantised",
+    "estimate_flow",
+    "fields",
+    "pairs",
+    "quantised",
+]
 
-REVISION = 1
+REVISION = 2
 """Raised when the same input gives other bytes than before, so that old files are made anew."""
 FLOW_UNIT_PX = 1 / 32
 """Flow is stored as whole multiples of this, so it is off by at most 1/64 px."""
-CHUNK_PAIRS = 8
-"""Pairs a chunk of the file, and a task of a worker: one long video fills all cores."""
+PART_FRAMES = 4 * CHUNK_FRAMES
+"""Frames of which one part holds the motions: 20 s of work with DeepFlow, under 1 s with DIS."""
 
 
 @dataclass(frozen=True)
@@ -57,26 +66,21 @@ class FlowSummary:
 
 
 @dataclass(frozen=True)
-class _Task:
-    """Some neighbouring pairs of one video: those that start at ``first[j]``."""
+class _Part:
+    """Some neighbouring pairs of one video: those that start at the kept frames ``first``."""
 
     source: Path
     first: tuple[int, ...]
+    frame: NDArray[np.int64]
+    """Source frames from which they lead."""
     settings: FlowSettings
 
-
-@dataclass(frozen=True)
-class _Job:
-    source: Path
-    target: Path
-    frame: NDArray[np.int64]
-    first: NDArray[np.intp]
-    size: tuple[int, int]
-    fingerprint: str
+    def __str__(self) -> str:
+        return f"{self.source}: flow of the frames {self.frame[0]} to {self.frame[-1]}"
 
 
 def compute_flow(
-    sources: Sequence[Path], settings: FlowSettings, *, folder: Path, workers: int
+    sources: Sequence[Path], settings: FlowSettings, *, folder: Path, workers: Workers
 ) -> FlowSummary:
     """Bring `folder` to one finished file for each file of frames.
 
@@ -87,27 +91,24 @@ def compute_flow(
         sources: Files that `decode` wrote.
         settings: Estimator and blur.
         folder: Where the HDF5 files go, under the names of their sources.
-        workers: Number of processes, over which frames and videos are spread.
+        workers: Processes, over which frames and videos are spread.
 
     Raises:
-        UserError: A worker process died.
+        UserError: A process died twice on the same frames. The other videos are finished first.
+        OSError: The files cannot be read or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [_job(source, settings, folder) for source in sources]
-    removed = prune(folder, [job.target for job in jobs])
-    pending = [job for job in jobs if not is_finished(job.target, job.fingerprint)]
-    tasks = (task for job in pending for task in _tasks(job, settings))
-    fields = ordered_map(_estimate, tasks, workers)
-    with progress_bar("flow", sum(len(job.first) for job in pending), "pairs") as bar:
-        for job in pending:
-            with new_hdf5(job.target, job.fingerprint) as file:
-                for count in _written(file, job, fields, settings):
-                    bar.update(count)
+    wholes = [_whole(source, settings, folder) for source in sources]
+    pending = [whole for whole in wholes if not is_finished(whole.target, whole.fingerprint)]
+    removed = prune(folder, [w.target for w in wholes] + [w.folder for w in pending])
+    problems = make_in_parts("flow", "pairs", pending, _estimated, workers)
+    if problems:
+        raise UserError(problems)
     return FlowSummary(
         made=len(pending),
-        present=len(jobs) - len(pending),
+        present=len(wholes) - len(pending),
         removed=len(removed),
-        pairs=sum(len(job.first) for job in jobs),
+        pairs=sum(whole.bounds[-1] for whole in wholes),
     )
 
 
@@ -126,6 +127,11 @@ def dequantised(stored: NDArray[np.int16]) -> NDArray[np.float32]:
     return stored.astype(np.float32) * np.float32(FLOW_UNIT_PX)
 
 
+def fields(file: h5py.File, rows: slice) -> NDArray[np.int16]:
+    """Some of the fields of a file that `compute_flow` made, (n, H, W, 2), in units of 1/32 px."""
+    return np.ascontiguousarray(file["flow"][rows].transpose(0, 2, 3, 1))
+
+
 def quantised(flow: NDArray[np.float32]) -> NDArray[np.int16]:
     """Whole multiples of 1/32 px nearest to a flow in pixels; beyond ±1023 px it saturates."""
     limits = np.iinfo(np.int16)
@@ -133,7 +139,7 @@ def quantised(flow: NDArray[np.float32]) -> NDArray[np.int16]:
     return units.astype(np.int16)
 
 
-def _job(source: Path, settings: FlowSettings, folder: Path) -> _Job:
+def _whole(source: Path, settings: FlowSettings, folder: Path) -> Whole[_Part]:
     with h5py.File(source) as file:
         frame = file["frame"][:]
         fingerprint = fingerprint_of(
@@ -143,55 +149,36 @@ def _job(source: Path, settings: FlowSettings, folder: Path) -> _Job:
             opencv=cv2.__version__,
         )
         first = pairs(frame, int(file.attrs["frame_step"]))
-        return _Job(source, folder / source.name, frame, first, file["rgb"].shape[1:3], fingerprint)
+        size = file["rgb"].shape[2:]
+    # Parts begin with a chunk of the frames, so that few chunks are read twice.
+    cuts = np.flatnonzero(np.diff(first // PART_FRAMES)) + 1
+    parts = [
+        _Part(source, tuple(own.tolist()), frame[own], settings) for own in np.split(first, cuts)
+    ]
+    return Whole(
+        target=folder / source.name,
+        fingerprint=fingerprint,
+        datasets={
+            "flow": Dataset((2, *size), np.int16, (1, 1, *size), FIELDS),
+            "frame": Dataset((), np.int64),
+        },
+        items=parts,
+        rows=[len(part.first) for part in parts],
+        attributes={
+            "unit_px": FLOW_UNIT_PX,
+            "estimator": settings.estimator,
+            "opencv": cv2.__version__,
+        },
+    )
 
 
-def _tasks(job: _Job, settings: FlowSettings) -> Iterator[_Task]:
-    for start in range(0, len(job.first), CHUNK_PAIRS):
-        yield _Task(job.source, tuple(job.first[start : start + CHUNK_PAIRS].tolist()), settings)
-
-
-def _estimate(task: _Task) -> NDArray[np.int16]:
-    with h5py.File(task.source) as file:
+def _estimated(part: _Part) -> Iterator[Rows]:
+    yield {"frame": part.frame}
+    with h5py.File(part.source) as file:
         # One contiguous read; a gap inside it costs a few frames that are not used.
-        begin = task.first[0]
-        frames = file["rgb"][begin : task.first[-1] + 2]
-    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    return np.stack(
-        [
-            quantised(estimate_flow(grey[i - begin], grey[i - begin + 1], task.settings))
-            for i in task.first
-        ]
-    )
-
-
-def _written(
-    file: h5py.File,
-    job: _Job,
-    fields: Iterator[NDArray[np.int16] | UserError],
-    settings: FlowSettings,
-) -> Iterator[int]:
-    frame = job.frame[job.first]
-    flow = file.create_dataset(
-        "flow",
-        (len(frame), *job.size, 2),
-        np.int16,
-        chunks=(CHUNK_PAIRS, *job.size, 2),
-        maxshape=(None, *job.size, 2),
-        **COMPRESSION,
-    )
-    file["frame"] = frame
-    content = hashlib.sha256(frame.astype("<i8").tobytes())
-    done = 0
-    while done < len(frame):
-        part = next(fields)
-        if isinstance(part, UserError):
-            raise part
-        flow[done : done + len(part)] = part
-        content.update(part.astype("<i2").tobytes())
-        done += len(part)
-        yield len(part)
-    file.attrs["content"] = content.hexdigest()
-    file.attrs["unit_px"] = FLOW_UNIT_PX
-    file.attrs["estimator"] = settings.estimator
-    file.attrs["opencv"] = cv2.__version__
+        begin = part.first[0]
+        frames = file["rgb"][begin : part.first[-1] + 2]
+    grey = [cv2.cvtColor(cv2.merge(list(frame)), cv2.COLOR_RGB2GRAY) for frame in frames]
+    for i in part.first:
+        flow = quantised(estimate_flow(grey[i - begin], grey[i - begin + 1], part.settings))
+        yield {"flow": flow.transpose(2, 0, 1)[None]}

@@ -27,15 +27,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from twinstroke.decode import CHUNK_FRAMES, pictures
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, new_hdf5, prune
-from twinstroke.flow import CHUNK_PAIRS, dequantised, pairs
+from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, prune
+from twinstroke.flow import dequantised, fields, pairs
 from twinstroke.normalize.mask import foreground, masked
 from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
 from twinstroke.normalize.statistics import FlowStatistics, flow_statistics, training_peaks
-from twinstroke.progress import progress_bar
+from twinstroke.parts import Dataset, Rows, Whole, make_in_parts
 from twinstroke.settings import NormalizeSettings, WindowSettings
-from twinstroke.workers import ordered_map
+from twinstroke.workers import Workers
 
 __all__ = [
     "FlowStatistics",
@@ -50,10 +51,13 @@ __all__ = [
     "training_peaks",
 ]
 
-REVISION = 1
+REVISION = 2
 """Raised when the same input gives other bytes than before, so that old files are made anew."""
-BLOCK_PAIRS = 4 * CHUNK_PAIRS
-"""Pairs that are read and written at once."""
+BLOCK_PAIRS = 2 * CHUNK_FRAMES
+"""Pairs that are read at once."""
+CHUNK_PAIRS = 8
+PART_PAIRS = 256
+"""Pairs a part, at least; a run without a gap is never divided."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +70,36 @@ class MotionSummary:
 
 
 @dataclass(frozen=True)
-class _Job:
-    frames: Path
-    flow: Path
-    target: Path
+class _Rules:
     settings: NormalizeSettings
     window: WindowSettings
     fps: float
-    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Neighbouring pairs without a gap: a scene of its own to the background model."""
+
+    frame: int
+    """Place of the first frame among the kept ones."""
+    flow: int
+    """Place of the first flow."""
+    count: int
+
+
+@dataclass(frozen=True)
+class _Part:
+    frames: Path
+    flow: Path
+    runs: tuple[_Run, ...]
+    rules: _Rules
+
+    @property
+    def pairs(self) -> int:
+        return sum(run.count for run in self.runs)
+
+    def __str__(self) -> str:
+        return f"{self.flow}: motions {self.runs[0].flow} to {self.runs[0].flow + self.pairs - 1}"
 
 
 def describe_motion(
@@ -84,7 +110,7 @@ def describe_motion(
     frames_folder: Path,
     fps: float,
     folder: Path,
-    workers: int,
+    workers: Workers,
 ) -> MotionSummary:
     """Bring `folder` to one finished file for each flow file.
 
@@ -95,78 +121,99 @@ def describe_motion(
         frames_folder: Where the file of frames of the same name lies.
         fps: Kept frames a second.
         folder: Where the HDF5 files go.
-        workers: Number of processes.
+        workers: Processes, over which runs of frames and videos are spread.
 
     Raises:
-        UserError: A worker process died.
+        UserError: A process died twice on the same frames.
+        OSError: The files cannot be read or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = []
-    for flow in flows:
-        frames = frames_folder / flow.name
-        with h5py.File(flow) as flow_file, h5py.File(frames) as frames_file:
-            fingerprint = fingerprint_of(
-                revision=REVISION,
-                flow=flow_file.attrs["content"],
-                frames=frames_file.attrs["content"],
-                mask=settings.mask.model_dump(),
-                roi=settings.roi.model_dump(),
-                crop=[window.height, window.width],
-                fps=fps,
-                opencv=cv2.__version__,
-            )
-        jobs.append(_Job(frames, flow, folder / flow.name, settings, window, fps, fingerprint))
-    removed = prune(folder, [job.target for job in jobs])
-    pending = [job for job in jobs if not is_finished(job.target, job.fingerprint)]
-    with progress_bar("normalize", len(pending), "videos") as bar:
-        for outcome in ordered_map(_describe, pending, workers):
-            if isinstance(outcome, UserError):
-                raise outcome
-            bar.update()
-    return MotionSummary(len(pending), len(jobs) - len(pending), len(removed))
+    rules = _Rules(settings, window, fps)
+    wholes = [_whole(frames_folder / flow.name, flow, rules, folder) for flow in flows]
+    pending = [whole for whole in wholes if not is_finished(whole.target, whole.fingerprint)]
+    removed = prune(folder, [w.target for w in wholes] + [w.folder for w in pending])
+    problems = make_in_parts("normalize", "pairs", pending, _described, workers)
+    if problems:
+        raise UserError(problems)
+    return MotionSummary(len(pending), len(wholes) - len(pending), len(removed))
 
 
-def _describe(job: _Job) -> None:
-    with h5py.File(job.frames) as frames_file, h5py.File(job.flow) as flow_file:
-        rgb, flow = frames_file["rgb"], flow_file["flow"]
-        step = int(frames_file.attrs["frame_step"])
-        first = pairs(frames_file["frame"][:], step)
-        count, height, width = flow.shape[:3]
-        crop = (job.window.height, job.window.width)
-        centres = np.full((count, 2), np.nan)
-        peaks = np.zeros((count, 2), np.float32)
-        with new_hdf5(job.target, job.fingerprint) as file:
-            packed = (height, -(-width // 8))
-            masks = file.create_dataset(
-                "mask",
-                (count, *packed),
-                np.uint8,
-                chunks=(CHUNK_PAIRS, *packed),
-                maxshape=(None, *packed),
-                **COMPRESSION,
-            )
-            # Each run of frames without a gap is a scene of its own to the background model.
-            for run in np.split(np.arange(count), np.flatnonzero(np.diff(first) > 1) + 1):
-                mask_of_next = foreground(_pictures(rgb, first[run]), job.settings.mask)
-                for start in range(run[0], run[-1] + 1, BLOCK_PAIRS):
-                    block = slice(start, min(start + BLOCK_PAIRS, run[-1] + 1))
-                    mask = np.stack(list(islice(mask_of_next, block.stop - block.start)))
-                    field = masked(dequantised(flow[block]), mask)
-                    masks[block] = np.packbits(mask, axis=-1)
-                    for axis in range(2):
-                        peaks[block, axis] = np.abs(field[..., axis]).max((1, 2))
-                    centres[block] = [
-                        roi_centre(own, crop, job.settings.roi.max_weight) for own in field
-                    ]
-                centres[run] = roi_track(
-                    centres[run], (height, width), smoothing_kernel(job.settings.roi, job.fps)
-                )
-            file["roi"] = centres.astype(np.float32)
-            file["peak"] = peaks
-            file["frame"] = flow_file["frame"][:]
+def _whole(frames: Path, flow: Path, rules: _Rules, folder: Path) -> Whole[_Part]:
+    with h5py.File(flow) as flow_file, h5py.File(frames) as frames_file:
+        fingerprint = fingerprint_of(
+            revision=REVISION,
+            flow=flow_file.attrs["content"],
+            frames=frames_file.attrs["content"],
+            mask=rules.settings.mask.model_dump(),
+            roi=rules.settings.roi.model_dump(),
+            crop=[rules.window.height, rules.window.width],
+            fps=rules.fps,
+            opencv=cv2.__version__,
+        )
+        first = pairs(frames_file["frame"][:], int(frames_file.attrs["frame_step"]))
+        height, width = flow_file["flow"].shape[2:]
+    parts = [_Part(frames, flow, runs, rules) for runs in _grouped(_runs(first))]
+    packed = (height, -(-width // 8))
+    return Whole(
+        target=folder / flow.name,
+        fingerprint=fingerprint,
+        datasets={
+            "mask": Dataset(packed, np.uint8, (CHUNK_PAIRS, *packed), COMPRESSION),
+            "roi": Dataset((2,), np.float32),
+            "peak": Dataset((2,), np.float32),
+            "frame": Dataset((), np.int64),
+        },
+        items=parts,
+        rows=[part.pairs for part in parts],
+        attributes={},
+    )
 
 
-def _pictures(rgb: h5py.Dataset, numbers: NDArray[np.intp]) -> Iterator[NDArray[np.uint8]]:
-    """Pictures of one run, in order, read in blocks."""
-    for start in range(numbers[0], numbers[-1] + 1, BLOCK_PAIRS):
-        yield from rgb[start : min(start + BLOCK_PAIRS, numbers[-1] + 1)]
+def _runs(first: NDArray[np.intp]) -> Iterator[_Run]:
+    flow = 0
+    for own in np.split(first, np.flatnonzero(np.diff(first) > 1) + 1):
+        yield _Run(int(own[0]), flow, len(own))
+        flow += len(own)
+
+
+def _grouped(runs: Iterator[_Run]) -> Iterator[tuple[_Run, ...]]:
+    group: list[_Run] = []
+    for run in runs:
+        group.append(run)
+        if sum(own.count for own in group) >= PART_PAIRS:
+            yield tuple(group)
+            group = []
+    if group:
+        yield tuple(group)
+
+
+def _described(part: _Part) -> Iterator[Rows]:
+    with h5py.File(part.frames) as frames, h5py.File(part.flow) as flow:
+        for run in part.runs:
+            yield from _described_run(frames, flow, run, part.rules)
+
+
+def _described_run(frames: h5py.File, flow: h5py.File, run: _Run, rules: _Rules) -> Iterator[Rows]:
+    crop = (rules.window.height, rules.window.width)
+    roi = rules.settings.roi
+    mask_of_next = foreground(_pictures(frames, run), rules.settings.mask)
+    centres = []
+    for begin in range(run.flow, run.flow + run.count, BLOCK_PAIRS):
+        block = slice(begin, min(begin + BLOCK_PAIRS, run.flow + run.count))
+        mask = np.stack(list(islice(mask_of_next, block.stop - block.start)))
+        field = masked(dequantised(fields(flow, block)), mask)
+        centres += [roi_centre(own, crop, roi.max_weight) for own in field]
+        yield {
+            "mask": np.packbits(mask, axis=-1),
+            "peak": np.abs(field).max((1, 2)),
+            "frame": flow["frame"][block],
+        }
+    size = flow["flow"].shape[2:]
+    track = roi_track(np.array(centres), size, smoothing_kernel(roi, rules.fps))
+    yield {"roi": track.astype(np.float32)}
+
+
+def _pictures(frames: h5py.File, run: _Run) -> Iterator[NDArray[np.uint8]]:
+    end = run.frame + run.count
+    for begin in range(run.frame, end, BLOCK_PAIRS):
+        yield from pictures(frames, slice(begin, min(begin + BLOCK_PAIRS, end)))

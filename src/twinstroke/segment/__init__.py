@@ -23,30 +23,36 @@ video's last frame is zero too. Attributes hold the provenance: ``classes``, ``w
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 import twinstroke
+from twinstroke.decode import pictures
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, fingerprint_of, new_hdf5
-from twinstroke.flow import FLOW_UNIT_PX
-from twinstroke.progress import progress_bar
+from twinstroke.files import COMPRESSION, fingerprint_of, is_finished
+from twinstroke.flow import FLOW_UNIT_PX, fields
+from twinstroke.parts import Dataset, Rows, Whole, make_in_parts
 from twinstroke.segment.crop import crop_around
 from twinstroke.tables import Sample, Video
 from twinstroke.timeline import clip_range, kept_count
-from twinstroke.workers import ordered_map
+from twinstroke.workers import Workers
 
 __all__ = ["Geometry", "SegmentSummary", "crop_around", "cut_strokes"]
 
-REVISION = 1
+REVISION = 2
 """Raised when the same input gives other contents than before."""
 CHUNK_FRAMES = 8
 """Frames a chunk: reading a random window touches little beside it."""
+BLOCK_FRAMES = 32
+"""Frames that are read at once."""
+PART_FRAMES = 256
+"""Frames a part, at least; a clip is never divided."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,13 @@ class _Job:
 
 
 @dataclass(frozen=True)
-class _Clip:
-    rgb: NDArray[np.uint8]
-    flow: NDArray[np.int16]
-    roi: NDArray[np.float32]
-    frame: NDArray[np.int64]
+class _Part:
+    """Some samples."""
+
+    jobs: tuple[_Job, ...]
+
+    def __str__(self) -> str:
+        return f"samples {self.jobs[0].sample.sample} to {self.jobs[-1].sample.sample}"
 
 
 def cut_strokes(
@@ -102,9 +110,11 @@ def cut_strokes(
     classes: Sequence[str],
     folder: Path,
     target: Path,
-    workers: int,
+    workers: Workers,
 ) -> SegmentSummary:
     """Cut every sample out of its video and write them all to `target`.
+
+    Killed at any moment, the next call goes on and ends with the same bytes.
 
     Args:
         samples: The table of samples, in the order in which they are stored.
@@ -113,43 +123,34 @@ def cut_strokes(
         classes: Names in the order of ``class_index``.
         folder: Holds the folders ``frames``, ``flow`` and ``motion``.
         target: ``strokes.h5``.
-        workers: Number of processes.
+        workers: Processes, over which samples are spread.
 
     Raises:
-        UserError: A worker process died.
+        UserError: A process died twice on the same samples.
+        OSError: The files cannot be read or written.
     """
     counts = {video.video: kept_count(video.frames, geometry.frame_step) for video in videos}
     jobs = [_job(sample, counts[sample.video], geometry, folder) for sample in samples]
-    lengths = np.array([len(job.clip) for job in jobs])
-    total = int(lengths.sum())
-    with new_hdf5(target, _fingerprint(jobs, geometry, classes)) as file:
-        rgb, flow = (
-            file.create_dataset(
-                name,
-                (total, *geometry.crop, channels),
-                dtype,
-                chunks=(CHUNK_FRAMES, *geometry.crop, channels),
-                maxshape=(None, *geometry.crop, channels),
-                **COMPRESSION,
-            )
-            for name, channels, dtype in (("rgb", 3, np.uint8), ("flow", 2, np.int16))
-        )
-        roi = np.empty((total, 2), np.float32)
-        frame = np.empty(total, np.int64)
-        offset = 0
-        with progress_bar("segment", len(jobs), "samples") as bar:
-            for clip in ordered_map(_cut, jobs, workers):
-                if isinstance(clip, UserError):
-                    raise clip
-                here = slice(offset, offset + len(clip.frame))
-                rgb[here], flow[here] = clip.rgb, clip.flow
-                roi[here], frame[here] = clip.roi, clip.frame
-                offset = here.stop
-                bar.update()
-        file["roi"], file["frame"] = roi, frame
-        _write_samples(file, samples, lengths)
-        _write_provenance(file, jobs, geometry, classes)
-    return SegmentSummary(len(jobs), total)
+    parts = list(_grouped(jobs))
+    whole = Whole(
+        target=target,
+        fingerprint=_fingerprint(jobs, geometry, classes),
+        datasets={
+            "rgb": _crops(geometry, 3, np.uint8),
+            "flow": _crops(geometry, 2, np.int16),
+            "roi": Dataset((2,), np.float32),
+            "frame": Dataset((), np.int64),
+        },
+        items=parts,
+        rows=[sum(len(job.clip) for job in part.jobs) for part in parts],
+        attributes=_provenance(jobs, geometry, classes),
+        columns=_columns(jobs),
+    )
+    if not is_finished(target, whole.fingerprint):
+        problems = make_in_parts("segment", "frames", [whole], _cut, workers)
+        if problems:
+            raise UserError(problems)
+    return SegmentSummary(len(jobs), whole.bounds[-1])
 
 
 def _job(sample: Sample, kept: int, geometry: Geometry, folder: Path) -> _Job:
@@ -159,33 +160,61 @@ def _job(sample: Sample, kept: int, geometry: Geometry, folder: Path) -> _Job:
     return _Job(sample, clip, kept - 1, frames, flow, motion, geometry)
 
 
-def _cut(job: _Job) -> _Clip:
-    inside = np.clip(np.arange(job.clip.start, job.clip.stop), 0, job.last)
-    frame = inside * job.geometry.frame_step
+def _grouped(jobs: Sequence[_Job]) -> Iterator[_Part]:
+    group: list[_Job] = []
+    for job in jobs:
+        group.append(job)
+        if sum(len(own.clip) for own in group) >= PART_FRAMES:
+            yield _Part(tuple(group))
+            group = []
+    if group:
+        yield _Part(tuple(group))
+
+
+def _crops(geometry: Geometry, channels: int, dtype: type[np.integer]) -> Dataset:
+    shape = (*geometry.crop, channels)
+    return Dataset(shape, dtype, (CHUNK_FRAMES, *shape), COMPRESSION)
+
+
+def _cut(part: _Part) -> Iterator[Rows]:
+    for job in part.jobs:
+        with (
+            h5py.File(job.frames) as frames,
+            h5py.File(job.flow) as flow,
+            h5py.File(job.motion) as motion,
+        ):
+            for begin in range(job.clip.start, job.clip.stop, BLOCK_FRAMES):
+                block = range(begin, min(begin + BLOCK_FRAMES, job.clip.stop))
+                yield _block(job, block, frames, flow, motion)
+
+
+def _block(job: _Job, block: range, frames: h5py.File, flow: h5py.File, motion: h5py.File) -> Rows:
+    inside = np.clip(block, 0, job.last)
     # Distinct frames, read as one slice: the clip has no gap.
-    wanted, place = np.unique(frame, return_inverse=True)
-    with h5py.File(job.frames) as file:
-        at = int(np.searchsorted(file["frame"][:], wanted[0]))
-        pictures = file["rgb"][at : at + len(wanted)]
-    with h5py.File(job.flow) as file, h5py.File(job.motion) as motion:
-        known = file["frame"][:]
-        at = int(np.searchsorted(known, wanted[0]))
-        # The last frame of a video has no flow.
-        pairs = int(np.isin(wanted, known).sum())
-        field = np.zeros((*pictures.shape[:3], 2), np.int16)
-        packed = motion["mask"][at : at + pairs]
-        mask = np.unpackbits(packed, axis=-1, count=pictures.shape[2])
-        field[:pairs] = file["flow"][at : at + pairs] * mask[..., None]
-        # Without flow the region stays where it was.
-        centres = motion["roi"][:]
-        roi = centres[np.clip(np.arange(at, at + len(wanted)), 0, len(centres) - 1)]
-    rgb = np.stack(
-        [crop_around(p, c, job.geometry.crop) for p, c in zip(pictures, roi, strict=True)]
-    )
-    flow = np.stack([crop_around(f, c, job.geometry.crop) for f, c in zip(field, roi, strict=True)])
-    flow = flow[place]
-    flow[np.arange(job.clip.start, job.clip.stop) != inside] = 0
-    return _Clip(rgb[place], flow, roi[place].astype(np.float32), frame)
+    wanted, place = np.unique(inside * job.geometry.frame_step, return_inverse=True)
+    at = int(np.searchsorted(frames["frame"][:], wanted[0]))
+    rgb = pictures(frames, slice(at, at + len(wanted)))
+    known = flow["frame"][:]
+    at = int(np.searchsorted(known, wanted[0]))
+    # The last frame of a video has no flow.
+    count = int(np.isin(wanted, known).sum())
+    own = slice(at, at + count)
+    field = np.zeros((*rgb.shape[:3], 2), np.int16)
+    mask = np.unpackbits(motion["mask"][own], axis=-1, count=rgb.shape[2])
+    field[:count] = fields(flow, own) * mask[..., None]
+    # Without flow the region stays where it was.
+    rows = np.clip(np.arange(at, at + len(wanted)), 0, len(known) - 1)
+    roi = motion["roi"][rows[0] : rows[-1] + 1][rows - rows[0]]
+    crop = job.geometry.crop
+    rgb = np.stack([crop_around(p, c, crop) for p, c in zip(rgb, roi, strict=True)])[place]
+    field = np.stack([crop_around(f, c, crop) for f, c in zip(field, roi, strict=True)])[place]
+    field[np.asarray(block) != inside] = 0
+    return {
+        "rgb": rgb,
+        "flow": field,
+        "roi": roi[place],
+        "frame": inside * job.geometry.frame_step,
+    }
 
 
 def _fingerprint(jobs: Sequence[_Job], geometry: Geometry, classes: Sequence[str]) -> str:
@@ -202,26 +231,30 @@ def _fingerprint(jobs: Sequence[_Job], geometry: Geometry, classes: Sequence[str
     )
 
 
-def _write_samples(file: h5py.File, samples: Sequence[Sample], lengths: NDArray[np.int64]) -> None:
-    table = file.create_group("samples")
-    for name in Sample.model_fields:
-        column = [getattr(sample, name) for sample in samples]
-        is_text = isinstance(column[0], str)
-        table.create_dataset(name, data=column, dtype=h5py.string_dtype() if is_text else None)
-    table["length"] = lengths
-    table["offset"] = np.cumsum(lengths) - lengths
+def _columns(jobs: Sequence[_Job]) -> dict[str, list[str | int | float]]:
+    columns = {
+        f"samples/{name}": [getattr(job.sample, name) for job in jobs]
+        for name in Sample.model_fields
+    }
+    lengths = [len(job.clip) for job in jobs]
+    return {
+        **columns,
+        "samples/length": lengths,
+        "samples/offset": [0, *accumulate(lengths)][:-1],
+    }
 
 
-def _write_provenance(
-    file: h5py.File, jobs: Sequence[_Job], geometry: Geometry, classes: Sequence[str]
-) -> None:
+def _provenance(jobs: Sequence[_Job], geometry: Geometry, classes: Sequence[str]) -> dict[str, Any]:
     with h5py.File(jobs[0].flow) as flow:
-        file.attrs["estimator"] = flow.attrs["estimator"]
-        file.attrs["opencv"] = flow.attrs["opencv"]
-    file.attrs["classes"] = json.dumps(list(classes), ensure_ascii=False)
-    file.attrs["window"] = geometry.window
-    file.attrs["margin"] = geometry.margin
-    file.attrs["frame_step"] = geometry.frame_step
-    file.attrs["fps"] = geometry.fps
-    file.attrs["flow_unit_px"] = FLOW_UNIT_PX
-    file.attrs["twinstroke"] = twinstroke.__version__
+        estimator, opencv = flow.attrs["estimator"], flow.attrs["opencv"]
+    return {
+        "estimator": estimator,
+        "opencv": opencv,
+        "classes": json.dumps(list(classes), ensure_ascii=False),
+        "window": geometry.window,
+        "margin": geometry.margin,
+        "frame_step": geometry.frame_step,
+        "fps": geometry.fps,
+        "flow_unit_px": FLOW_UNIT_PX,
+        "twinstroke": twinstroke.__version__,
+    }

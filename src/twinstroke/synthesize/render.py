@@ -19,14 +19,14 @@ from twinstroke.settings import SynthesizeSettings
 from twinstroke.synthesize.player import draw_player, perform
 from twinstroke.synthesize.scene import Image, Painter, draw_camera, draw_look
 from twinstroke.synthesize.timing import FPS, VideoPlan, plan_videos
-from twinstroke.workers import ordered_map
+from twinstroke.workers import Workers, each_of
 
 REMOVE_SEI = "filter_units=remove_types=6"
 """x264 writes its version and settings into the stream as an SEI unit (type 6)."""
 
 
 def render_dataset(
-    settings: SynthesizeSettings, *, seed: int, folder: Path, workers: int
+    settings: SynthesizeSettings, *, seed: int, folder: Path, workers: Workers
 ) -> list[str]:
     """Render the built-in data set: short matches of players who do not exist.
 
@@ -38,18 +38,18 @@ def render_dataset(
         settings: Players of each split, strokes of each player, size of the picture.
         seed: Seed of everything drawn.
         folder: Where to write; existing files of the same name are replaced.
-        workers: Processes that render at the same time.
+        workers: Processes, over which the videos are spread.
 
     Returns:
         Names of the videos, without suffix, in the order train, validation, test.
 
     Raises:
-        UserError: A worker process died, for instance because memory ran out.
+        UserError: A process died twice on the same video, for instance because memory ran out.
     """
     plans = plan_videos(settings, seed)
     render = partial(_render_player, settings=settings, seed=seed, folder=folder)
     with progress_bar("synthesize", sum(plan.frames for plan in plans), "frames") as bar:
-        for plan, outcome in zip(plans, ordered_map(render, plans, workers), strict=True):
+        for plan, outcome in workers.outcomes(render, each_of(plans)):
             if isinstance(outcome, UserError):
                 raise outcome
             bar.update(plan.frames)
