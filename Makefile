@@ -5,7 +5,7 @@ BIN := .venv/bin
 # dvc starts `python` for each stage: let that be ours.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check-data export table2 table3 ablation gpu-check environment lock
+.PHONY: repro test check-data inspect export table2 table3 ablation gpu-check environment lock
 
 repro: environment
 	dvc repro
@@ -19,6 +19,11 @@ test: environment
 # Is the data of the preset in params.yaml sound? Before any hour is spent on it.
 check-data: environment
 	python -m twinstroke.index.check_data
+
+# Do the crops hold the player? Pictures, after the stage segment: make inspect COUNT=20, or of
+# samples by their ids: make inspect SAMPLES="video:0-80 video:120-300"
+inspect: environment
+	python -m twinstroke.inspection $(if $(COUNT),--count $(COUNT)) $(SAMPLES)
 
 # The strokes as csv, mediaeval or elan, for other programs: make export FORMAT=elan
 export: environment

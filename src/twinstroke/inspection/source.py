@@ -1,0 +1,162 @@
+"""What the stages wrote for a preset, and where its windows and crops lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from twinstroke.errors import UserError
+from twinstroke.normalize import FlowStatistics
+from twinstroke.segment import Geometry
+from twinstroke.tables import Sample, read_table
+
+AGAIN = "run dvc repro segment first"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The outputs of the stages `index` to `segment` for one preset."""
+
+    folder: Path
+    """``data/<preset>``."""
+    samples: list[Sample]
+    geometry: Geometry
+    """As in ``strokes.h5``: the settings may have changed since."""
+    statistics: FlowStatistics
+
+    @property
+    def strokes(self) -> Path:
+        """All samples, cut."""
+        return self.folder / "strokes.h5"
+
+    @property
+    def videos(self) -> list[str]:
+        """Videos that have samples, in order."""
+        return sorted({sample.video for sample in self.samples})
+
+
+class OpenVideo(NamedTuple):
+    """The three open files of one video."""
+
+    frames: h5py.File
+    flow: h5py.File
+    motion: h5py.File
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of a kept frame."""
+        height, width = self.frames["rgb"].shape[-2:]
+        return int(height), int(width)
+
+
+class Rectangle(NamedTuple):
+    """Whole pixels of a kept frame; may reach beyond it."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def inside(self, size: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of its part within a frame of `size`; none where it lies outside."""
+        rows = slice(max(0, self.top), max(0, self.top + self.height))
+        columns = slice(max(0, self.left), max(0, self.left + self.width))
+        return slice(*rows.indices(size[0])), slice(*columns.indices(size[1]))
+
+    def reaches_beyond(self, size: tuple[int, int]) -> bool:
+        """Tell whether a part of it lies outside a frame of `size`."""
+        right, bottom = self.left + self.width, self.top + self.height
+        return self.left < 0 or self.top < 0 or bottom > size[0] or right > size[1]
+
+
+def window_at(centre: NDArray[np.floating], geometry: Geometry) -> Rectangle:
+    """Where the network's window lies around a centre (x, y): the stored crop less its margin."""
+    stored = crop_at(centre, geometry)
+    margin = geometry.margin
+    _, height, width = geometry.window
+    return Rectangle(stored.left + margin, stored.top + margin, width, height)
+
+
+def crop_at(centre: NDArray[np.floating], geometry: Geometry) -> Rectangle:
+    """Where the crop that ``strokes.h5`` holds lies around a centre (x, y)."""
+    height, width = geometry.crop
+    left, top = round(float(centre[0]) - width / 2), round(float(centre[1]) - height / 2)
+    return Rectangle(left, top, width, height)
+
+
+def open_source(folder: Path) -> Source:
+    """Read the small files of a preset, and see that all stages have run.
+
+    Args:
+        folder: ``data/<preset>``.
+
+    Raises:
+        UserError: A file is missing or older than the table of samples.
+    """
+    tables = [folder / "samples.csv", folder / "statistics.json", folder / "strokes.h5"]
+    _require(tables)
+    samples = read_table(folder / "samples.csv", Sample)
+    _require(
+        [
+            folder / part / f"{video}.h5"
+            for video in sorted({sample.video for sample in samples})
+            for part in ("frames", "flow", "motion")
+        ]
+    )
+    with h5py.File(folder / "strokes.h5") as file:
+        stored = file["samples/sample"].asstr()[:].tolist()
+        window, margin, step, fps = (
+            file.attrs[name] for name in ("window", "margin", "frame_step", "fps")
+        )
+    if stored != [sample.sample for sample in samples]:
+        raise UserError(
+            f"{folder / 'strokes.h5'}: holds other samples than {folder / 'samples.csv'}; {AGAIN}"
+        )
+    frames, height, width = (int(size) for size in window)
+    return Source(
+        folder,
+        samples,
+        Geometry((frames, height, width), int(margin), int(step), float(fps)),
+        FlowStatistics.model_validate_json((folder / "statistics.json").read_bytes()),
+    )
+
+
+@contextmanager
+def opened(source: Source, video: str) -> Iterator[OpenVideo]:
+    """Open the files of one video.
+
+    Raises:
+        UserError: They do not belong together.
+    """
+    frames, flow, motion = (
+        source.folder / part / f"{video}.h5" for part in ("frames", "flow", "motion")
+    )
+    with h5py.File(frames) as one, h5py.File(flow) as two, h5py.File(motion) as three:
+        for path, file, name, channels in ((frames, one, "rgb", 3), (flow, two, "flow", 2)):
+            if file[name].shape[1] != channels:
+                raise UserError(
+                    f"{path}: {name} has the shape {file[name].shape}, not (frames, {channels}, "
+                    f"height, width): an older version wrote it; {AGAIN}"
+                )
+        if not np.array_equal(two["frame"][:], three["frame"][:]):
+            raise UserError(f"{motion}: describes other frames than {flow}; {AGAIN}")
+        yield OpenVideo(one, two, three)
+
+
+def masks(video: OpenVideo, where: slice) -> NDArray[np.bool_]:
+    """Foreground, bool (n, H, W), of the frames from which the flow of the same places leads."""
+    packed = video.motion["mask"][where]
+    return np.unpackbits(packed, axis=-1, count=video.size[1]).astype(np.bool_)
+
+
+def _require(paths: list[Path]) -> None:
+    if missing := [path for path in paths if not path.exists()]:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise UserError(f"{missing[0]}: not found{more}; {AGAIN}")
