@@ -1,0 +1,1 @@
+"""What the pipeline's parts cost and how accurate they are, measured."""
