@@ -85,17 +85,21 @@ class _Job:
 class _Part:
     """Some passes through one video."""
 
-    job: _Job
+    source: Path
     passes: tuple[Pass, ...]
+    size: tuple[int, int]
+    """(H, W) of kept frames."""
+    shrinks: bool
+    settings: DecodeSettings
 
     @property
     def frames(self) -> int:
         return sum(len(r) for one in self.passes for r in one.kept)
 
     def __str__(self) -> str:
-        step = self.job.settings.frame_step
+        step = self.settings.frame_step
         first, last = self.passes[0].kept[0][0], self.passes[-1].kept[-1][-1]
-        return f"{self.job.source}: frames {first * step} to {last * step}"
+        return f"{self.source}: frames {first * step} to {last * step}"
 
 
 def decode_videos(
@@ -223,22 +227,20 @@ def _passes(job: _Job) -> list[Pass]:
 
 
 def _whole(job: _Job, passes: Sequence[Pass]) -> Whole[_Part]:
-    parts = [_Part(job, own) for own in _grouped(passes)]
+    video, settings = job.video, job.settings
+    size = (_height(video, settings), settings.width)
+    shrinks = settings.width <= video.width
+    parts = [_Part(job.source, own, size, shrinks, settings) for own in _grouped(passes)]
     return Whole(
         target=job.target,
         fingerprint=job.fingerprint,
         datasets={
-            "rgb": Dataset(
-                (3, _height(job.video, job.settings), job.settings.width),
-                np.uint8,
-                (CHUNK_FRAMES, 3, _height(job.video, job.settings), job.settings.width),
-                PLANES,
-            ),
+            "rgb": Dataset((3, *size), np.uint8, (CHUNK_FRAMES, 3, *size), PLANES),
             "frame": Dataset((), np.int64),
         },
         items=parts,
         rows=[part.frames for part in parts],
-        attributes={"frame_step": job.settings.frame_step},
+        attributes={"frame_step": settings.frame_step},
     )
 
 
@@ -256,18 +258,18 @@ def _grouped(passes: Sequence[Pass]) -> Iterator[tuple[Pass, ...]]:
 
 
 def _decoded(part: _Part) -> Iterator[Rows]:
-    job, settings = part.job, part.job.settings
+    height, width = part.size
     numbers = chain.from_iterable(r for one in part.passes for r in one.kept)
-    yield {"frame": np.fromiter(numbers, np.int64) * settings.frame_step}
+    yield {"frame": np.fromiter(numbers, np.int64) * part.settings.frame_step}
     for one in part.passes:
         for frames in decoded_frames(
-            job.source,
+            part.source,
             one,
-            frame_step=settings.frame_step,
-            width=settings.width,
-            height=_height(job.video, settings),
-            shrinks=settings.width <= job.video.width,
+            frame_step=part.settings.frame_step,
+            width=width,
+            height=height,
+            shrinks=part.shrinks,
             batch=CHUNK_FRAMES,
-            limits=settings.limits,
+            limits=part.settings.limits,
         ):
             yield {"rgb": frames}

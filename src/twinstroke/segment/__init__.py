@@ -31,6 +31,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 import twinstroke
 from twinstroke.decode import pictures
@@ -183,28 +184,41 @@ def _cut(part: _Part) -> Iterator[Rows]:
             h5py.File(job.flow) as flow,
             h5py.File(job.motion) as motion,
         ):
+            source = _Source(frames, flow, motion, frames["frame"][:], flow["frame"][:])
             for begin in range(job.clip.start, job.clip.stop, BLOCK_FRAMES):
                 block = range(begin, min(begin + BLOCK_FRAMES, job.clip.stop))
-                yield _block(job, block, frames, flow, motion)
+                yield _block(job, block, source)
 
 
-def _block(job: _Job, block: range, frames: h5py.File, flow: h5py.File, motion: h5py.File) -> Rows:
+@dataclass(frozen=True)
+class _Source:
+    """What is known of one video."""
+
+    frames: h5py.File
+    flow: h5py.File
+    motion: h5py.File
+    kept: NDArray[np.int64]
+    """Source frames of which there is a picture …"""
+    known: NDArray[np.int64]
+    """… and from which a flow leads."""
+
+
+def _block(job: _Job, block: range, source: _Source) -> Rows:
     inside = np.clip(block, 0, job.last)
     # Distinct frames, read as one slice: the clip has no gap.
     wanted, place = np.unique(inside * job.geometry.frame_step, return_inverse=True)
-    at = int(np.searchsorted(frames["frame"][:], wanted[0]))
-    rgb = pictures(frames, slice(at, at + len(wanted)))
-    known = flow["frame"][:]
-    at = int(np.searchsorted(known, wanted[0]))
+    at = int(np.searchsorted(source.kept, wanted[0]))
+    rgb = pictures(source.frames, slice(at, at + len(wanted)))
+    at = int(np.searchsorted(source.known, wanted[0]))
     # The last frame of a video has no flow.
-    count = int(np.isin(wanted, known).sum())
+    count = int(np.isin(wanted, source.known[at : at + len(wanted)]).sum())
     own = slice(at, at + count)
     field = np.zeros((*rgb.shape[:3], 2), np.int16)
-    mask = np.unpackbits(motion["mask"][own], axis=-1, count=rgb.shape[2])
-    field[:count] = fields(flow, own) * mask[..., None]
+    mask = np.unpackbits(source.motion["mask"][own], axis=-1, count=rgb.shape[2])
+    field[:count] = fields(source.flow, own) * mask[..., None]
     # Without flow the region stays where it was.
-    rows = np.clip(np.arange(at, at + len(wanted)), 0, len(known) - 1)
-    roi = motion["roi"][rows[0] : rows[-1] + 1][rows - rows[0]]
+    rows = np.clip(np.arange(at, at + len(wanted)), 0, len(source.known) - 1)
+    roi = source.motion["roi"][rows[0] : rows[-1] + 1][rows - rows[0]]
     crop = job.geometry.crop
     rgb = np.stack([crop_around(p, c, crop) for p, c in zip(rgb, roi, strict=True)])[place]
     field = np.stack([crop_around(f, c, crop) for f, c in zip(field, roi, strict=True)])[place]
