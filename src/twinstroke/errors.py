@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 from collections.abc import Callable, Iterable
@@ -24,6 +25,21 @@ class UserError(Exception):
         return type(self), (self.problems,)
 
 
+_ROOM = "make room on that disk, and run dvc repro again: it goes on with what is finished"
+_RIGHTS = "see that you may write there, and run dvc repro again"
+_ADVICE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EROFS: _RIGHTS,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+}
+_OTHER_ADVICE = (
+    "see that the file is there and whole; what the pipeline made itself may be deleted and comes "
+    "back with dvc repro"
+)
+
+
 def exits_cleanly(main: Callable[[], None]) -> Callable[[], None]:
     """Make a script's ``main`` print a :class:`UserError` line by line and exit with status 1.
 
@@ -43,12 +59,8 @@ def exits_cleanly(main: Callable[[], None]) -> Callable[[], None]:
             print("interrupted; what is finished is kept, and dvc repro goes on", file=sys.stderr)
             sys.exit(130)
         except OSError as error:
-            # A missing or damaged file, a full disk, a folder that cannot be written.
-            print(
-                f"error: {error}; see that the file is there and whole and that the disk has room; "
-                "what the pipeline made itself may be deleted and comes back with dvc repro",
-                file=sys.stderr,
-            )
+            advice = _ADVICE.get(error.errno or 0, _OTHER_ADVICE)
+            print(f"error: {error}; {advice}", file=sys.stderr)
             sys.exit(1)
 
     return run

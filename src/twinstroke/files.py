@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import hdf5plugin
 
+from twinstroke.errors import UserError
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
@@ -123,6 +125,31 @@ def is_finished(path: Path, fingerprint: str) -> bool:
             return bool(file.attrs.get(FINGERPRINT) == fingerprint)
     except OSError:
         return False
+
+
+@contextmanager
+def named(path: Path | str) -> Iterator[None]:
+    """Let errors of reading an HDF5 file that a stage made say which file it is: HDF5 does not.
+
+    Raises:
+        UserError: It is damaged or missing.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); delete it and run dvc repro, which makes it anew"
+        ) from None
+
+
+def opened(path: Path) -> h5py.File:
+    """Open an HDF5 file that an earlier stage made, for reading.
+
+    Raises:
+        UserError: It is damaged or missing.
+    """
+    with named(path):
+        return h5py.File(path)
 
 
 def prune(folder: Path, wanted: Iterable[Path]) -> list[Path]:

@@ -89,6 +89,7 @@ class Run:
         """
         self.failed = False
         """Whether FFmpeg ended with an error; known at the end of the run."""
+        self._status = 0
         self._source = source
         self._limits = limits
         self._log = bytearray()
@@ -110,7 +111,8 @@ class Run:
         ) as process:
             try:
                 yield from self._pieces(process)
-                self.failed = process.wait(self._limits.timeout_s) != 0
+                self._status = process.wait(self._limits.timeout_s)
+                self.failed = self._status != 0
             except (TimeoutError, subprocess.TimeoutExpired):
                 process.kill()
                 raise UserError(
@@ -166,6 +168,12 @@ class Run:
             what: What went wrong, in a few words.
             advice: What to do.
         """
+        if self._status < 0:
+            return UserError(
+                f"{self._source}: FFmpeg was ended by signal {-self._status}: it crashed on this "
+                "video, was killed, or memory ran out; run dvc repro again, and re-encode the "
+                "video if that does not help"
+            )
         if "matches no streams" in self.log:
             return UserError(f"{self._source}: holds no video stream; replace the file")
         if "max pixel count" in self.log:

@@ -63,6 +63,9 @@ _LOCAL_CONFIG = {
     # A busy machine is no reason to give up a connection to itself.
     "distributed.comm.timeouts.connect": "120s",
     "distributed.comm.timeouts.tcp": "120s",
+    # Nothing is served but the work.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
     # Its warnings about what we deal with ourselves would look like errors.
     "distributed.logging": {"distributed": logging.CRITICAL, "tornado": logging.CRITICAL},
 }
@@ -188,8 +191,8 @@ class Workers:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
-            worker_dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
             security=security,
             silence_logs=logging.CRITICAL,
@@ -203,15 +206,27 @@ class Workers:
     def _cluster_client(self) -> Client:
         try:
             client = Client(self._scheduler, timeout="10s", set_as_default=False)
-        except (OSError, ValueError) as error:
+            self._stack.enter_context(client)
+            if not client.nthreads():
+                print(f"waiting for workers of {self._scheduler}", file=sys.stderr, flush=True)
+                client.wait_for_workers(1)
+            # Whoever cannot read our items would not refuse them, but die of them.
+            answers = [client.run_on_scheduler(environment)]
+            answers += client.run(environment, on_error="return").values()
+        except (OSError, ValueError, TypeError) as error:
             raise UserError(
                 f"no Dask scheduler answers at {self._scheduler!r} ({error}); start it, or mend "
                 f"{ADDRESS_VARIABLE} or scheduler in params.yaml"
             ) from None
-        self._stack.enter_context(client)
-        if not client.nthreads():
-            print(f"waiting for workers of {self._scheduler}", file=sys.stderr, flush=True)
-            client.wait_for_workers(1)
+        except ImportError as error:
+            answers = [error]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise UserError(
+                    f"{self._scheduler}: its scheduler or one of its workers runs in an "
+                    f"environment without this version of twinstroke ({answer}); start all of them "
+                    "with the project's own Python"
+                )
         return client
 
 

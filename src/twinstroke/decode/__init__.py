@@ -14,6 +14,7 @@ Attributes: ``fingerprint``, ``content`` (SHA-256 of what is stored), ``frame_st
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 from twinstroke.decode.needed import needed_frames
 from twinstroke.decode.passes import Pass, decoded_frames, plan_passes
 from twinstroke.errors import UserError
-from twinstroke.files import PLANES, fingerprint_of, is_finished, prune
+from twinstroke.files import PLANES, fingerprint_of, is_finished, named, prune
 from twinstroke.parts import Dataset, Rows, Whole, make_in_parts
 from twinstroke.progress import progress_bar
 from twinstroke.settings import DecodeSettings, WindowSettings
@@ -134,10 +135,12 @@ def decode_videos(
     folder.mkdir(parents=True, exist_ok=True)
     jobs = []
     problems: list[str] = []
+    by_video = defaultdict(list)
+    for sample in samples:
+        by_video[sample.video].append(sample)
     for video in videos:
         problems += _unfit(video, settings, window)
-        own = [sample for sample in samples if sample.video == video.video]
-        if own:
+        if own := by_video[video.video]:
             kept = needed_frames(
                 own,
                 frames=video.frames,
@@ -165,7 +168,8 @@ def decode_videos(
 
 def pictures(file: h5py.File, rows: slice) -> NDArray[np.uint8]:
     """Some of the kept frames of a file that `decode_videos` made, (n, H, W, 3) RGB."""
-    return np.ascontiguousarray(file["rgb"][rows].transpose(0, 2, 3, 1))
+    with named(file.filename):
+        return np.ascontiguousarray(file["rgb"][rows].transpose(0, 2, 3, 1))
 
 
 def _height(video: Video, settings: DecodeSettings) -> int:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from twinstroke.decode import CHUNK_FRAMES
 from twinstroke.errors import UserError
-from twinstroke.files import FIELDS, fingerprint_of, is_finished, prune
+from twinstroke.files import FIELDS, fingerprint_of, is_finished, named, opened, prune
 from twinstroke.flow.estimators import estimate_flow
 from twinstroke.parts import Dataset, Rows, Whole, make_in_parts
 from twinstroke.settings import FlowSettings
@@ -94,8 +94,9 @@ def compute_flow(
         workers: Processes, over which frames and videos are spread.
 
     Raises:
-        UserError: A process died twice on the same frames. The other videos are finished first.
-        OSError: The files cannot be read or written.
+        UserError: A file of frames is damaged, or a process died twice on the same frames. The
+            other videos are finished first.
+        OSError: The files cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wholes = [_whole(source, settings, folder) for source in sources]
@@ -129,7 +130,8 @@ def dequantised(stored: NDArray[np.int16]) -> NDArray[np.float32]:
 
 def fields(file: h5py.File, rows: slice) -> NDArray[np.int16]:
     """Some of the fields of a file that `compute_flow` made, (n, H, W, 2), in units of 1/32 px."""
-    return np.ascontiguousarray(file["flow"][rows].transpose(0, 2, 3, 1))
+    with named(file.filename):
+        return np.ascontiguousarray(file["flow"][rows].transpose(0, 2, 3, 1))
 
 
 def quantised(flow: NDArray[np.float32]) -> NDArray[np.int16]:
@@ -140,7 +142,7 @@ def quantised(flow: NDArray[np.float32]) -> NDArray[np.int16]:
 
 
 def _whole(source: Path, settings: FlowSettings, folder: Path) -> Whole[_Part]:
-    with h5py.File(source) as file:
+    with opened(source) as file:
         frame = file["frame"][:]
         fingerprint = fingerprint_of(
             revision=REVISION,
@@ -174,7 +176,7 @@ def _whole(source: Path, settings: FlowSettings, folder: Path) -> Whole[_Part]:
 
 def _estimated(part: _Part) -> Iterator[Rows]:
     yield {"frame": part.frame}
-    with h5py.File(part.source) as file:
+    with named(part.source), h5py.File(part.source) as file:
         # One contiguous read; a gap inside it costs a few frames that are not used.
         begin = part.first[0]
         frames = file["rgb"][begin : part.first[-1] + 2]

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from twinstroke.decode import CHUNK_FRAMES, pictures
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, prune
+from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, opened, prune
 from twinstroke.flow import dequantised, fields, pairs
 from twinstroke.normalize.mask import foreground, masked
 from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
@@ -124,8 +124,8 @@ def describe_motion(
         workers: Processes, over which runs of frames and videos are spread.
 
     Raises:
-        UserError: A process died twice on the same frames.
-        OSError: The files cannot be read or written.
+        UserError: A file is damaged, or a process died twice on the same frames.
+        OSError: The files cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rules = _Rules(settings, window, fps)
@@ -139,7 +139,7 @@ def describe_motion(
 
 
 def _whole(frames: Path, flow: Path, rules: _Rules, folder: Path) -> Whole[_Part]:
-    with h5py.File(flow) as flow_file, h5py.File(frames) as frames_file:
+    with opened(flow) as flow_file, opened(frames) as frames_file:
         fingerprint = fingerprint_of(
             revision=REVISION,
             flow=flow_file.attrs["content"],
@@ -188,7 +188,7 @@ def _grouped(runs: Iterator[_Run]) -> Iterator[tuple[_Run, ...]]:
 
 
 def _described(part: _Part) -> Iterator[Rows]:
-    with h5py.File(part.frames) as frames, h5py.File(part.flow) as flow:
+    with opened(part.frames) as frames, opened(part.flow) as flow:
         for run in part.runs:
             yield from _described_run(frames, flow, run, part.rules)
 

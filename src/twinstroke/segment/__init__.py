@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 import twinstroke
 from twinstroke.decode import pictures
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, fingerprint_of, is_finished
+from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, named, opened
 from twinstroke.flow import FLOW_UNIT_PX, fields
 from twinstroke.parts import Dataset, Rows, Whole, make_in_parts
 from twinstroke.segment.crop import crop_around
@@ -127,8 +127,8 @@ def cut_strokes(
         workers: Processes, over which samples are spread.
 
     Raises:
-        UserError: A process died twice on the same samples.
-        OSError: The files cannot be read or written.
+        UserError: A file is damaged, or a process died twice on the same samples.
+        OSError: The files cannot be written.
     """
     counts = {video.video: kept_count(video.frames, geometry.frame_step) for video in videos}
     jobs = [_job(sample, counts[sample.video], geometry, folder) for sample in samples]
@@ -180,9 +180,9 @@ def _crops(geometry: Geometry, channels: int, dtype: type[np.integer]) -> Datase
 def _cut(part: _Part) -> Iterator[Rows]:
     for job in part.jobs:
         with (
-            h5py.File(job.frames) as frames,
-            h5py.File(job.flow) as flow,
-            h5py.File(job.motion) as motion,
+            opened(job.frames) as frames,
+            opened(job.flow) as flow,
+            opened(job.motion) as motion,
         ):
             source = _Source(frames, flow, motion, frames["frame"][:], flow["frame"][:])
             for begin in range(job.clip.start, job.clip.stop, BLOCK_FRAMES):
@@ -214,7 +214,8 @@ def _block(job: _Job, block: range, source: _Source) -> Rows:
     count = int(np.isin(wanted, source.known[at : at + len(wanted)]).sum())
     own = slice(at, at + count)
     field = np.zeros((*rgb.shape[:3], 2), np.int16)
-    mask = np.unpackbits(source.motion["mask"][own], axis=-1, count=rgb.shape[2])
+    with named(source.motion.filename):
+        mask = np.unpackbits(source.motion["mask"][own], axis=-1, count=rgb.shape[2])
     field[:count] = fields(source.flow, own) * mask[..., None]
     # Without flow the region stays where it was.
     rows = np.clip(np.arange(at, at + len(wanted)), 0, len(source.known) - 1)
@@ -234,7 +235,7 @@ def _block(job: _Job, block: range, source: _Source) -> Rows:
 def _fingerprint(jobs: Sequence[_Job], geometry: Geometry, classes: Sequence[str]) -> str:
     sources = {}
     for path in sorted({path for job in jobs for path in (job.frames, job.flow, job.motion)}):
-        with h5py.File(path) as file:
+        with opened(path) as file:
             sources[f"{path.parent.name}/{path.name}"] = file.attrs["fingerprint"]
     return fingerprint_of(
         revision=REVISION,
@@ -259,7 +260,7 @@ def _columns(jobs: Sequence[_Job]) -> dict[str, list[str | int | float]]:
 
 
 def _provenance(jobs: Sequence[_Job], geometry: Geometry, classes: Sequence[str]) -> dict[str, Any]:
-    with h5py.File(jobs[0].flow) as flow:
+    with opened(jobs[0].flow) as flow:
         estimator, opencv = flow.attrs["estimator"], flow.attrs["opencv"]
     return {
         "estimator": estimator,

@@ -1,0 +1,222 @@
+"""What happens to the stages when programs, disks and videos fail, and what a user is told."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from tests.clone import Clone
+from tests.disks import read_only, small_disk
+from tests.project import HEAVY, Project, finished, wait_for
+from tests.videos import write_damaged_copy
+
+OWN = {
+    "decode": ("frames",),
+    "flow": ("flow",),
+    "normalize": ("motion", "statistics.json"),
+    "segment": ("strokes.h5",),
+}
+"""What each stage makes."""
+
+
+def before(stage: str, folder: Path) -> Project:
+    """A project in which everything before a stage is finished."""
+    project = finished().copy(folder)
+    for later in HEAVY[HEAVY.index(stage) :]:
+        for name in OWN[later]:
+            output = project.data / name
+            shutil.rmtree(output) if output.is_dir() else output.unlink()
+    return project
+
+
+def made(project: Project, stage: str) -> dict[str, bytes]:
+    """What a stage made; there must be no leftovers."""
+    assert not project.hidden()
+    return {n: b for n, b in project.made().items() if n.startswith(OWN[stage])}
+
+
+def whole(project: Project, stage: str) -> list[str]:
+    """Files of a stage that are there under their final names, each with its right contents."""
+    right = made(finished(), stage)
+    found = [name for name in right if (project.data / name).exists()]
+    assert all((project.data / name).read_bytes() == right[name] for name in found)
+    return sorted(found)
+
+
+def children(pid: int) -> Iterator[tuple[int, str]]:
+    """All processes below one: number and command."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[1]) == pid and fields[0] != "Z":
+                command = (entry / "cmdline").read_text().replace("\0", " ")
+                yield int(entry.name), command
+                yield from children(int(entry.name))
+        except OSError:
+            continue
+
+
+MOMENTS: dict[str, tuple[Callable[[Project], object], ...]] = {
+    "decode": (Project.hidden, Project.parts),
+    "flow": (lambda project: whole(project, "flow"),),
+    "normalize": (lambda project: whole(project, "normalize"),),
+    "segment": (Project.parts,),
+}
+"""When each stage is killed: as soon as this gives something."""
+
+
+@pytest.mark.parametrize("stage", HEAVY)
+def test_killed_at_any_moment_a_stage_goes_on_to_the_same_bytes(stage: str, tmp_path: Path) -> None:
+    project = before(stage, tmp_path / "project")
+    for moment in MOMENTS[stage]:
+        process = project.start(stage)
+        wait_for(partial(moment, project), process)
+        process.kill()
+        process.wait()
+        whole(project, stage)
+    project.run(stage)
+    assert made(project, stage) == made(finished(), stage)
+
+
+def test_a_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    project = before("flow", tmp_path / "project")
+    process = project.start("flow")
+    wait_for(project.parts, process)
+    worker = next(pid for pid, command in children(process.pid) if "spawn_main" in command)
+    os.kill(worker, signal.SIGKILL)
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    assert "Traceback" not in printed
+    assert made(project, "flow") == made(finished(), "flow")
+
+
+def with_ffmpeg(project: Project, *, first: str) -> dict[str, str]:
+    """Environment in which the first FFmpeg that gives frames does something else."""
+    program = project.folder / "ffmpeg"
+    program.write_text(
+        f"""#!/bin/bash
+mark="{project.folder}/used"
+if [[ "$*" == *rawvideo* ]] && mkdir "$mark" 2> /dev/null; then
+  {first}
+fi
+exec {imageio_ffmpeg.get_ffmpeg_exe()} "$@"
+"""
+    )
+    program.chmod(0o755)
+    return {"IMAGEIO_FFMPEG_EXE": str(program)}
+
+
+def test_an_ffmpeg_that_crashes_costs_its_video_alone(tmp_path: Path) -> None:
+    project = before("decode", tmp_path / "project")
+    real = imageio_ffmpeg.get_ffmpeg_exe()
+    crash = with_ffmpeg(project, first=f'{real} "$@" | head -c 200000; kill -SEGV $$')
+    (line,) = project.errors("decode", **crash)
+    assert re.match(r"data/raw/own/videos/.\.mp4: FFmpeg was ended by signal 11", line)
+    assert len(whole(project, "decode")) == 2
+    project.run("decode")
+    assert made(project, "decode") == made(finished(), "decode")
+
+
+def test_a_video_that_goes_away_costs_itself_alone(tmp_path: Path) -> None:
+    project = before("decode", tmp_path / "project")
+    video = project.folder / "data" / "raw" / "own" / "videos" / "c.mp4"
+    away = with_ffmpeg(project, first=f"mv {video} {video}.away")
+    (line,) = project.errors("decode", **away)
+    assert "c.mp4: the video is gone; bring it back" in line
+    assert whole(project, "decode") == ["frames/a.h5", "frames/b.h5"]
+    # The same before the stage starts.
+    (line,) = project.errors("decode")
+    assert "c.mp4: the video is gone; bring it back" in line
+    video.with_name("c.mp4.away").rename(video)
+    project.run("decode")
+    assert made(project, "decode") == made(finished(), "decode")
+
+
+def test_a_broken_frame_in_a_stroke_is_named(tmp_path: Path) -> None:
+    project = before("decode", tmp_path / "project")
+    video = project.folder / "data" / "raw" / "own" / "videos" / "b.mp4"
+    whole_video = video.rename(tmp_path / "b.mp4")
+    write_damaged_copy(video, whole_video, 150)
+    (line,) = project.errors("decode")
+    found = re.match(r"data/raw/own/videos/b.mp4: frame (\d+) does not decode", line)
+    assert found
+    assert abs(int(found[1]) - 150) < 4, "packets are stored in another order than shown"
+    assert whole(project, "decode") == ["frames/a.h5", "frames/c.h5"]
+
+
+@pytest.mark.parametrize(("stage", "room_kb"), [("decode", 700), ("flow", 450), ("segment", 1000)])
+def test_on_a_full_disk_it_stops_and_goes_on_when_there_is_room(
+    stage: str, room_kb: int, tmp_path: Path
+) -> None:
+    ready = before(stage, tmp_path / "ready")
+    used_kb = sum(4 + p.stat().st_size // 1024 for p in ready.data.rglob("*"))
+    with small_disk(tmp_path / "small" / "data" / "own", used_kb + room_kb):
+        project = ready.copy(tmp_path / "small")
+        (line,) = project.errors(stage)
+        assert "No space left on device" in line
+        assert "; make room on that disk, and run dvc repro again" in line
+        assert f"data/own/{OWN[stage][0]}" in line.replace("/.", "/")
+        whole(project, stage)
+        larger = project.copy(tmp_path / "larger")
+    larger.run(stage)
+    assert made(larger, stage) == made(finished(), stage)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    project = before("flow", tmp_path / "project")
+    with read_only(project.data / "flow"):
+        (line,) = project.errors("flow")
+    assert "Read-only file system" in line or "Permission denied" in line
+    assert "data/own/flow" in line
+    assert "; see that you may write there" in line
+
+
+@pytest.mark.parametrize("stage", ["flow", "normalize", "segment"])
+def test_a_damaged_file_of_an_earlier_stage_is_named(stage: str, tmp_path: Path) -> None:
+    project = before(stage, tmp_path / "project")
+    damaged = {"flow": "frames/b.h5", "normalize": "flow/b.h5", "segment": "motion/b.h5"}[stage]
+    with (project.data / damaged).open("r+b") as file:
+        file.truncate(9000)
+    (line,) = project.errors(stage)
+    assert f"data/own/{damaged}" in line
+
+
+def test_damaged_pixels_of_an_earlier_stage_are_named(tmp_path: Path) -> None:
+    project = before("flow", tmp_path / "project")
+    with (project.data / "frames" / "b.h5").open("r+b") as file:
+        file.seek(200_000)
+        file.write(b"\xff" * 50_000)
+    (line,) = project.errors("flow")
+    assert "data/own/frames/b.h5" in line
+
+
+@pytest.mark.pipeline
+def test_dvc_repro_killed_twice_ends_with_the_same_lock(tmp_path: Path) -> None:
+    undisturbed, killed = Clone(tmp_path / "undisturbed"), Clone(tmp_path / "killed")
+    undisturbed.run("dvc", "repro", "segment")
+    for seconds in (9, 16):
+        process = subprocess.Popen(
+            ["dvc", "repro", "segment"],
+            cwd=killed.folder,
+            env=killed.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    killed.run("dvc", "repro", "segment")
+    lock = [(clone.folder / "dvc.lock").read_text() for clone in (undisturbed, killed)]
+    assert lock[0] == lock[1]
+    assert not list((killed.folder / "data").rglob(".*.part*"))
