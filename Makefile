@@ -5,7 +5,7 @@ BIN := .venv/bin
 # dvc starts `python` for each stage: let that be ours.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check-data inspect export table2 table3 ablation gpu-check environment lock
+.PHONY: repro test check-data inspect export table2 table3 ablation gpu-check bench environment lock
 
 repro: environment
 	dvc repro
@@ -37,6 +37,10 @@ table2 table3 ablation: environment
 # Does training repeat to the bit on this GPU, and how fast is it?
 gpu-check: environment
 	python -m twinstroke.gpu_check
+
+# What pre-processing costs, into docs/performance.md: make bench, with your footage VIDEO=path
+bench: environment
+	python -m benchmarks
 
 environment: .venv/finished
 
