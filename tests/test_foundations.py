@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.disks import small_disk
 from twinstroke.errors import UserError, exits_cleanly
 from twinstroke.files import fingerprint_of, is_finished, new_hdf5, prune, replacing
 from twinstroke.index.classes import ttstroke21
@@ -108,3 +110,31 @@ def test_a_users_mistake_is_printed_without_traceback(capsys: pytest.CaptureFixt
 
 def test_rendered_classes_are_those_of_the_data_set() -> None:
     assert ["Negative", *STROKES] == [row.label for row in ttstroke21()]
+
+
+def test_a_damaged_file_is_not_finished_whatever_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with new_hdf5(path, "x" * 64) as file:
+        file["data"] = np.arange(5)
+        file.attrs["content"] = "y" * 64
+    whole = path.read_bytes()
+    assert is_finished(path, "x" * 64)
+    # HDF5 may look for ever for a damaged attribute of variable length.
+    signal.alarm(60)
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        assert not is_finished(path, "z" * 64)
+    signal.alarm(0)
+
+
+def test_a_disk_that_fills_up_under_a_large_index_is_told_as_such(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1000) as disk:
+        with (
+            pytest.raises(OSError, match=r"No space left on device: .*/a\.h5"),
+            new_hdf5(disk / "a.h5", "x") as file,
+        ):
+            # HDF5 reads back parts of the index that it could not write.
+            rows = file.create_dataset("x", (100_000, 8), np.uint8, chunks=(1, 8))
+            for row in range(len(rows)):
+                rows.id.write_direct_chunk((row, 0), b"12345678")
+        assert list(disk.iterdir()) == []

@@ -169,6 +169,47 @@ def test_finished_parts_are_not_made_again(tmp_path: Path) -> None:
     assert make_in_parts("test", "rows", other, made, HERE) == ["rows 0 to 5 are bad"]
 
 
+def test_leftovers_of_killed_processes_and_of_other_contents_go(tmp_path: Path) -> None:
+    target = tmp_path / "x.h5"
+    bad = [whole(target, [Piece(0, 5), Piece(5, 9, bad=True)])]
+    make_in_parts("test", "rows", bad, made, HERE)
+    (bad[0].folder / ".0123.h5.partial").write_bytes(b"half")
+    (bad[0].folder / "0123456789abcdef.h5").write_bytes(b"whole, but not renamed")
+    make_in_parts("test", "rows", bad, made, HERE)
+    assert [path.name for path in bad[0].folder.iterdir()] == ["0.h5"]
+    make_in_parts("test", "rows", [whole(target, bad[0].items, fingerprint="y")], made, HERE)
+    assert not bad[0].folder.exists()
+
+
+def test_parts_of_another_run_are_never_joined(tmp_path: Path) -> None:
+    """A worker of a run that was killed may go on for a while, on a cluster."""
+    ours = whole(tmp_path / "x.h5", [Piece(0, 5), Piece(5, 9)])
+    theirs = whole(tmp_path / "x.h5", [Piece(40, 45), Piece(45, 49, bad=True)], fingerprint="y")
+    make_in_parts("test", "rows", [theirs], made, HERE)
+    late = theirs.part(0).read_bytes()
+
+    def and_meanwhile(piece: Piece) -> Iterator[Rows]:
+        theirs.folder.mkdir(exist_ok=True)
+        theirs.part(0).write_bytes(late)
+        return made(piece)
+
+    assert make_in_parts("test", "rows", [ours], and_meanwhile, HERE) == []
+    with h5py.File(ours.target) as file:
+        assert file["frame"][:].tolist() == list(range(9))
+
+
+def test_a_part_that_goes_away_is_told(tmp_path: Path) -> None:
+    pieces = whole(tmp_path / "x.h5", [Piece(0, 5), Piece(5, 9)])
+
+    def and_meanwhile(piece: Piece) -> Iterator[Rows]:
+        pieces.part(0).unlink(missing_ok=True)
+        return made(piece)
+
+    (problem,) = make_in_parts("test", "rows", [pieces], and_meanwhile, HERE)
+    assert "0.h5 went away; another run writes the same files" in problem
+    assert not pieces.target.exists()
+
+
 def test_a_process_that_dies_costs_its_part_alone(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     pieces = [*cut([5, 20]), Piece(25, 30, kill=mark), Piece(30, 40)]
@@ -197,7 +238,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path, after
         target=_make_slowly, args=(folder, pieces)
     )
     process.start()
-    parts = folder / ".x.h5.parts"
+    parts = whole(folder / "x.h5", pieces).folder
     deadline = time.monotonic() + 60
     while len(list(parts.glob("[0-9].h5")) + list(parts.glob("[0-9][0-9]*.h5"))) < after:
         assert time.monotonic() < deadline
@@ -219,11 +260,11 @@ def test_on_a_full_disk_it_stops_with_one_line_and_goes_on_when_there_is_room(
         target = disk / "x.h5"
         with Workers(count=count) as workers, pytest.raises(OSError, match=r"No space left.*\.h5"):
             make_in_parts("test", "rows", [whole(target, pieces)], made, workers)
-        finished = list(disk.glob(".x.h5.parts/*00.h5"))
+        finished = list(disk.glob(".x.h5.*.parts/*00.h5"))
         assert finished
         assert not target.exists()
         shutil.copytree(disk, tmp_path / "larger")
-    with h5py.File(tmp_path / "larger" / ".x.h5.parts" / finished[0].name) as file:
+    with h5py.File(tmp_path / "larger" / finished[0].relative_to(disk)) as file:
         assert len(file["frame"]) == 100
     resumed = make(tmp_path / "larger" / "x.h5", pieces)
     assert resumed == make(tmp_path / "plain" / "x.h5", pieces)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import hdf5plugin
+import numpy as np
 
 from twinstroke.errors import UserError
 
@@ -69,11 +70,18 @@ def new_hdf5(path: Path, fingerprint: str) -> Iterator[h5py.File]:
         OSError: It cannot be written, for instance because the disk is full.
     """
     with replacing(path) as partial, _CalmFile(partial, "w+") as calm:
-        with h5py.File(calm, "w", libver="v110") as file:
-            file.attrs[FINGERPRINT] = fingerprint
-            yield file
-        if calm.error is not None:
-            raise OSError(calm.error.errno, calm.error.strerror, str(path))
+        try:
+            with h5py.File(calm, "w", libver="v110") as file:
+                # Of a fixed length: a damaged file may hang where HDF5 looks for the other kind.
+                file.attrs[FINGERPRINT] = np.bytes_(fingerprint)
+                yield file
+        except Exception:
+            # What was not written may be read again, and make no sense.
+            calm.complain(path)
+            raise
+        calm.complain(path)
+        # The name must not be there before the contents, whatever happens to the machine.
+        os.fsync(calm.fileno())
 
 
 class _CalmFile(FileIO):
@@ -84,6 +92,11 @@ class _CalmFile(FileIO):
     """
 
     error: OSError | None = None
+
+    def complain(self, path: Path) -> None:
+        """Raise the error that was met, if any, about the file as the user knows it."""
+        if self.error is not None:
+            raise OSError(self.error.errno, self.error.strerror, str(path)) from None
 
     def write(self, data: Buffer, /) -> int:
         left = memoryview(data).cast("B")
@@ -113,8 +126,12 @@ class _CalmFile(FileIO):
 
 
 def fingerprint_of(**parts: Any) -> str:
-    """Digest of everything that an output depends on: content, parameters, versions."""
-    canonical = json.dumps(parts, sort_keys=True, default=str)
+    """Digest of everything that an output depends on: content, parameters, versions.
+
+    The versions of what writes files are among them.
+    """
+    written_by = {"h5py": h5py.__version__, "hdf5plugin": hdf5plugin.version}
+    canonical = json.dumps({**parts, **written_by}, sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -122,9 +139,14 @@ def is_finished(path: Path, fingerprint: str) -> bool:
     """Tell whether `path` is a complete HDF5 file that was made from exactly these inputs."""
     try:
         with h5py.File(path) as file:
-            return bool(file.attrs.get(FINGERPRINT) == fingerprint)
-    except OSError:
+            found = file.attrs.get_id(FINGERPRINT)
+            return found.dtype.kind == "S" and bool(file.attrs[FINGERPRINT] == fingerprint.encode())
+    except _UNREADABLE:
         return False
+
+
+_UNREADABLE = (OSError, KeyError, RuntimeError, ValueError)
+"""What h5py raises for files that are missing or damaged."""
 
 
 @contextmanager
@@ -136,7 +158,7 @@ def named(path: Path | str) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
+    except _UNREADABLE as error:
         raise UserError(
             f"{path}: cannot be read ({error}); delete it and run dvc repro, which makes it anew"
         ) from None

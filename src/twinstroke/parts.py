@@ -8,10 +8,11 @@ two parts share is made anew.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate, pairwise, product
@@ -24,11 +25,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from twinstroke.errors import UserError
-from twinstroke.files import PARTS, fingerprint_of, is_finished, new_hdf5
+from twinstroke.files import PARTS, fingerprint_of, is_finished, new_hdf5, prune
 from twinstroke.progress import progress_bar
 from twinstroke.workers import Workers
 
 Item = TypeVar("Item")
+_BATCH_BYTES = 1 << 22
 Rows = Mapping[str, NDArray[Any]]
 """Next rows of some datasets; each has rows (n, *shape)."""
 
@@ -64,7 +66,7 @@ class Whole(Generic[Item]):
     @property
     def folder(self) -> Path:
         """Where the parts wait for each other."""
-        return self.target.with_name(f".{self.target.name}{PARTS}")
+        return parts_folder(self.target, self.fingerprint)
 
     @property
     def bounds(self) -> list[int]:
@@ -74,6 +76,12 @@ class Whole(Generic[Item]):
     def part(self, begin: int) -> Path:
         """File of the part that begins at a row."""
         return self.folder / f"{begin}.h5"
+
+    def places(self) -> Iterator[tuple[int, int, Path, str]]:
+        """First row, number of rows, file and fingerprint of each part."""
+        for begin, end in pairwise(self.bounds):
+            fingerprint = fingerprint_of(whole=self.fingerprint, begin=begin, end=end)
+            yield begin, end - begin, self.part(begin), fingerprint
 
 
 @dataclass(frozen=True)
@@ -137,10 +145,12 @@ def make_in_parts(
             joins.append(_Join(number, replace(wholes[number], items=())))
 
     for number, whole in enumerate(wholes):
+        drop_parts(whole.target, but=whole.folder)
         whole.folder.mkdir(parents=True, exist_ok=True)
-        own = [
-            part for part in _parts(number, whole) if not is_finished(part.path, part.fingerprint)
-        ]
+        parts = list(_parts(number, whole))
+        # What killed processes left half-written.
+        prune(whole.folder, [part.path for part in parts])
+        own = [part for part in parts if not is_finished(part.path, part.fingerprint)]
         left += own
         missing.append({part.path for part in own})
         is_there(number)
@@ -162,13 +172,47 @@ def make_in_parts(
                 missing[done.whole].discard(done.path)
                 is_there(done.whole)
                 bar.update(done.rows)
+    for number, whole in enumerate(wholes):
+        if number not in problems and not is_finished(whole.target, whole.fingerprint):
+            problems[number] = [f"{whole.target}: {_OTHER_RUN}"]
     return [problem for number in sorted(problems) for problem in dict.fromkeys(problems[number])]
 
 
+_OTHER_RUN = "another run writes the same files; end it, and run dvc repro again"
+
+
+def parts_folder(target: Path, fingerprint: str) -> Path:
+    """Where parts of a file wait for each other: no two contents of it share a folder."""
+    return target.with_name(f".{target.name}.{fingerprint[:16]}{PARTS}")
+
+
+def drop_parts(target: Path, but: Path | None = None) -> None:
+    """Delete the parts of a file, of any content but one."""
+    for folder in target.parent.glob(f".{glob.escape(target.name)}.*{PARTS}"):
+        if folder != but:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def grouped(
+    items: Iterable[Item], size: Callable[[Item], int], least: int
+) -> Iterator[tuple[Item, ...]]:
+    """Neighbouring items in groups of at least some size; the last one may be smaller."""
+    group: list[Item] = []
+    total = 0
+    for item in items:
+        group.append(item)
+        total += size(item)
+        if total >= least:
+            yield tuple(group)
+            group, total = [], 0
+    if group:
+        yield tuple(group)
+
+
 def _parts(number: int, whole: Whole[Item]) -> Iterator[_Part[Item]]:
-    for item, begin, rows in zip(whole.items, whole.bounds, whole.rows, strict=False):
-        fingerprint = fingerprint_of(whole=whole.fingerprint, begin=begin, rows=rows)
-        yield _Part(number, whole.part(begin), fingerprint, whole.datasets, item, begin, rows)
+    places = whole.places()
+    for item, (begin, rows, path, fingerprint) in zip(whole.items, places, strict=True):
+        yield _Part(number, path, fingerprint, whole.datasets, item, begin, rows)
 
 
 def _made(function: Callable[[Item], Iterator[Rows]], work: _Part[Item] | _Join) -> None:
@@ -179,6 +223,8 @@ def _made(function: Callable[[Item], Iterator[Rows]], work: _Part[Item] | _Join)
 
 
 def _write(function: Callable[[Item], Iterator[Rows]], part: _Part[Item]) -> None:
+    if not part.path.parent.is_dir():
+        return  # The whole was made meanwhile, because this process was thought dead.
     own = _own(part.path.parent)
     with new_hdf5(own, part.fingerprint) as file:
         writers = {
@@ -201,10 +247,12 @@ class _Writer:
     """Appends rows to a dataset of a part, and writes whole chunks."""
 
     def __init__(self, file: h5py.File, name: str, dataset: Dataset, part: _Part[Any]) -> None:
-        step = dataset.chunk[0] if dataset.chunk else max(1, part.rows)
-        self._at = part.begin % step if dataset.chunk else 0
+        chunk = dataset.chunk[0] if dataset.chunk else 1
+        row = np.zeros((1, *dataset.shape), dataset.dtype)
+        # Small chunks are written several at once.
+        self._buffer = row.repeat(max(1, _BATCH_BYTES // (chunk * row.nbytes)) * chunk, axis=0)
+        self._at = part.begin % chunk
         self._out = _created(file, name, dataset, self._at + part.rows)
-        self._buffer = np.zeros((step, *dataset.shape), dataset.dtype)
         self._written = 0
 
     def append(self, rows: NDArray[Any]) -> None:
@@ -246,10 +294,13 @@ def _created(file: h5py.File, name: str, dataset: Dataset, rows: int) -> h5py.Da
 
 
 def _put_together(whole: Whole[Any]) -> None:
+    broken = [path for *_, path, own in whole.places() if not is_finished(path, own)]
     if is_finished(whole.target, whole.fingerprint):
-        # A process that died did it before.
+        # A process that was thought dead did it.
         shutil.rmtree(whole.folder, ignore_errors=True)
         return
+    if broken:
+        raise UserError(f"{whole.target}: its part {broken[0]} went away; {_OTHER_RUN}")
     content = hashlib.sha256()
     own = _own(whole.folder)
     with new_hdf5(own, whole.fingerprint) as file:
@@ -268,7 +319,7 @@ def _put_together(whole: Whole[Any]) -> None:
         file.attrs.update(whole.attributes)
         file.attrs["content"] = content.hexdigest()
     own.replace(whole.target)
-    shutil.rmtree(whole.folder)
+    shutil.rmtree(whole.folder, ignore_errors=True)
 
 
 def _copy_chunks(

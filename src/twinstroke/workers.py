@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import platform
 import signal
 import socket
 import sys
+import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
+from queue import Empty, Queue
 from types import TracebackType
 from typing import Self, TypeVar
 
 import cv2
 import dask
+import imageio_ffmpeg
 from dask.system import cpu_count
 from distributed import (
     Client,
@@ -32,7 +37,6 @@ from distributed import (
     LocalCluster,
     Worker,
     WorkerPlugin,
-    as_completed,
     get_worker,
 )
 from distributed.security import Security
@@ -46,16 +50,17 @@ ADDRESS_VARIABLE = "DASK_SCHEDULER_ADDRESS"
 LOCAL = "local"
 _AHEAD = 3
 """Items for each thread that are under way or waiting: none is idle, and memory stays bounded."""
+_ASK_AGAIN_S = 2
+_PATIENCE_S = 10
 _DECIDE_BITS = (
     "h5py",
     "hdf5plugin",
-    "imageio-ffmpeg",
     "numpy",
     "opencv-contrib-python-headless",
     "scipy",
 )
 """Packages on whose versions the bits of results depend."""
-_LOCAL_CONFIG = {
+_LOCAL_CONFIG: dict[str, object] = {
     # An item is tried again once when the process that worked on it died …
     "distributed.scheduler.allowed-failures": 1,
     # … and no other item is blamed for that: a process holds one at a time.
@@ -63,6 +68,9 @@ _LOCAL_CONFIG = {
     # A busy machine is no reason to give up a connection to itself.
     "distributed.comm.timeouts.connect": "120s",
     "distributed.comm.timeouts.tcp": "120s",
+    # What somebody set for a cluster is not meant for these processes.
+    "distributed.worker.lifetime.duration": None,
+    **{f"distributed.{kind}.preload": [] for kind in ("scheduler", "nanny", "worker")},
     # Nothing is served but the work.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
@@ -89,6 +97,8 @@ class Workers:
         self._scheduler = scheduler
         self._count = available_workers() if count is None else count
         self._stack = ExitStack()
+        self._threads = 0
+        self._asked = -math.inf
 
     def __enter__(self) -> Self:
         """Begin; nothing is started yet."""
@@ -134,28 +144,49 @@ class Workers:
         client = self._client
         # Local processes are like this one.
         own = {} if self._scheduler == LOCAL else environment()
-        done = as_completed(loop=client.loop)
+        done: Queue[Future[Out | UserError]] = Queue()
         under_way: dict[Future[Out | UserError], In] = {}
 
         def submit(item: In) -> None:
             future = client.submit(_sent, function, item, own, Path.cwd(), pure=False)
             under_way[future] = item
-            done.add(future)
+            future.add_done_callback(done.put)
 
         submit(first)
         try:
             while True:
-                # Asked each time, because workers of a cluster come and go.
-                room = _AHEAD * max(1, sum(client.nthreads().values()))
+                room = self._room(client)
                 while len(under_way) < room and (item := take()) is not None:
                     submit(item)
                 if not under_way:
                     return
-                future = next(done)
+                future = self._next(done, client)
                 item = under_way.pop(future)
                 yield item, self._result(future, item)
         finally:
             client.cancel(list(under_way))
+
+    def _room(self, client: Client) -> int:
+        """Items that may be under way; asked again now and then, for workers come and go."""
+        if time.monotonic() > self._asked + _ASK_AGAIN_S:
+            self._threads = sum(client.nthreads().values())
+            self._asked = time.monotonic()
+        return _AHEAD * max(1, self._threads)
+
+    def _next(
+        self, done: Queue[Future[Out | UserError]], client: Client
+    ) -> Future[Out | UserError]:
+        told = False
+        while True:
+            try:
+                return done.get(timeout=_PATIENCE_S)
+            except Empty:
+                if not told and not client.nthreads():
+                    self._say_waiting()
+                    told = True
+
+    def _say_waiting(self) -> None:
+        print(f"waiting for workers of {self._scheduler}", file=sys.stderr, flush=True)
 
     def _result(self, future: Future[Out | UserError], item: In) -> Out | UserError:
         try:
@@ -163,8 +194,8 @@ class Workers:
         except KilledWorker:
             return UserError(
                 f"{item}: the process that worked on it died, and so did the one that tried again: "
-                "it ran out of memory, or crashes on this input. Free some memory or take the "
-                "input out, and run dvc repro again"
+                "memory ran out, or a library crashes on it; free some memory and run dvc repro "
+                "again, and look at that input if it dies once more"
             )
         except CancelledError:
             raise UserError(
@@ -177,7 +208,9 @@ class Workers:
 
     @cached_property
     def _client(self) -> Client:
-        # Nothing is said of what we report ourselves, such as a worker that died.
+        # Nothing is said of what we report ourselves, such as a worker that died, or know: a
+        # table of many samples is large.
+        warnings.filterwarnings("ignore", ".*large graph")
         for name in ("distributed", "distributed.client", "tornado", "tornado.application"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         return self._local_client() if self._scheduler == LOCAL else self._cluster_client()
@@ -186,17 +219,23 @@ class Workers:
         self._stack.enter_context(dask.config.set(_LOCAL_CONFIG))
         # Other users of this machine can connect to our ports: let them need a key.
         security = Security.temporary()
-        cluster = LocalCluster(
-            n_workers=self._count,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-            security=security,
-            silence_logs=logging.CRITICAL,
-        )
+        try:
+            cluster = LocalCluster(
+                n_workers=self._count,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
+                memory_limit=0,
+                security=security,
+                silence_logs=logging.CRITICAL,
+            )
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"the processes that do the work cannot be started ({error}); see that "
+                "127.0.0.1 and a folder for temporary files are there and can be used"
+            ) from None
         self._stack.enter_context(cluster)
         client = Client(cluster, security=security, set_as_default=False)
         self._stack.enter_context(client)
@@ -208,7 +247,7 @@ class Workers:
             client = Client(self._scheduler, timeout="10s", set_as_default=False)
             self._stack.enter_context(client)
             if not client.nthreads():
-                print(f"waiting for workers of {self._scheduler}", file=sys.stderr, flush=True)
+                self._say_waiting()
                 client.wait_for_workers(1)
             # Whoever cannot read our items would not refuse them, but die of them.
             answers = [client.run_on_scheduler(environment)]
@@ -250,14 +289,23 @@ def each_of(items: Iterable[In]) -> Callable[[], In | None]:
 
 
 @cache
+def ffmpeg_version() -> str:
+    """Version of the FFmpeg that is used, which need not be that of the package."""
+    found: str = imageio_ffmpeg.get_ffmpeg_version()
+    return found
+
+
+@cache
 def environment() -> dict[str, str]:
     """What must be equal in all processes for results to be the same bits."""
     code = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         code.update(path.read_bytes())
     return {
-        "processor": platform.machine(),
+        # OpenCV computes differently with and without some instructions.
+        "processor": f"{platform.machine()} {cv2.getCPUFeaturesLine()}",
         "Python": ".".join(platform.python_version_tuple()[:2]),
+        "FFmpeg": ffmpeg_version(),
         **{name: version(name) for name in _DECIDE_BITS},
         "twinstroke (its code)": code.hexdigest()[:12],
     }

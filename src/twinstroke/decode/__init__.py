@@ -21,7 +21,6 @@ from itertools import chain
 from pathlib import Path
 
 import h5py
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,12 +28,12 @@ from twinstroke.decode.needed import needed_frames
 from twinstroke.decode.passes import Pass, decoded_frames, plan_passes
 from twinstroke.errors import UserError
 from twinstroke.files import PLANES, fingerprint_of, is_finished, named, prune
-from twinstroke.parts import Dataset, Rows, Whole, make_in_parts
+from twinstroke.parts import Dataset, Rows, Whole, grouped, make_in_parts, parts_folder
 from twinstroke.progress import progress_bar
 from twinstroke.settings import DecodeSettings, WindowSettings
 from twinstroke.tables import Sample, Video
 from twinstroke.timeline import kept_count
-from twinstroke.workers import Workers, each_of
+from twinstroke.workers import Workers, each_of, ffmpeg_version
 
 __all__ = [
     "DecodeSummary",
@@ -153,7 +152,9 @@ def decode_videos(
         raise UserError(problems)
     pending = [job for job in jobs if not is_finished(job.target, job.fingerprint)]
     wholes, problems = _planned(pending, workers)
-    removed = prune(folder, [job.target for job in jobs] + [whole.folder for whole in wholes])
+    # What a video that went away had is kept too: it may come back.
+    parts = [parts_folder(job.target, job.fingerprint) for job in pending]
+    removed = prune(folder, [job.target for job in jobs] + parts)
     problems += make_in_parts("decode", "frames", wholes, _decoded, workers)
     if problems:
         raise UserError(problems)
@@ -200,7 +201,7 @@ def _job(
         kept=[[r.start, r.stop] for r in kept],
         width=settings.width,
         frame_step=settings.frame_step,
-        ffmpeg=imageio_ffmpeg.__version__,
+        ffmpeg=ffmpeg_version(),
     )
     target = folder / f"{video.video}.h5"
     return _Job(video, root / video.path, target, kept, settings, fingerprint)
@@ -234,7 +235,10 @@ def _whole(job: _Job, passes: Sequence[Pass]) -> Whole[_Part]:
     video, settings = job.video, job.settings
     size = (_height(video, settings), settings.width)
     shrinks = settings.width <= video.width
-    parts = [_Part(job.source, own, size, shrinks, settings) for own in _grouped(passes)]
+    parts = [
+        _Part(job.source, own, size, shrinks, settings)
+        for own in grouped(passes, lambda one: sum(map(len, one.kept)), PART_FRAMES)
+    ]
     return Whole(
         target=job.target,
         fingerprint=job.fingerprint,
@@ -246,19 +250,6 @@ def _whole(job: _Job, passes: Sequence[Pass]) -> Whole[_Part]:
         rows=[part.frames for part in parts],
         attributes={"frame_step": settings.frame_step},
     )
-
-
-def _grouped(passes: Sequence[Pass]) -> Iterator[tuple[Pass, ...]]:
-    group: list[Pass] = []
-    frames = 0
-    for one in passes:
-        group.append(one)
-        frames += sum(len(r) for r in one.kept)
-        if frames >= PART_FRAMES:
-            yield tuple(group)
-            group, frames = [], 0
-    if group:
-        yield tuple(group)
 
 
 def _decoded(part: _Part) -> Iterator[Rows]:

@@ -51,8 +51,8 @@ REVISION = 2
 """Raised when the same input gives other bytes than before, so that old files are made anew."""
 FLOW_UNIT_PX = 1 / 32
 """Flow is stored as whole multiples of this, so it is off by at most 1/64 px."""
-PART_FRAMES = 4 * CHUNK_FRAMES
-"""Frames of which one part holds the motions: 20 s of work with DeepFlow, under 1 s with DIS."""
+PART_FRAMES = 8 * CHUNK_FRAMES
+"""Frames of which one part holds the motions: 40 s of work with DeepFlow, 1 s with DIS."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ def fields(file: h5py.File, rows: slice) -> NDArray[np.int16]:
 def quantised(flow: NDArray[np.float32]) -> NDArray[np.int16]:
     """Whole multiples of 1/32 px nearest to a flow in pixels; beyond ±1023 px it saturates."""
     limits = np.iinfo(np.int16)
-    units: NDArray[np.float32] = np.clip(np.rint(flow / FLOW_UNIT_PX), limits.min, limits.max)
+    units: NDArray[np.float32] = np.rint(flow * np.float32(1 / FLOW_UNIT_PX))
+    np.clip(units, limits.min, limits.max, out=units)
     return units.astype(np.int16)
 
 
@@ -177,10 +178,13 @@ def _whole(source: Path, settings: FlowSettings, folder: Path) -> Whole[_Part]:
 def _estimated(part: _Part) -> Iterator[Rows]:
     yield {"frame": part.frame}
     with named(part.source), h5py.File(part.source) as file:
-        # One contiguous read; a gap inside it costs a few frames that are not used.
-        begin = part.first[0]
-        frames = file["rgb"][begin : part.first[-1] + 2]
-    grey = [cv2.cvtColor(cv2.merge(list(frame)), cv2.COLOR_RGB2GRAY) for frame in frames]
+        # Contiguous reads; a gap inside costs a few frames that are not used.
+        begin, end = part.first[0], part.first[-1] + 2
+        grey = [
+            cv2.cvtColor(cv2.merge(list(frame)), cv2.COLOR_RGB2GRAY)
+            for chunk in range(begin, end, CHUNK_FRAMES)
+            for frame in file["rgb"][chunk : min(chunk + CHUNK_FRAMES, end)]
+        ]
     for i in part.first:
         flow = quantised(estimate_flow(grey[i - begin], grey[i - begin + 1], part.settings))
-        yield {"flow": flow.transpose(2, 0, 1)[None]}
+        yield {"flow": np.stack(cv2.split(flow))[None]}

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 import cv2
@@ -34,7 +35,7 @@ from twinstroke.flow import dequantised, fields, pairs
 from twinstroke.normalize.mask import foreground, masked
 from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
 from twinstroke.normalize.statistics import FlowStatistics, flow_statistics, training_peaks
-from twinstroke.parts import Dataset, Rows, Whole, make_in_parts
+from twinstroke.parts import Dataset, Rows, Whole, grouped, make_in_parts
 from twinstroke.settings import NormalizeSettings, WindowSettings
 from twinstroke.workers import Workers
 
@@ -53,7 +54,7 @@ __all__ = [
 
 REVISION = 2
 """Raised when the same input gives other bytes than before, so that old files are made anew."""
-BLOCK_PAIRS = 2 * CHUNK_FRAMES
+BLOCK_PAIRS = CHUNK_FRAMES
 """Pairs that are read at once."""
 CHUNK_PAIRS = 8
 PART_PAIRS = 256
@@ -152,7 +153,10 @@ def _whole(frames: Path, flow: Path, rules: _Rules, folder: Path) -> Whole[_Part
         )
         first = pairs(frames_file["frame"][:], int(frames_file.attrs["frame_step"]))
         height, width = flow_file["flow"].shape[2:]
-    parts = [_Part(frames, flow, runs, rules) for runs in _grouped(_runs(first))]
+    parts = [
+        _Part(frames, flow, runs, rules)
+        for runs in grouped(_runs(first), attrgetter("count"), PART_PAIRS)
+    ]
     packed = (height, -(-width // 8))
     return Whole(
         target=folder / flow.name,
@@ -176,17 +180,6 @@ def _runs(first: NDArray[np.intp]) -> Iterator[_Run]:
         flow += len(own)
 
 
-def _grouped(runs: Iterator[_Run]) -> Iterator[tuple[_Run, ...]]:
-    group: list[_Run] = []
-    for run in runs:
-        group.append(run)
-        if sum(own.count for own in group) >= PART_PAIRS:
-            yield tuple(group)
-            group = []
-    if group:
-        yield tuple(group)
-
-
 def _described(part: _Part) -> Iterator[Rows]:
     with opened(part.frames) as frames, opened(part.flow) as flow:
         for run in part.runs:
@@ -201,11 +194,14 @@ def _described_run(frames: h5py.File, flow: h5py.File, run: _Run, rules: _Rules)
     for begin in range(run.flow, run.flow + run.count, BLOCK_PAIRS):
         block = slice(begin, min(begin + BLOCK_PAIRS, run.flow + run.count))
         mask = np.stack(list(islice(mask_of_next, block.stop - block.start)))
-        field = masked(dequantised(fields(flow, block)), mask)
-        centres += [roi_centre(own, crop, roi.max_weight) for own in field]
+        peaks = []
+        for stored, own in zip(fields(flow, block), mask, strict=True):
+            field = masked(dequantised(stored), own)
+            peaks.append(np.abs(field).max((0, 1)))
+            centres.append(roi_centre(field, crop, roi.max_weight))
         yield {
             "mask": np.packbits(mask, axis=-1),
-            "peak": np.abs(field).max((1, 2)),
+            "peak": np.stack(peaks),
             "frame": flow["frame"][block],
         }
     size = flow["flow"].shape[2:]

@@ -24,8 +24,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ from twinstroke.decode import pictures
 from twinstroke.errors import UserError
 from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, named, opened
 from twinstroke.flow import FLOW_UNIT_PX, fields
-from twinstroke.parts import Dataset, Rows, Whole, make_in_parts
+from twinstroke.parts import Dataset, Rows, Whole, drop_parts, grouped, make_in_parts
 from twinstroke.segment.crop import crop_around
 from twinstroke.tables import Sample, Video
 from twinstroke.timeline import clip_range, kept_count
@@ -132,7 +134,8 @@ def cut_strokes(
     """
     counts = {video.video: kept_count(video.frames, geometry.frame_step) for video in videos}
     jobs = [_job(sample, counts[sample.video], geometry, folder) for sample in samples]
-    parts = list(_grouped(jobs))
+    groups = grouped(jobs, lambda job: len(job.clip), PART_FRAMES)
+    parts = [_Part(own) for own in groups]
     whole = Whole(
         target=target,
         fingerprint=_fingerprint(jobs, geometry, classes),
@@ -147,7 +150,9 @@ def cut_strokes(
         attributes=_provenance(jobs, geometry, classes),
         columns=_columns(jobs),
     )
-    if not is_finished(target, whole.fingerprint):
+    if is_finished(target, whole.fingerprint):
+        drop_parts(target)
+    else:
         problems = make_in_parts("segment", "frames", [whole], _cut, workers)
         if problems:
             raise UserError(problems)
@@ -161,33 +166,20 @@ def _job(sample: Sample, kept: int, geometry: Geometry, folder: Path) -> _Job:
     return _Job(sample, clip, kept - 1, frames, flow, motion, geometry)
 
 
-def _grouped(jobs: Sequence[_Job]) -> Iterator[_Part]:
-    group: list[_Job] = []
-    for job in jobs:
-        group.append(job)
-        if sum(len(own.clip) for own in group) >= PART_FRAMES:
-            yield _Part(tuple(group))
-            group = []
-    if group:
-        yield _Part(tuple(group))
-
-
 def _crops(geometry: Geometry, channels: int, dtype: type[np.integer]) -> Dataset:
     shape = (*geometry.crop, channels)
     return Dataset(shape, dtype, (CHUNK_FRAMES, *shape), COMPRESSION)
 
 
 def _cut(part: _Part) -> Iterator[Rows]:
-    for job in part.jobs:
-        with (
-            opened(job.frames) as frames,
-            opened(job.flow) as flow,
-            opened(job.motion) as motion,
-        ):
+    for paths, jobs in groupby(part.jobs, attrgetter("frames", "flow", "motion")):
+        with ExitStack() as stack:
+            frames, flow, motion = (stack.enter_context(opened(path)) for path in paths)
             source = _Source(frames, flow, motion, frames["frame"][:], flow["frame"][:])
-            for begin in range(job.clip.start, job.clip.stop, BLOCK_FRAMES):
-                block = range(begin, min(begin + BLOCK_FRAMES, job.clip.stop))
-                yield _block(job, block, source)
+            for job in jobs:
+                for begin in range(job.clip.start, job.clip.stop, BLOCK_FRAMES):
+                    block = range(begin, min(begin + BLOCK_FRAMES, job.clip.stop))
+                    yield _block(job, block, source)
 
 
 @dataclass(frozen=True)
@@ -236,7 +228,7 @@ def _fingerprint(jobs: Sequence[_Job], geometry: Geometry, classes: Sequence[str
     sources = {}
     for path in sorted({path for job in jobs for path in (job.frames, job.flow, job.motion)}):
         with opened(path) as file:
-            sources[f"{path.parent.name}/{path.name}"] = file.attrs["fingerprint"]
+            sources[f"{path.parent.name}/{path.name}"] = file.attrs["content"]
     return fingerprint_of(
         revision=REVISION,
         sources=sources,
