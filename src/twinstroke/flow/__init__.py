@@ -51,8 +51,8 @@ REVISION = 2
 """Raised when the same input gives other bytes than before, so that old files are made anew."""
 FLOW_UNIT_PX = 1 / 32
 """Flow is stored as whole multiples of this, so it is off by at most 1/64 px."""
-PART_FRAMES = 8 * CHUNK_FRAMES
-"""Frames of which one part holds the motions: 40 s of work with DeepFlow, 1 s with DIS."""
+PART_FRAMES = 4 * CHUNK_FRAMES
+"""Frames of which one part holds the motions: 20 s of work with DeepFlow, half a second with DIS."""
 
 
 @dataclass(frozen=True)
