@@ -52,7 +52,7 @@ REVISION = 2
 FLOW_UNIT_PX = 1 / 32
 """Flow is stored as whole multiples of this, so it is off by at most 1/64 px."""
 PART_FRAMES = 4 * CHUNK_FRAMES
-"""Frames of which one part holds the motions: 20 s of work with DeepFlow, half a second with DIS."""
+"""Frames of which one part holds the motions: 20 s of work with DeepFlow, 0.6 s with DIS."""
 
 
 @dataclass(frozen=True)
