@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from tests.videos import (
     Frames,
+    distinct_frames,
     write_copy,
     write_copy_after_sound,
     write_copy_with_hidden_beginning,
@@ -233,7 +234,7 @@ def test_no_group_is_decoded_twice(
         # A pass ends early for a gap that is worth a start, or because it is long enough.
         gap = [entry for entry in entries if ends[parts.index((_, part))] < entry <= next_first]
         worth = gap and gap[-1] - (part[-1].stop - 1) * step - 1 > module._START_FRAMES
-        assert worth or sum(map(len, part)) >= module._PASS_FRAMES, begin
+        assert worth or sum(map(len, part)) >= module._PASS_FRAMES.start, begin
     for _, part in parts:
         for r, following in pairwise(part):
             a, b = (r.stop - 1) * step + 1, following.start * step
@@ -241,12 +242,28 @@ def test_no_group_is_decoded_twice(
 
 
 def test_a_long_range_is_shared_out() -> None:
-    every_fifty = np.arange(50, 1000, 50)
-    parts = list(module._parts([range(1000)], 1, every_fifty))
-    assert [sum(map(len, part)) for _, part in parts] == [100] * 10
+    every_sixty = np.arange(60, 4800, 60)
+
+    def lengths(frames: int) -> list[int]:
+        parts = module._parts([range(frames)], 1, every_sixty)
+        return [sum(map(len, part)) for _, part in parts]
+
+    # A quarter of what is left, up to the next entry.
+    assert lengths(1800) == [420, 360, 300, 180, 180, 120, 120, 120]
+    assert lengths(4800)[:5] == [420] * 5
     # Not for the rest of a range, which decodes sooner than FFmpeg starts.
-    (part,) = module._parts([range(199)], 1, every_fifty)
-    assert part[0] == -1
+    assert lengths(150) == [150]
+    assert lengths(151) == [120, 31]
+
+
+def test_more_ranges_than_an_argument_holds(tmp_path: Path) -> None:
+    frames = np.tile(distinct_frames(100, 16, 16), (100, 1, 1, 1))
+    path = write_grouped_video(tmp_path / "v.mp4", frames, 20_000)
+    kept = [range(n, n + 1) for n in range(0, 10_000, 2)]
+    passes = _plan(path, kept, 10_000)
+    assert [len(one.kept) for one in passes] == [2000, 2000, 1000]
+    found = np.concatenate([_decode(path, one, batch=64) for one in passes])
+    np.testing.assert_array_equal(found, _full(path)[::2])
 
 
 def test_damage_that_is_on_nobodys_way_does_not_matter(tmp_path: Path) -> None:

@@ -153,3 +153,31 @@ def test_packets_as_stored(tmp_path: Path) -> None:
     path.write_bytes(bytes(range(256)) * 40)
     with pytest.raises(UserError, match=r"cannot read the video \(moov atom not found\)"):
         read_packets(path, Limits())
+
+
+def test_units_that_are_looked_for_are_rare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = write_video(tmp_path / "honest.mp4", distinct_frames(40), 10, lossless=False)
+    real = imageio_ffmpeg.get_ffmpeg_exe()
+    # Reading at the speed of the frames takes four seconds.
+    program = f"os.execv({real!r}, [{real!r}, '-re', *sys.argv[1:]])"
+    _put_in_place_of_ffmpeg(monkeypatch, tmp_path, program)
+    packets = read_packets(video, Limits(timeout_s=1.5), "-copyts", units="5")
+    assert len(packets.pts) == 40
+    assert packets.with_units.tolist() == packets.pts[:1].tolist()
+    monkeypatch.undo()
+    assert not len(read_packets(video, Limits()).with_units)
+
+
+def test_a_packet_that_cannot_be_cut_into_units(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        f"say('#tb 0: 1/10\\n{LINE}1{LINE[1:]}')\n"
+        "if 'filter_units' in str(sys.argv): sys.exit(1)\n"
+        f"say('{LINE}')"
+    )
+    path = _put_in_place_of_ffmpeg(monkeypatch, tmp_path, program)
+    packets = read_packets(path, Limits(), units="5")
+    assert (packets.pts.tolist(), packets.with_units.tolist()) == ([0, 0], [0])

@@ -194,6 +194,8 @@ class Packet(NamedTuple):
     data: bytes
     """Size and checksum."""
     flags: int
+    stream: int
+    """Which one of those that are reported on."""
 
 
 class Report:
@@ -202,7 +204,7 @@ class Report:
     def __init__(
         self,
         source: Path,
-        stream: ffmpeg.Stream,
+        stream: ffmpeg.Stream | list[ffmpeg.Stream],
         limits: Limits,
         *arguments: str,
         **options: str | int,
@@ -211,14 +213,16 @@ class Report:
 
         Args:
             source: The video, to be named where something is wrong.
-            stream: From :func:`video_stream`, perhaps through filters.
+            stream: From :func:`video_stream`, perhaps through filters; a list to report on
+                several, or twice on one, each with options of its own (``c:v:1``).
             limits: How long it may be silent.
             arguments: Global arguments.
             options: Of the output.
         """
         self.header: dict[str, str] = {}
-        """``tb``, ``dimensions`` …, complete once the first packet came."""
-        output = stream.output("pipe:", format="framecrc", **options)
+        """Of the first stream: ``tb``, ``dimensions`` …, complete once its first packet came."""
+        streams = stream if isinstance(stream, list) else [stream]
+        output = ffmpeg.output(*streams, "pipe:", format="framecrc", **options)
         self.run = Run(source, output, limits, *arguments)
 
     def __iter__(self) -> Iterator[Packet]:
@@ -226,7 +230,7 @@ class Report:
         for piece in self.run:
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
-                if line.startswith(b"0,"):
+                if not line.startswith(b"#"):
                     yield _packet(line)
                 elif header := re.match(r"#(\w+) 0: +(\S+)$", line.decode(errors="replace")):
                     self.header[header[1]] = header[2]
@@ -234,9 +238,9 @@ class Report:
 
 def _packet(line: bytes) -> Packet:
     """Read a line; the flags are left out of that of an ordinary key frame."""
-    _, dts, pts, duration, size, checksum, *rest = line.rstrip().split(b",")
+    stream, dts, pts, duration, size, checksum, *rest = line.rstrip().split(b",")
     flags = next((int(cell[3:], 16) for cell in rest if cell.startswith(b" F=")), _KEY)
-    return Packet(int(dts), int(pts), int(duration), size + checksum, flags)
+    return Packet(int(dts), int(pts), int(duration), size + checksum, flags, int(stream))
 
 
 def decoded(
@@ -278,9 +282,11 @@ class Packets(NamedTuple):
     """FFmpeg's name: ``h264``."""
     content: str
     """SHA-256 over sizes and checksums of the packets."""
+    with_units: NDArray[np.int64]
+    """(M,) times of presentation of packets that hold the units that were asked for."""
 
 
-def read_packets(path: Path, limits: Limits, *arguments: str) -> Packets:
+def read_packets(path: Path, limits: Limits, *arguments: str, units: str | None = None) -> Packets:
     """Go through the packets of a video's first stream; nothing is decoded.
 
     Args:
@@ -288,27 +294,40 @@ def read_packets(path: Path, limits: Limits, *arguments: str) -> Packets:
         limits: How long FFmpeg may be silent.
         arguments: Global arguments: ``-copyts`` gives the times as stored; without it, time 0 is
             when the first of the file's streams begins.
+        units: Types of units (NAL) to look for in H.264 or HEVC: ``5``, ``16-21``.
 
     Raises:
         UserError: There is nothing to read.
     """
-    stream = video_stream(path, limits)
-    report = Report(path, stream, limits, "-loglevel", "level+error", *arguments, c="copy")
+    # All packets are told of, also where few hold such units: FFmpeg must not seem to hang.
+    streams, options = [video_stream(path, limits)], {"c": "copy"}
+    if units is not None:
+        streams *= 2
+        # Without the second option, packets would wait for one with such units.
+        options |= {"bsf:v:1": f"filter_units=pass_types={units}", "max_interleave_delta": "1"}
+    report = Report(path, streams, limits, "-loglevel", "level+error", *arguments, **options)
     # Numbers, not rows: three hours at 120 frames a second are 1.3 million of them.
     columns = array("q"), array("q"), array("q"), array("q")
+    with_units = array("q")
     content = hashlib.sha256()
     # A crafted index may name the same bytes again and again.
     for packet in islice(report, path.stat().st_size):
-        if not packet.flags & _DISCARD:
+        if packet.stream == 1:
+            with_units.append(packet.pts)
+        elif not packet.flags & _DISCARD:
             numbers = packet.dts, packet.pts, packet.duration, packet.flags & _KEY
             for column, value in zip(columns, numbers, strict=True):
                 column.append(value)
             content.update(packet.data)
+    found = np.frombuffer(with_units, np.int64)
+    if report.run.failed and units is not None:
+        # At a packet that cannot be cut into units; without that, all may be well.
+        return read_packets(path, limits, *arguments)._replace(with_units=found)
     dts, pts, durations, keys = (np.frombuffer(column, np.int64) for column in columns)
     if report.run.failed or not len(pts):
         raise report.run.unreadable()
     time_base, codec = Fraction(report.header["tb"]), report.header.get("codec_id", "")
-    return Packets(dts, pts, durations, keys == 1, time_base, codec, content.hexdigest())
+    return Packets(dts, pts, durations, keys == 1, time_base, codec, content.hexdigest(), found)
 
 
 def frame_ticks(packets: Packets, first: list[int]) -> tuple[NDArray[np.int64], bool]:

@@ -8,6 +8,7 @@ frames. Where decoding begins in the middle, counting begins with a frame that i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ class FrameRun:
         """
         self.entered = False
         """Whether FFmpeg came through the entry."""
-        self._shape = (-1, 3, height, width)
+        self._shape = (3, height, width)
         self._batch = batch
         begin = entry.frame if entry else 0
         numbers = np.concatenate([np.arange(r.start, r.stop, r.step) for r in wanted])
@@ -105,21 +106,23 @@ class FrameRun:
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Yield uint8 arrays (n, 3, H, W), RGB, n ≤ `batch`; too few if FFmpeg gives too few."""
-        _, planes, height, width = self._shape
-        frame_bytes = planes * height * width
+        frame_bytes = math.prod(self._shape)
         buffer = bytearray()
         seen = 0
         for piece in self.ffmpeg:
             buffer += piece
             if len(buffer) >= frame_bytes * self._batch:
                 whole = len(buffer) // frame_bytes
-                yield from self._frames(buffer[: whole * frame_bytes], seen)
-                del buffer[: whole * frame_bytes]
+                full, buffer = buffer, buffer[whole * frame_bytes :]
+                yield from self._frames(full, seen)
                 seen += whole
-        yield from self._frames(buffer[: len(buffer) // frame_bytes * frame_bytes], seen)
+        yield from self._frames(buffer, seen)
 
     def _frames(self, data: bytearray, seen: int) -> Iterator[NDArray[np.uint8]]:
-        frames = np.frombuffer(data, np.uint8).reshape(self._shape)
+        """Of the whole frames in `data`, the first of which is number `seen`, the wanted ones."""
+        whole = len(data) // math.prod(self._shape)
+        frames = np.frombuffer(data, np.uint8, whole * math.prod(self._shape))
+        frames = frames.reshape(whole, *self._shape)
         self.entered |= len(frames) > 0
         (chosen,) = np.nonzero(self._is_wanted[seen : seen + len(frames)])
         for begin in range(0, len(chosen), self._batch):

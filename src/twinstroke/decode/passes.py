@@ -32,10 +32,13 @@ from twinstroke.video_file import (
     video_stream,
 )
 
-_PASS_FRAMES = 100
-"""Kept frames from which on a pass ends at the next entry, so that processes can share a video."""
+_PASS_FRAMES = range(100, 400)
+"""Kept frames from which on a pass ends at the next entry: a quarter of what is left, within these
+bounds. So processes share a video, seldom start FFmpeg, and finish together."""
 _START_FRAMES = 30
 """Frames that decode in the time that FFmpeg takes to start (1080p: 0.1 s)."""
+_MOST_RANGES = 2000
+"""Of a pass: they are told to FFmpeg in one argument, and Linux takes none over 128 KiB."""
 _NAL_TYPES = {"h264": "5", "hevc": "16-21"}
 """Units of the stream at which nothing earlier is needed: pictures for instantaneous refresh
 (H.264 also calls others key frames, which may need older ones), for random access in HEVC."""
@@ -77,9 +80,9 @@ def plan_passes(
     entries = _entries(source, frames, limits)
     passes = [_pass(part, frame_step, entries) for part in _parts(kept, frame_step, entries.frames)]
     last = passes[-1].entry
-    if last is None or _lands(source, last, entries, limits):
-        return passes
-    return [Pass(tuple(kept), None)]
+    if last is not None and not _lands(source, last, entries, limits):
+        passes = [Pass(tuple(kept), None)]
+    return [short for one in passes for short in _short(one)]
 
 
 def decoded_frames(
@@ -160,17 +163,9 @@ class _Entries(NamedTuple):
 
 def _entries(source: Path, frames: int, limits: Limits) -> _Entries:
     """Entries of a video; none if its frames cannot be told by their times."""
-    packets = read_packets(source, limits, "-copyts")
-    report = decoded(
-        source,
-        video_stream(source, limits),
-        limits,
-        *("-loglevel", "level+error", "-copyts"),
-        **{"frames:v": SAMPLED_FRAMES},
-    )
-    first = [frame.pts for frame in report]
-    if not first:
-        raise report.run.unreadable()
+    codec, first = _beginning(source, limits)
+    units = _NAL_TYPES.get(codec)
+    packets = read_packets(source, limits, "-copyts", units=units)
     ticks, timed = frame_ticks(packets, first)
     if not timed or len(ticks) != frames or (np.diff(ticks) <= 0).any():
         nowhere = np.empty(0, np.int64)
@@ -179,22 +174,34 @@ def _entries(source: Path, frames: int, limits: Limits) -> _Entries:
     usable = packets.keys & (packets.pts > ticks[0])
     # Everything that is shown later is stored later.
     usable[1:] &= packets.pts[1:] > latest[:-1]
-    if usable.any() and packets.codec in _NAL_TYPES:
-        usable &= np.isin(packets.pts, _refreshes(source, packets, limits))
+    if units is not None:
+        usable &= np.isin(packets.pts, packets.with_units)
     places = np.flatnonzero(usable)
     return _Entries(np.searchsorted(ticks, packets.pts[places]), places, ticks, packets)
 
 
-def _refreshes(source: Path, packets: Packets, limits: Limits) -> list[int]:
-    """Times of pictures at which the decoder forgets all earlier ones, by the stream itself."""
+def _beginning(source: Path, limits: Limits) -> tuple[str, list[int]]:
+    """Codec of a video, and when its first decoded frames are shown, in ticks."""
+    stream = video_stream(source, limits)
+    options: dict[str, str | int] = {
+        "c:v:0": "copy",
+        "c:v:1": "wrapped_avframe",
+        "frames:v:1": SAMPLED_FRAMES,
+        "fps_mode": "passthrough",
+        "enc_time_base": "demux",
+    }
     report = Report(
         source,
-        video_stream(source, limits),
+        [stream, stream],
         limits,
         *("-loglevel", "level+error", "-copyts"),
-        **{"c": "copy", "bsf:v": f"filter_units=pass_types={_NAL_TYPES[packets.codec]}"},
+        **options,
     )
-    return [packet.pts for packet in islice(report, len(packets.pts))]
+    # No need to copy the rest.
+    first = list(islice((frame.pts for frame in report if frame.stream == 1), SAMPLED_FRAMES))
+    if not first:
+        raise report.run.unreadable()
+    return report.header["codec_id"], first
 
 
 def _seek(packets: Packets, place: int) -> str:
@@ -220,7 +227,8 @@ def _parts(
         part: list[range] = []
         count, left = 0, sum(len(piece) for _, piece in stretch)
         for group, pieces in groupby(stretch, key=itemgetter(0)):
-            if min(count, left) >= _PASS_FRAMES:
+            least = min(max(_PASS_FRAMES.start, (count + left) // 4), _PASS_FRAMES.stop)
+            if count >= least and left > _START_FRAMES:
                 yield entry, part
                 entry, part, count = group, [], 0
             own = [piece for _, piece in pieces]
@@ -270,6 +278,12 @@ def _pass(part: tuple[int, list[range]], frame_step: int, entries: _Entries) -> 
     frame = int(entries.frames[number])
     seek_s = _seek(entries.packets, int(entries.places[number]))
     return Pass(kept, Entry(frame, int(entries.ticks[frame]), seek_s))
+
+
+def _short(one: Pass) -> Iterator[Pass]:
+    """Cut a pass with too many ranges; all of its parts begin where it began."""
+    for begin in range(0, len(one.kept), _MOST_RANGES):
+        yield Pass(one.kept[begin : begin + _MOST_RANGES], one.entry)
 
 
 def _lands(source: Path, entry: Entry, entries: _Entries, limits: Limits) -> bool:
