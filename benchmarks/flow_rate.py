@@ -22,7 +22,7 @@ from twinstroke.settings import Estimator, FlowSettings
 from twinstroke.tables import Video
 from twinstroke.workers import Workers, available_workers
 
-PAIRS_PER_CORE: dict[Estimator, int] = {"deepflow": 64, "farneback": 256, "dis": 512}
+PAIRS_PER_CORE: dict[Estimator, int] = {"deepflow": 64, "farneback": 192, "dis": 512}
 TARGETS: dict[Estimator, float] = {"deepflow": 0.95, "farneback": 0.95, "dis": 0.8}
 REPETITIONS = 3
 BLUR: Literal[3] = 3

@@ -126,9 +126,7 @@ def test_a_scheduler_that_is_not_there_is_one_line(
 
 
 def test_the_environment_names_what_decides_the_bits() -> None:
-    assert {"numpy", "opencv-contrib-python-headless", "hdf5plugin", "FFmpeg"} <= set(
-        environment()
-    )
+    assert {"numpy", "opencv-contrib-python-headless", "hdf5plugin", "FFmpeg"} <= set(environment())
 
 
 _ENDLESS = """
