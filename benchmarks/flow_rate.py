@@ -82,7 +82,7 @@ def _against_bare(
     # Small enough shares that the last one is waited for only shortly.
     chunk = max(1, len(places) // (16 * cores))
     with ProcessPoolExecutor(cores, get_context("spawn"), _load, (stored,)) as pool:
-        call = partial(_bare, FlowSettings(estimator=estimator))
+        call = partial(_bare, FlowSettings(estimator=estimator, blur=0))
         for _ in pool.map(call, range(2 * cores)):
             pass  # until all have started
         return alternating(

@@ -49,7 +49,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a path to write to, beside `path`; rename it to `path` when the block succeeds.
 
     A block that raises leaves nothing behind, and a killed program leaves only the partial file,
-    which the next attempt overwrites.
+    which the next attempt at the same path overwrites.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}{PARTIAL}")
