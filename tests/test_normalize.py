@@ -201,3 +201,14 @@ def test_only_frames_of_training_samples_count_and_only_once(tmp_path: Path) -> 
     ]
     peaks = training_peaks(samples, [tmp_path / "a.h5", tmp_path / "b.h5"])
     assert peaks.tolist() == [[0, 100], [1, 101], [2, 102], [3, 103]]
+
+
+def test_a_damaged_file_is_named_when_peaks_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with new_hdf5(path, "made by hand") as file:
+        file["frame"] = np.arange(5000)
+        file["peak"] = np.ones((5000, 2), np.float32)
+    path.write_bytes(path.read_bytes()[:9000])
+    for damaged in (path, tmp_path / "gone.h5"):
+        with pytest.raises(UserError, match=f"{damaged.name}: cannot be read"):
+            training_peaks([sample(0, 6, "a")], [damaged])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from twinstroke.errors import UserError
+from twinstroke.files import named
 from twinstroke.settings import NormalizeSettings
 from twinstroke.tables import Sample
 
@@ -82,11 +83,14 @@ def training_peaks(samples: Sequence[Sample], motions: Iterable[Path]) -> NDArra
 
     Returns:
         float32 (K, 2).
+
+    Raises:
+        UserError: A file is damaged or missing.
     """
     parts = [np.empty((0, 2), np.float32)]
     for path in motions:
         ranges = [(s.begin, s.end) for s in samples if s.video == path.stem and s.split == "train"]
-        with h5py.File(path) as file:
+        with named(path), h5py.File(path) as file:
             frame = file["frame"][:]
             inside = np.zeros(len(frame), np.bool_)
             for begin, end in ranges:
