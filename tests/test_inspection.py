@@ -24,11 +24,7 @@ from matplotlib.patches import Rectangle as Box
 from numpy.typing import NDArray
 
 from tests.clone import ROOT
-from twinstroke.errors import UserError
-from twinstroke.files import new_hdf5
-from twinstroke.inspection import inspect, named, open_source, spread
-from twinstroke.inspection.__main__ import main
-from twinstroke.inspection.colours import (
+from twinstroke.colours import (
     BEYOND,
     OUTLINE,
     OUTSIDE,
@@ -36,6 +32,10 @@ from twinstroke.inspection.colours import (
     colour_wheel,
     flow_colours,
 )
+from twinstroke.errors import UserError
+from twinstroke.files import new_hdf5
+from twinstroke.inspection import inspect, named, open_source, spread
+from twinstroke.inspection.__main__ import main
 from twinstroke.inspection.measure import measure, sample_row, video_row
 from twinstroke.inspection.moments import moments_of
 from twinstroke.inspection.sheets import contact_sheet

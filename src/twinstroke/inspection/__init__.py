@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
+from twinstroke.drawing import save_png
 from twinstroke.files import prune, replacing
 from twinstroke.inspection.choice import named, spread
 from twinstroke.inspection.measure import (
@@ -75,7 +74,7 @@ def inspect(
                 if sample.video == video:
                     samples[sample.sample] = sample_row(sample, measures, source.geometry)
             figure = video_picture(source, videos[video], measures, min_motion)
-            _save(figure, folder / _video_picture(video))
+            save_png(figure, folder / _video_picture(video))
             bar.update()
     stale = []
     for sample in drawn:
@@ -83,7 +82,7 @@ def inspect(
         if not all(moment.agrees for moment in moments):
             stale.append(sample.sample)
         figure = contact_sheet(source, sample, row, moments)
-        _save(figure, folder / _sample_picture(row))
+        save_png(figure, folder / _sample_picture(row))
     found = Inspection(
         sorted(videos.values(), key=_suspicion), sorted(samples.values(), key=_suspicion), stale
     )
@@ -115,9 +114,3 @@ def _video_picture(video: str) -> str:
 def _sample_picture(row: SampleRow) -> str:
     # Some systems allow neither sign in names of files.
     return f"samples/{row.sample.replace(':', '_').replace('#', '_')}.png"
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as partial:
-        # Without the program's version, equal pictures are equal files.
-        figure.savefig(partial, format="png", metadata={"Software": None})

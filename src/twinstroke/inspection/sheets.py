@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle as Box
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from twinstroke.inspection.colours import (
+from twinstroke.colours import (
     BEYOND,
     OUTLINE,
     OUTSIDE,
@@ -23,12 +23,12 @@ from twinstroke.inspection.colours import (
     colour_wheel,
     flow_colours,
 )
+from twinstroke.drawing import DPI, plain
 from twinstroke.inspection.measure import SampleRow
 from twinstroke.inspection.moments import Moment
 from twinstroke.inspection.source import Rectangle, Source
 from twinstroke.tables import Sample
 
-DPI = 110
 ROWS = ("frame", "flow", "stored crop", "stored flow")
 DARK = withStroke(linewidth=3, foreground="black")
 
@@ -68,11 +68,6 @@ def contact_sheet(
     figure.legend(handles=_legend(), loc="outside lower center", ncols=5, frameon=False)
     figure.suptitle(_title(source, sample, row, moments))
     return figure
-
-
-def plain(text: str) -> str:
-    """Names of videos and classes are no formulas."""
-    return text.replace("$", r"\$")
 
 
 def draw_rectangle(axes: Axes, place: Rectangle, width: float, colour: str) -> None:

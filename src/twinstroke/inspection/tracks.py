@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, ScalarFormatter, SymmetricalLogLocator
 from numpy.typing import NDArray
 
+from twinstroke.colours import BLUE, GREEN, GREY, VERMILLION, WINDOW
 from twinstroke.decode import pictures
-from twinstroke.inspection.colours import BLUE, GREEN, GREY, VERMILLION, WINDOW
+from twinstroke.drawing import DPI, plain
 from twinstroke.inspection.measure import Measures, VideoRow
-from twinstroke.inspection.sheets import DPI, draw_rectangle, plain
+from twinstroke.inspection.sheets import draw_rectangle
 from twinstroke.inspection.source import Source, opened, window_at
 from twinstroke.tables import NEGATIVE, Sample
 
