@@ -1,0 +1,44 @@
+"""Measure and draw where the attention blocks of the trained network look."""
+
+from pathlib import Path
+
+from twinstroke.attend import (
+    AttentionRow,
+    draw,
+    measure,
+    shown_split,
+    single_predictions,
+    striking,
+)
+from twinstroke.errors import exits_cleanly
+from twinstroke.progress import summarise
+from twinstroke.settings import load_settings
+from twinstroke.tables import write_table
+
+
+@exits_cleanly
+def main() -> None:
+    settings = load_settings()
+    folder, reports = Path("data", settings.name), Path("reports", settings.name)
+    strokes, model_file = folder / "strokes.h5", folder / "model.safetensors"
+    split, predictions = shown_split(single_predictions(reports / "predictions"))
+    rows = measure(strokes, model_file, predictions, split)
+    write_table(reports / "attention.csv", rows, AttentionRow)
+    chosen = striking(predictions, settings.attend.samples)
+    drawn = draw(strokes, model_file, chosen, reports / "attention")
+    summarise("attend", summary(rows, len(drawn)))
+
+
+def summary(rows: list[AttentionRow], drawn: int) -> str:
+    trained = [row for row in rows if row.weights == "trained"]
+    if not trained:
+        return "the network has no attention blocks"
+    low, high = min(row.minimum for row in trained), max(row.maximum for row in trained)
+    return (
+        f"{len(trained)} masks of {trained[0].n} {trained[0].split} samples lie between {low:.2f} "
+        f"and {high:.2f}; {drawn} samples are drawn"
+    )
+
+
+if __name__ == "__main__":
+    main()
