@@ -5,7 +5,7 @@ BIN := .venv/bin
 # dvc starts `python` for each stage: let that be ours.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check-data inspect export table2 table3 ablation gpu-check bench environment lock
+.PHONY: repro test check-data inspect export table2 table3 ablation compare gpu-check bench environment lock
 
 repro: environment
 	dvc repro
@@ -33,6 +33,12 @@ export: environment
 PRESET ?= demo
 table2 table3 ablation: environment
 	python -m experiments $@ --preset $(PRESET) $(if $(EPOCHS),--epochs $(EPOCHS))
+
+# Is one experiment better than another? Sample by sample: make compare REVS="HEAD attention3", and
+# if you like SPLIT=validation DECISION=mean
+compare: environment
+	python -m experiments.compare --preset $(PRESET) $(if $(SPLIT),--split $(SPLIT)) \
+		$(if $(DECISION),--decision $(DECISION)) $(REVS)
 
 # Does training repeat to the bit on this GPU, and how fast is it?
 gpu-check: environment

@@ -17,7 +17,8 @@ from twinstroke.errors import UserError, exits_cleanly
 from twinstroke.settings import PRESET_NAME
 
 
-def _preset(text: str) -> str:
+def preset_name(text: str) -> str:
+    """Check an argument that names a preset."""
     if not re.fullmatch(PRESET_NAME, text):
         raise argparse.ArgumentTypeError(f"{text!r} is no name of a file in presets/")
     return text
@@ -43,7 +44,7 @@ def command(arguments: Sequence[str], root: Path) -> None:
         "that are there already are not run again, so an interrupted grid goes on.",
     )
     parser.add_argument("grid", choices=sorted(grids), help="a grid of experiments/grids.yaml")
-    parser.add_argument("--preset", type=_preset, default="demo", help="default: %(default)s")
+    parser.add_argument("--preset", type=preset_name, default="demo", help="default: %(default)s")
     parser.add_argument("--epochs", type=_epochs, help="instead of the grid's own number")
     chosen = parser.parse_args(arguments)
 

@@ -32,6 +32,7 @@ DECIDED = ("preset", "seed", "epochs")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 """Becomes a part of the experiment's name, and with it of a git reference."""
 Percent = Annotated[float, Field(ge=0, le=100)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class _Strict(BaseModel):
@@ -39,11 +40,36 @@ class _Strict(BaseModel):
 
 
 class PaperFigures(_Strict):
-    """Accuracies that the paper reports, in percent."""
+    """Accuracies that the paper reports, in percent, and of how many samples, if known."""
 
     train: Percent | None = None
     validation: Percent | None = None
     test: Percent | None = None
+    validation_n: Count | None = None
+    test_n: Count | None = None
+
+    @model_validator(mode="after")
+    def _counts_of_samples(self) -> PaperFigures:
+        """A number of samples is a claim, which the printed figure must bear out."""
+        for name in ("validation", "test"):
+            figure, n = getattr(self, name), getattr(self, f"{name}_n")
+            if n is None:
+                continue
+            if figure is None:
+                raise ValueError(f"{name}_n is given without {name}; leave it out")
+            right = right_of(figure, n)
+            # Printed with one decimal; the rest is for floating point.
+            if abs(100 * right / n - figure) > 0.05 + 1e-9:
+                raise ValueError(
+                    f"{name}: {figure} % is no share of {n} samples: {right} of them are "
+                    f"{100 * right / n:.2f} %; correct one of the two, or leave {name}_n out"
+                )
+        return self
+
+
+def right_of(percent: float, n: int) -> int:
+    """How many of n samples a printed accuracy says are right."""
+    return round(percent * n / 100)
 
 
 class Row(_Strict):

@@ -17,9 +17,10 @@ from dvc.exceptions import PathMissingError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 
-from experiments.grids import Planned
+from experiments.grids import Planned, right_of
 from experiments.workspace import Workspace
 from twinstroke.errors import UserError
+from twinstroke.evaluate.intervals import wilson
 from twinstroke.files import replacing
 from twinstroke.settings import Architecture, Modality
 from twinstroke.tables import read_table, write_table
@@ -115,6 +116,9 @@ class Result(BaseModel):
     """What the paper reports, in percent."""
     paper_validation: Real = None
     paper_test: Real = None
+    paper_validation_n: Number = None
+    """Of how many samples, where that is known."""
+    paper_test_n: Number = None
 
 
 def table_name(grid: str, preset: str, epochs: int | None) -> str:
@@ -238,10 +242,10 @@ def markdown(rows: Sequence[Result]) -> str:
             cells += [_split(row, name) for name in ("train", "validation", "test")]
             cells += [str(row.best_epoch)]
             cells += ["–" if row.seconds_per_epoch is None else f"{row.seconds_per_epoch:.1f}"]
-        figures = [getattr(row, f"paper_{name}") for name in paper]
-        cells += ["–" if figure is None else f"{figure:.1f} %" for figure in figures]
+        cells += [_published(row, name) for name in paper]
         lines.append(_line(cells))
-    return f"{_shared(rows)}\n\n" + "".join(f"{line}\n" for line in lines)
+    notes = "".join(f"\n{note}\n" for note in _notes(rows))
+    return f"{_shared(rows)}\n\n" + "".join(f"{line}\n" for line in lines) + notes
 
 
 def _result(workspace: Workspace, row: Planned, commit: str | None) -> Result:
@@ -317,6 +321,60 @@ def _shared(rows: Sequence[Result]) -> str:
 def _split(row: Result, name: str) -> str:
     values = [getattr(row, f"{name}{part}") for part in ("", "_low", "_high", "_n")]
     return "–" if values[0] is None else _accuracy(*values)
+
+
+def _published(row: Result, name: str) -> str:
+    figure: float | None = getattr(row, f"paper_{name}")
+    if figure is None:
+        return "–"
+    interval = _published_interval(row, name)
+    if interval is None:
+        return f"{figure:.1f} %"
+    return _accuracy(figure / 100, *interval, getattr(row, f"paper_{name}_n"))
+
+
+def _published_interval(row: Result, name: str) -> tuple[float, float] | None:
+    """Wilson's interval of a published accuracy, parts of 1, if it is known of how many samples."""
+    n: int | None = getattr(row, f"paper_{name}_n", None)
+    return None if n is None else wilson(right_of(getattr(row, f"paper_{name}"), n), n)
+
+
+def _notes(rows: Sequence[Result]) -> list[str]:
+    notes = [note for name in ("validation", "test") for note in _care(rows, name)]
+    if any(row.paper_validation_n or row.paper_test_n for row in rows):
+        notes.append(
+            "The paper does not say of how many samples its accuracies are; they are whole numbers "
+            "of those given here."
+        )
+    return notes
+
+
+def _care(rows: Sequence[Result], name: str) -> list[str]:
+    """What to keep in mind when comparing the published figures of one split."""
+    sizes: dict[int, list[str]] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    for row in sorted(rows, key=lambda row: -(getattr(row, f"paper_{name}") or 0)):
+        interval = _published_interval(row, name)
+        if interval is not None:
+            intervals[_network(row)] = interval
+            sizes.setdefault(getattr(row, f"paper_{name}_n"), []).append(_network(row))
+    notes = []
+    if len(sizes) > 1:
+        which = " and ".join(f"{n} ({'; '.join(sizes[n])})" for n in sorted(sizes))
+        notes.append(
+            f"Published {name} sizes differ: {which}. So these rows are not of one set of samples; "
+            "compare them with care."
+        )
+    if len(intervals) > 1:
+        best, *others = intervals
+        alike = [other for other in others if intervals[other][1] >= intervals[best][0]]
+        if alike:
+            notes.append(
+                f"The interval of the best published {name} accuracy ({best}) overlaps "
+                f"{len(alike)} of {len(others)} others: {'; '.join(alike)}. Overlap alone neither "
+                "shows nor excludes a difference."
+            )
+    return notes
 
 
 def _accuracy(accuracy: float, low: float, high: float, n: int) -> str:

@@ -37,7 +37,7 @@ class Workspace:
     def opened(cls, root: Path, preset: str) -> Workspace:
         """Look at the folder `root`, which must be a git repository with a commit."""
         head = _git(root, "rev-parse", "--verify", "HEAD").strip()
-        branch = _run(root, "git", "symbolic-ref", "--quiet", "HEAD").stdout.strip()
+        branch = captured(root, "git", "symbolic-ref", "--quiet", "HEAD").stdout.strip()
         return cls(root, head, branch, preset, frozenset(_extra(root, preset)))
 
     def git(self, *arguments: str) -> str:
@@ -181,14 +181,15 @@ def _among(name: str, places: tuple[str, ...]) -> bool:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = _run(root, "git", *arguments)
+    done = captured(root, "git", *arguments)
     if done.returncode:
         message = " ".join(done.stderr.split())
         raise UserError(f"git {arguments[0]} failed in {root}: {message}")
     return done.stdout
 
 
-def _run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def captured(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in the folder `root`; keep its status and what it printed."""
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 

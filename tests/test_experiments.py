@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from experiments.__main__ import command
-from experiments.grids import load_grids, plan
-from experiments.table import RESULTS, TABLES, Result, inserted, markdown
+from experiments.grids import PaperFigures, load_grids, plan, right_of
+from experiments.table import RESULTS, TABLES, Metrics, Result, inserted, markdown
 from experiments.workspace import Workspace
 from twinstroke.errors import UserError
 from twinstroke.tables import read_table, write_table
@@ -186,12 +186,38 @@ def test_tables_of_the_paper_have_its_networks() -> None:
 def test_figures_of_the_paper_are_counts_of_its_samples() -> None:
     """A slip of the pen hardly is: the paper's splits have 230 and 116 or 118 samples."""
     figures = {row.name: row.paper for row in load_grids(ROOT)["table3"].rows}
-    for paper in figures.values():
+    for name, paper in figures.items():
         if paper.validation is not None:
+            assert paper.validation_n == 230
             assert paper.validation in {round(100 * k / 230, 1) for k in range(231)}
-        assert paper.test in {round(100 * k / n, 1) for n in (116, 118) for k in range(n + 1)}
-    assert figures["twin-attention"].test == round(100 * 103 / 118, 1)
-    assert all(row.paper.test is None for row in load_grids(ROOT)["table2"].rows)
+        n = 118 if "attention" in name else 116
+        assert paper.test_n == n
+        assert paper.test in {round(100 * k / n, 1) for k in range(n + 1)}
+    # The numbers of right samples, by hand.
+    assert {
+        name: right_of(paper.test or 0, paper.test_n or 0) for name, paper in figures.items()
+    } == {
+        "rgb-i3d": 81,
+        "rgb": 89,
+        "rgb-attention": 101,
+        "flow-i3d": 85,
+        "flow": 86,
+        "flow-attention": 94,
+        "rgb-flow-i3d": 88,
+        "twin": 95,
+        "twin-attention": 103,
+    }
+    for row in load_grids(ROOT)["table2"].rows:
+        # 71.8 % is no share of 230 samples, so no number is claimed.
+        assert (row.paper.test, row.paper.validation_n, row.paper.test_n) == (None, None, None)
+
+
+@given(n=st.integers(1, 999), share=st.floats(0, 1))
+def test_any_printed_share_of_so_many_samples_is_accepted(n: int, share: float) -> None:
+    right = round(share * n)
+    figures = PaperFigures(test=round(100 * right / n, 1), test_n=n)
+    assert figures.test is not None
+    assert right_of(figures.test, n) == right
 
 
 def test_table_2_takes_a_third_of_the_epochs_and_can_be_told_otherwise() -> None:
@@ -222,6 +248,18 @@ def test_table_2_takes_a_third_of_the_epochs_and_can_be_told_otherwise() -> None
         ("name: two", "name: a..b", "small.rows.a..b.name: String should match"),
         ("test: 80", "test: 101", "small.rows.one.paper.test: Input should be less than or equal"),
         ("test: 80", "tset: 80", "small.rows.one.paper.tset: Extra inputs are not permitted"),
+        (
+            "test: 80",
+            "test: 80.1, test_n: 10",
+            "small.rows.one.paper: test: 80.1 % is no share of 10 samples: 8 of them are 80.00 %; "
+            "correct one of the two, or leave test_n out",
+        ),
+        (
+            "test: 80",
+            "test: 80, validation_n: 9",
+            "paper: validation_n is given without validation",
+        ),
+        ("test: 80", "test: 80, test_n: 0", "small.rows.one.paper.test_n: Input should be greater"),
         ("title: Three rows", "", "small.title: Field required"),
         ("small:", "Big one:", "String should match pattern"),
         ("rows:", "rows: [", "not readable as YAML"),
@@ -358,6 +396,44 @@ def test_missing_rows_are_said_to_be_missing() -> None:
         ["| RGB + Flow I3D", "missing"],
     ]
     assert not any("paper" in line for line in lines)
+
+
+def test_published_figures_have_their_uncertainty_where_it_is_known() -> None:
+    """Wilson's intervals of 103 of 118, 95 and 81 of 116, by another program."""
+    blocks = {"modality": "twin", "attention_blocks": 3}
+    rows = [
+        result(architecture="i3d", paper_test=69.8, paper_test_n=116, paper_train=98.0),
+        result(modality="twin", paper_test=81.9, paper_test_n=116),
+        result(**blocks, paper_test=87.3, paper_test_n=118),
+        result(modality="flow", paper_test=99.9),
+    ]
+    text = markdown(rows)
+    figures = [line.split(" | ")[-1] for line in text.splitlines() if line.startswith("| ")]
+    assert figures[2:] == [
+        "69.8 % of 116 (60.9 to 77.4) |",
+        "81.9 % of 116 (73.9 to 87.8) |",
+        "87.3 % of 118 (80.1 to 92.1) |",
+        "99.9 % |",
+    ]
+    notes = text.split("\n\n")[2:]
+    assert notes[0] == (
+        "Published test sizes differ: 116 (Twin; RGB I3D) and 118 (Twin, 3 attention blocks). So "
+        "these rows are not of one set of samples; compare them with care."
+    )
+    assert notes[1].startswith(
+        "The interval of the best published test accuracy (Twin, 3 attention blocks) overlaps 1 of "
+        "2 others: Twin."
+    )
+    assert notes[2].startswith("The paper does not say of how many samples")
+    assert len(notes) == 3
+    (one,) = markdown(rows[2:]).split("\n\n")[2:]
+    assert one.startswith("The paper does not say"), "sizes are equal, and nothing overlaps"
+    assert not markdown(rows[3:]).split("\n\n")[2:]
+
+
+def test_figures_that_are_new_in_the_metrics_do_not_disturb() -> None:
+    more = {**SPLIT, "balanced_accuracy": 0.5, "vote_accuracy": 0.6}
+    assert Metrics.model_validate({**METRICS, "test": more}) == Metrics.model_validate(METRICS)
 
 
 def test_a_table_is_replaced_in_its_place_or_appended() -> None:
