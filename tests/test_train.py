@@ -68,6 +68,7 @@ def strokes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.create_dataset("flow", data=flow, chunks=(8, height, width, 2), **COMPRESSION)
         file["samples/sample"] = [f"s{i}" for i in range(len(lengths))]
         file["samples/video"] = ["v"] * len(lengths)
+        file["samples/group"] = [f"player {i % 4}" for i in range(len(lengths))]
         file["samples/begin"], file["samples/end"] = lengths * 0, lengths
         file["samples/class_index"] = [0, 1, 2] * 4
         file["samples/length"] = lengths
@@ -75,6 +76,7 @@ def strokes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.attrs["window"] = WINDOW
         file.attrs["margin"] = MARGIN
         file.attrs["flow_unit_px"] = 1 / 32
+        file.attrs["fps"] = 30.0
         file.attrs["classes"] = json.dumps(["Negative", "Left", "Right"])
     return path
 

@@ -336,6 +336,20 @@ class PresetTrainSettings(TrainSettings):
     """Processes that read windows ahead; the results do not depend on it."""
 
 
+class EvaluateSettings(_Section):
+    """How a trained network decides about a stroke."""
+
+    stride: Positive = 1
+    """Kept frames from window to window, where a decision asks several; 1 asks all there are."""
+
+
+class AttendSettings(_Section):
+    """Of which samples the attention is drawn."""
+
+    samples: Count = 4
+    """Half of them the most confident mistakes, half the most confident right ones."""
+
+
 class Preset(_Section):
     """``presets/<name>.yaml``: what a data set and a scale fix."""
 
@@ -351,6 +365,8 @@ class Preset(_Section):
     segment: SegmentSettings
     balance: BalanceSettings
     train: PresetTrainSettings
+    evaluate: EvaluateSettings
+    attend: AttendSettings
 
 
 class Experiment(_Section):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -89,16 +90,35 @@ def read_table(path: Path, model: type[M]) -> list[M]:
     """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            return list(_checked(csv.DictReader(stream), path, model))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(
-            f"{path}: no table as the pipeline writes it ({error}); delete it and run dvc repro"
-        ) from None
+            return parse_table(stream.read(), str(path), model)
+    except UnicodeDecodeError as error:
+        raise UserError(_no_table(path, error)) from None
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run the stage that writes it: dvc repro") from None
 
 
-def _checked(rows: Iterable[dict[str, str]], path: Path, model: type[M]) -> Iterable[M]:
+def parse_table(text: str, source: str, model: type[M]) -> list[M]:
+    """Read and check the content of a table.
+
+    Args:
+        text: Content of the file, with its line ends as they are.
+        source: Its name, for messages.
+        model: Of a row.
+
+    Raises:
+        UserError: One or more rows are not as `write_table` writes them.
+    """
+    try:
+        return list(_checked(csv.DictReader(StringIO(text, newline="")), source, model))
+    except csv.Error as error:
+        raise UserError(_no_table(source, error)) from None
+
+
+def _no_table(source: Path | str, error: Exception) -> str:
+    return f"{source}: no table as the pipeline writes it ({error}); delete it and run dvc repro"
+
+
+def _checked(rows: Iterable[dict[str, str]], source: str, model: type[M]) -> Iterable[M]:
     for number, row in enumerate(rows, start=2):
         try:
             yield model.model_validate(row)
@@ -106,6 +126,6 @@ def _checked(rows: Iterable[dict[str, str]], path: Path, model: type[M]) -> Iter
             item = error.errors()[0]
             key = ".".join(map(str, item["loc"]))
             raise UserError(
-                f"{path}: row {number}: {key}: {item['msg']}; this file is written by the "
+                f"{source}: row {number}: {key}: {item['msg']}; this file is written by the "
                 "pipeline, so delete it and run dvc repro"
             ) from None

@@ -1,4 +1,4 @@
-"""Accuracy of a trained network on every split, its predictions, and pictures of both."""
+"""How good a trained network is on every split: predictions, figures, and pictures of both."""
 
 from __future__ import annotations
 
@@ -9,41 +9,53 @@ from typing import Any
 
 import h5py
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
-from twinstroke.evaluate.metrics import ClassRecall, class_recalls, split_metrics
-from twinstroke.evaluate.plots import plot_confusion, plot_history
+from twinstroke.evaluate.decisions import DECISIONS, Decision, decide
+from twinstroke.evaluate.metrics import (
+    ClassRecall,
+    ReliabilityBin,
+    class_recalls,
+    reliability,
+    scores,
+)
+from twinstroke.evaluate.mistakes import draw_mistakes
+from twinstroke.evaluate.plots import (
+    plot_confusion,
+    plot_history,
+    plot_recalls,
+    plot_reliability,
+)
+from twinstroke.evaluate.predictions import (
+    Prediction,
+    PredictionTable,
+    read_predictions,
+    write_predictions,
+)
+from twinstroke.evaluate.superclasses import groupings
+from twinstroke.evaluate.tracks import Track, probability_tracks
 from twinstroke.models import convolutional_parameters
 from twinstroke.train import StrokeWindows, load_model, make_deterministic
-from twinstroke.train.fit import predict
 
 __all__ = [
+    "DECISIONS",
     "ClassRecall",
+    "Decision",
     "Evaluation",
     "Prediction",
-    "class_recalls",
+    "PredictionTable",
+    "ReliabilityBin",
+    "draw_mistakes",
     "evaluate",
+    "groupings",
     "plot_confusion",
     "plot_history",
-    "split_metrics",
+    "plot_recalls",
+    "plot_reliability",
+    "read_predictions",
+    "reliability",
+    "write_predictions",
 ]
-
-
-class Prediction(BaseModel):
-    """One row of ``predictions.csv``: the centred window of one sample."""
-
-    sample: str
-    video: str
-    begin: int
-    end: int
-    split: str
-    actual: str
-    predicted: str
-    probability: float
-    """Of the predicted class."""
-    probability_actual: float
 
 
 @dataclass(frozen=True)
@@ -53,20 +65,27 @@ class Evaluation:
     classes: list[str]
     """Names in the order of the network's outputs."""
     metrics: dict[str, Any]
-    """Nested: split, then name; see :func:`split_metrics`."""
+    """What experiments are compared by, nested: split, then name. All of one centred window, and
+    the accuracy of each other decision; parameters; best epoch."""
+    scores: dict[str, float | int]
+    """Everything, flat: ``<split>.<decision>.<name>``, see `metrics.scores`, and ``<split>.
+    <decision>.recall.<class>`` with its ``.n``."""
     recalls: list[ClassRecall]
-    """Of each class and split."""
-    predictions: list[Prediction]
-    """Of all splits."""
+    """Of each class and split, one centred window."""
+    predictions: dict[str, list[Prediction]]
+    """Of each split that has samples."""
 
 
-def evaluate(strokes: Path, samples: Mapping[str, Sequence[str]], model_file: Path) -> Evaluation:
-    """Classify one centred window of each sample, in evaluation mode.
+def evaluate(
+    strokes: Path, samples: Mapping[str, Sequence[str]], model_file: Path, *, stride: int
+) -> Evaluation:
+    """Classify each sample by each decision rule, in evaluation mode.
 
     Args:
         strokes: ``strokes.h5``.
         samples: Names of the samples of each split; a split without any has no metrics.
         model_file: What `train` wrote.
+        stride: Kept frames from window to window, for the rules that ask several.
 
     Raises:
         UserError: The model file is missing or damaged.
@@ -74,37 +93,55 @@ def evaluate(strokes: Path, samples: Mapping[str, Sequence[str]], model_file: Pa
     device = make_deterministic(seed=0)
     description, model = load_model(model_file, device)
     metrics: dict[str, Any] = {}
+    every: dict[str, float | int] = {}
     recalls: list[ClassRecall] = []
-    predictions: list[Prediction] = []
+    predictions: dict[str, list[Prediction]] = {}
     for split, names in samples.items():
         if not names:
             continue
         windows = StrokeWindows(strokes, names)
-        logits = predict(model, windows, description, device=device)
-        probability = torch.softmax(logits.double(), 1).numpy()
+        tracks = probability_tracks(model, windows, description, stride=stride, device=device)
+        by_rule = _decided(tracks)
         actual = np.array(windows.targets)
-        predicted = probability.argmax(1)
-        metrics[split] = split_metrics(actual, predicted)
-        recalls += class_recalls(split, actual, predicted, description.classes)
-        predictions += _rows(strokes, split, windows, probability, description.classes)
+        metrics[split] = {}
+        for decision, probabilities in by_rule.items():
+            predicted = probabilities.argmax(1)
+            own = scores(actual, predicted, probabilities, description.classes)
+            every |= {f"{split}.{decision}.{name}": value for name, value in own.items()}
+            found = class_recalls(split, actual, predicted, description.classes)
+            for row in found:
+                every[f"{split}.{decision}.recall.{row.label}"] = row.recall
+                every[f"{split}.{decision}.recall.{row.label}.n"] = row.n
+            if decision == "single":
+                metrics[split] |= own
+                recalls += found
+            else:
+                metrics[split][f"{decision}_accuracy"] = own["accuracy"]
+        predictions[split] = _rows(strokes, windows, tracks, by_rule, description.classes)
     metrics["parameters"] = {
         "all": sum(p.numel() for p in model.parameters()),
         "without_fully_connected": convolutional_parameters(model),
     }
     # Each network's own count; where two are fused late, the later one.
     metrics["best_epoch"] = max(description.best_epochs.values())
-    return Evaluation(description.classes, metrics, recalls, predictions)
+    return Evaluation(description.classes, metrics, every, recalls, predictions)
+
+
+def _decided(tracks: Sequence[Track]) -> dict[Decision, NDArray[np.float64]]:
+    """Probabilities (N, classes) by each rule."""
+    decided = [decide(track.probabilities, track.starts, track.slack) for track in tracks]
+    return {rule: np.stack([own[rule] for own in decided]) for rule in DECISIONS}
 
 
 def _rows(
     strokes: Path,
-    split: str,
     windows: StrokeWindows,
-    probability: NDArray[np.float64],
+    tracks: Sequence[Track],
+    by_rule: Mapping[Decision, NDArray[np.float64]],
     classes: Sequence[str],
 ) -> list[Prediction]:
     with h5py.File(strokes) as file:
-        text = {name: file[f"samples/{name}"].asstr()[:] for name in ("sample", "video")}
+        text = {name: file[f"samples/{name}"].asstr()[:] for name in ("sample", "video", "group")}
         number = {name: file[f"samples/{name}"][:] for name in ("begin", "end")}
     return [
         Prediction(
@@ -112,11 +149,13 @@ def _rows(
             video=text["video"][row],
             begin=number["begin"][row],
             end=number["end"][row],
-            split=split,
-            actual=classes[actual],
-            predicted=classes[int(own.argmax())],
-            probability=round(float(own.max()), 4),
-            probability_actual=round(float(own[actual]), 4),
+            group=text["group"][row],
+            decision=rule,
+            windows=1 if rule == "single" else len(track.starts),
+            actual=classes[windows.targets[place]],
+            predicted=classes[int(by_rule[rule][place].argmax())],
+            probabilities=dict(zip(classes, by_rule[rule][place].tolist(), strict=True)),
         )
-        for row, actual, own in zip(windows.rows, windows.targets, probability, strict=True)
+        for place, (row, track) in enumerate(zip(windows.rows, tracks, strict=True))
+        for rule in DECISIONS
     ]

@@ -5,7 +5,7 @@ from twinstroke.train.fit import Epoch, TrainingSummary, train
 from twinstroke.train.model_file import TrainedModel, load_model, save_model
 from twinstroke.train.reproducible import make_deterministic
 from twinstroke.train.schedule import WarmRestarts
-from twinstroke.train.windows import InputFormat, StrokeWindows
+from twinstroke.train.windows import InputFormat, StrokeWindows, WindowBatch
 
 __all__ = [
     "Epoch",
@@ -15,6 +15,7 @@ __all__ = [
     "TrainingSummary",
     "View",
     "WarmRestarts",
+    "WindowBatch",
     "draw_view",
     "load_model",
     "make_deterministic",

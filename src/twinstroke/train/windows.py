@@ -143,10 +143,16 @@ class StrokeWindows(Dataset[Window]):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def length(self, index: int) -> int:
+        """Frames of the clip of a sample, at least T."""
+        return int(self.lengths[self.rows[index]])
+
+    def clip(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+        """RGB (L, H, W, 3) and flow (L, H, W, 2) of all frames of a sample, without margin."""
+        begin = int(self.offsets[self.rows[index]])
+        return self._stored(slice(begin, begin + self.length(index)), self.margin)
+
     def __getitem__(self, key: int | tuple[int, int]) -> Window:
-        if self._file is None:
-            # Opened by the process that reads: an HDF5 handle must not cross a fork.
-            self._file = h5py.File(self.path)
         epoch, index = key if isinstance(key, tuple) else (None, key)
         frames, height, width = self.window
         row = self.rows[index]
@@ -163,11 +169,17 @@ class StrokeWindows(Dataset[Window]):
             )
             start, margin = view.start, 0
         time = slice(int(self.offsets[row]) + start, int(self.offsets[row]) + start + frames)
-        stored_height, stored_width = height + 2 * self.margin, width + 2 * self.margin
-        area = np.s_[:, margin : stored_height - margin, margin : stored_width - margin]
+        return Window(*self._stored(time, margin), self.targets[index], view)
+
+    def _stored(self, time: slice, margin: int) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+        """Some frames, less so many pixels on each side of what is stored."""
+        if self._file is None:
+            # Opened by the process that reads: an HDF5 handle must not cross a fork.
+            self._file = h5py.File(self.path)
+        height, width = (size + 2 * self.margin for size in self.window[1:])
+        area = np.s_[:, margin : height - margin, margin : width - margin]
         # Whole frames are read, since a chunk holds whole frames.
-        rgb, flow = self._file["rgb"][time][area], self._file["flow"][time][area]
-        return Window(rgb, flow, self.targets[index], view)
+        return self._file["rgb"][time][area], self._file["flow"][time][area]
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_file": None}
