@@ -5,7 +5,7 @@ BIN := .venv/bin
 # dvc starts `python` for each stage: let that be ours.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check-data inspect export table2 table3 ablation compare gpu-check bench environment lock
+.PHONY: repro test check-data inspect attend export table2 table3 ablation compare gpu-check bench environment lock
 
 repro: environment
 	dvc repro
@@ -24,6 +24,11 @@ check-data: environment
 # samples by their ids: make inspect SAMPLES="video:0-80 video:120-300"
 inspect: environment
 	python -m twinstroke.inspection $(if $(COUNT),--count $(COUNT)) $(SAMPLES)
+
+# Where do the attention blocks look in samples of your choice? After the stage evaluate:
+# make attend SAMPLES="video:0-80 video:120-300"
+attend: environment
+	python -m twinstroke.attend $(SAMPLES)
 
 # The strokes as csv, mediaeval or elan, for other programs: make export FORMAT=elan
 export: environment

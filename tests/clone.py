@@ -20,6 +20,8 @@ STAGES = [
     "balance",
     "train",
     "evaluate",
+    "attend",
+    "report",
 ]
 
 

@@ -156,8 +156,10 @@ def test_package(clone: Clone, package: Package, recognised: str, splits: set[st
     _md5sums(raw)
     _preset(clone, name, changes)
 
-    printed = clone.run("dvc", "repro")
-    assert ran(printed)[-1] == "evaluate"
+    # The report of two classes only is another one; those of twenty are alike.
+    last = "report" if name == "package_2022_detection" else "evaluate"
+    printed = clone.run("dvc", "repro", last)
+    assert ran(printed)[-1] == last
     assert "Traceback" not in printed
     assert f"annotations: {recognised} (recognised by" in printed
     metrics = json.loads((clone.folder / f"reports/{name}/metrics.json").read_text())

@@ -7,9 +7,12 @@ import shutil
 
 import pytest
 
+from tests.browser import DESK, PHONE, opened
 from tests.clone import ROOT, STAGES, Clone, ran
 
 pytestmark = pytest.mark.pipeline
+PAGE = "attention.html"
+"""Report of the experiment of this name, beside the clone."""
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +28,19 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 def test_outputs_of_a_first_run(clone: Clone) -> None:
     metrics = clone.metrics()
-    with (clone.folder / "reports/tiny/predictions.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
     for split in ("train", "validation", "test"):
-        own = [row for row in rows if row["split"] == split]
+        with (clone.folder / f"reports/tiny/predictions/{split}.csv").open() as stream:
+            rows = list(csv.DictReader(stream))
+        own = [row for row in rows if row["decision"] == "single"]
+        assert {row["sample"] for row in rows} == {row["sample"] for row in own}
         right = sum(row["actual"] == row["predicted"] for row in own)
         assert metrics[split]["n"] == len(own) > 0
         assert metrics[split]["accuracy"] == pytest.approx(right / len(own))
         assert metrics[split]["accuracy_low"] <= metrics[split]["accuracy"]
-    for picture in ("confusion.png", "history.png"):
-        assert (clone.folder / "reports/tiny" / picture).read_bytes().startswith(b"\x89PNG")
+    for name in ("confusion", "history", "recalls", "reliability", "mistakes"):
+        picture = clone.folder / f"reports/tiny/{name}.png"
+        assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "has no attention blocks" in (clone.folder / "reports/tiny/index.html").read_text()
 
 
 def test_git_sees_metrics_but_no_data(clone: Clone) -> None:
@@ -64,7 +70,11 @@ def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
     for name, (changes, parameters) in expected.items():
         overrides = [f"--set-param={change}" for change in changes.split()]
         printed = clone.run("dvc", "exp", "run", "-n", name, *overrides)
-        assert ran(printed) == ["train", "evaluate"], printed
+        assert ran(printed) == ["train", "evaluate", "attend", "report"], printed
+        page = (clone.folder / "reports/tiny/index.html").read_text()
+        assert ("<video" in page) == (name == "attention")
+        if name == "attention":
+            shutil.copy(clone.folder / "reports/tiny/index.html", clone.folder.parent / PAGE)
         assert clone.metrics()["parameters"]["without_fully_connected"] == parameters
         clone.run("git", "checkout", "-q", ".")
     assert {path: path.stat().st_mtime_ns for path in flow.iterdir()} == before
@@ -79,8 +89,53 @@ def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
     # Back to the baseline: its model comes out of the cache.
     printed = clone.run("dvc", "repro")
     assert "Stage 'train' is cached - skipping run" in printed
-    assert ran(printed) == ["evaluate"]
+    assert ran(printed)[0] == "evaluate"
     assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_experiments_are_compared_on_the_same_strokes(clone: Clone) -> None:
+    printed = clone.run(
+        "python", "-m", "experiments.compare", "--preset=tiny", "HEAD", "attention", "rgb"
+    )
+    metrics = clone.metrics()
+    assert f"/{metrics['test']['n']} = {100 * metrics['test']['accuracy']:.1f} %" in printed
+    assert f"/{metrics['test']['n']} = {100 * clone.accuracy('attention'):.1f} %" in printed
+    assert "attention_blocks=1" in printed
+    assert "modality=rgb" in printed
+    folder = clone.folder / "reports/tiny/comparison"
+    assert {path.name for path in folder.iterdir()} == {
+        "comparison.md",
+        "comparison.json",
+        "curves.png",
+    }
+    assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_dvc_draws_what_the_stages_wrote(clone: Clone) -> None:
+    folder = clone.folder / "plots"
+    printed = clone.run("dvc", "plots", "diff", "HEAD", "attention", "-o", str(folder))
+    assert "ERROR" not in printed and "WARNING" not in printed, printed
+    page = (folder / "index.html").read_text()
+    for title in ("Accuracy by epoch", "Learning rate by epoch", "Recall of each class"):
+        assert title in page
+    shutil.rmtree(folder)
+    difference = clone.run(
+        *("dvc", "metrics", "diff", "HEAD", "attention", "--all"),
+        *("--targets", "reports/tiny/scores.json"),
+    )
+    assert "test.vote.accuracy" in difference
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_the_page_of_a_network_with_attention_in_a_browser(clone: Clone, width: int) -> None:
+    with opened(clone.folder.parent / PAGE, width) as browser:
+        assert browser.requests() == []
+        assert browser.complaints() == []
+        assert browser.broken_pictures() == []
+        assert browser.overflow() == []
+        films = browser.films()
+        assert len(films) == 2
+        assert all(seconds >= 2 for seconds in films)
 
 
 def test_a_bad_annotation_stops_at_index_and_keeps_what_is_there(clone: Clone) -> None:
@@ -103,7 +158,7 @@ def test_a_bad_annotation_stops_at_index_and_keeps_what_is_there(clone: Clone) -
     assert "foot" in problems[0]
     assert "Traceback" not in printed
     annotation.write_text(right)
-    assert ran(clone.run("dvc", "repro"))[-1] == "evaluate"
+    assert ran(clone.run("dvc", "repro"))[-1] == "report"
     same = [clone.folder / "data" / preset / "videos.csv" for preset in ("tiny", "mine")]
     frames = [[row["frames"] for row in csv.DictReader(path.open())] for path in same]
     assert frames[0] == frames[1]
@@ -117,7 +172,7 @@ def test_an_experiment_may_change_the_preset(clone: Clone) -> None:
     shutil.copy(clone.folder / "presets/mine.yaml", clone.folder / "presets/other.yaml")
     flow = {path: path.read_bytes() for path in (clone.folder / "data/tiny/flow").iterdir()}
     printed = clone.run("dvc", "exp", "run", "-n", "other", "-S", "preset=other")
-    assert ran(printed)[-1] == "evaluate"
+    assert ran(printed)[-1] == "report"
     # Heavy outputs of the preset before stay; the others come back from git and the cache.
     assert {path: path.read_bytes() for path in (clone.folder / "data/tiny/flow").iterdir()} == flow
     clone.run("git", "checkout", "-q", ".")

@@ -1,0 +1,260 @@
+"""One page that tells what was trained on what, and how good it is: ``index.html``.
+
+Pictures and films are part of the page, so that it can be sent by mail and opened without network,
+program or folder beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import twinstroke
+from twinstroke.attend import AttentionRow, DrawnSample
+from twinstroke.errors import UserError
+from twinstroke.evaluate import DECISIONS, PredictionTable, read_predictions
+from twinstroke.files import replacing
+from twinstroke.normalize import FlowStatistics
+from twinstroke.settings import Settings
+from twinstroke.tables import NEGATIVE, SPLITS, Sample, Video, read_table
+
+__all__ = ["write_report"]
+
+KINDS = {".png": "image/png", ".mp4": "video/mp4"}
+DECISION_TITLES = {
+    "single": "one window, in the middle",
+    "vote": "vote of all windows",
+    "mean": "mean of all windows",
+    "gaussian": "weighted mean of all windows",
+}
+COLUMNS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "macro_f1": "macro F1",
+    "top3_accuracy": "top 3",
+    "hand_accuracy": "hand",
+    "type_accuracy": "type",
+    "type_hand_accuracy": "type and hand",
+    "ece": "ECE",
+    "nll": "NLL",
+}
+"""Figures of the table, and their headings."""
+SHARES = frozenset(COLUMNS) - {"macro_f1", "ece", "nll"}
+"""Those that are shown as percentages."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """How far one comes without a network."""
+
+    label: str
+    """The most frequent class of the shown split …"""
+    share: float
+    """… and the accuracy of always naming it."""
+
+
+def write_report(settings: Settings, *, folder: Path, reports: Path) -> Path:
+    """Write the page out of what the stages before left.
+
+    Args:
+        settings: Of the run.
+        folder: ``data/<preset>``.
+        reports: ``reports/<preset>``, which gets ``index.html``.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: A file is missing or damaged.
+    """
+    metrics, data, timing = (
+        _json(reports / f"{name}.json") for name in ("metrics", "data", "training")
+    )
+    scores: dict[str, float] = _json(reports / "scores.json")
+    samples = read_table(folder / "samples.csv", Sample)
+    measured = [split for split in SPLITS if split in metrics]
+    shown = measured[-1]
+    table = _predictions(reports, shown)
+    environment = Environment(
+        loader=PackageLoader("twinstroke.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "figure": _figure}
+    own = table.by("single")
+    page = environment.get_template("page.html").render(
+        settings=settings,
+        network=network_name(settings),
+        metrics=metrics,
+        scores=scores,
+        data=data,
+        timing=timing,
+        measured=measured,
+        shown=shown,
+        units=_units(table),
+        guess=_guess([row.actual for row in own]),
+        guess_nll=math.log(len(table.classes)),
+        decisions={name: DECISION_TITLES[name] for name in DECISIONS},
+        columns=[
+            (name, title)
+            for name, title in COLUMNS.items()
+            if any(name in metrics[split] for split in measured)
+        ],
+        classes=_class_counts(samples),
+        groups={split: _named_groups(samples, split) for split in SPLITS},
+        videos=_videos(read_table(folder / "videos.csv", Video)),
+        statistics=FlowStatistics.model_validate(_json(folder / "statistics.json")),
+        attention=read_table(reports / "attention.csv", AttentionRow),
+        drawn=_drawn(reports / "attention"),
+        embedded={path.name: embedded(path) for path in _pictures(reports)},
+        command=command(settings),
+        version=twinstroke.__version__,
+        negative=NEGATIVE,
+    )
+    target = reports / "index.html"
+    with replacing(target) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return target
+
+
+def embedded(path: Path) -> str:
+    """A picture or film as a ``data:`` address.
+
+    Raises:
+        UserError: The file is missing.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run dvc repro") from None
+    return f"data:{KINDS[path.suffix]};base64,{b64encode(content).decode()}"
+
+
+def network_name(settings: Settings) -> str:
+    """What was trained, in words."""
+    stream = {"rgb": "RGB", "flow": "Flow", "twin": "Twin"}[settings.modality]
+    if settings.architecture == "i3d":
+        return {"RGB": "RGB I3D", "Flow": "Flow I3D", "Twin": "RGB + Flow I3D"}[stream]
+    for kind in ("attention", "residual"):
+        count = getattr(settings, f"{kind}_blocks")
+        if count:
+            return f"{stream} with {count} {kind} block{'s' if count > 1 else ''}"
+    return f"{stream} without blocks"
+
+
+def command(settings: Settings) -> str:
+    """What to type, in a clone with the same data, to make this run again."""
+    values = {
+        "preset": settings.name,
+        "seed": settings.seed,
+        "architecture": settings.architecture,
+        "modality": settings.modality,
+        "attention_blocks": settings.attention_blocks,
+        "residual_blocks": settings.residual_blocks,
+    } | {
+        name: getattr(settings.optimisation, name)
+        for name in (
+            "epochs",
+            "batch_size",
+            "learning_rate",
+            "schedule",
+            "momentum",
+            "weight_decay",
+            "gradient_clip",
+            "augment",
+        )
+    }
+    words = (f"-S {name}={str(value).lower()}" for name, value in values.items())
+    return " \\\n    ".join(("dvc exp run", *words))
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run dvc repro") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON ({error}); run dvc repro") from None
+
+
+def _predictions(reports: Path, split: str) -> PredictionTable:
+    path = reports / "predictions" / f"{split}.csv"
+    try:
+        return read_predictions(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run dvc repro evaluate") from None
+
+
+def _drawn(folder: Path) -> list[dict[str, Any]]:
+    table = folder / "samples.csv"
+    if not table.is_file():
+        return []
+    return [
+        {
+            "row": row,
+            "picture": embedded(folder / row.picture),
+            "video": embedded(folder / row.video),
+        }
+        for row in read_table(table, DrawnSample)
+    ]
+
+
+def _pictures(reports: Path) -> list[Path]:
+    names = ("history", "confusion", "recalls", "reliability", "mistakes")
+    return [reports / f"{name}.png" for name in names]
+
+
+def _units(table: PredictionTable) -> dict[str, Any]:
+    """Who or what the shown samples come from; samples of one are not independent."""
+    rows = table.by("single")
+    return {
+        "count": len({row.unit for row in rows}),
+        "kind": "players or groups" if all(row.group for row in rows) else "videos",
+    }
+
+
+def _guess(actual: Sequence[str]) -> Guess:
+    ((label, count),) = Counter(actual).most_common(1)
+    return Guess(label, count / len(actual))
+
+
+def _class_counts(samples: Sequence[Sample]) -> list[tuple[str, list[int]]]:
+    """Samples of each class in each split, in the order of the classes."""
+    counts = Counter((sample.label, sample.split) for sample in samples)
+    order = {sample.label: sample.class_index for sample in samples}
+    return [
+        (label, [counts[label, split] for split in SPLITS])
+        for label in sorted(order, key=order.__getitem__)
+    ]
+
+
+def _named_groups(samples: Sequence[Sample], split: str) -> int:
+    return len({sample.group for sample in samples if sample.split == split and sample.group})
+
+
+def _videos(videos: Sequence[Video]) -> dict[str, Any]:
+    return {
+        "count": len(videos),
+        "frames": sum(video.frames for video in videos),
+        "minutes": sum(float(video.frames / video.fps) for video in videos) / 60,
+        "sizes": sorted({f"{video.width}×{video.height}" for video in videos}),
+        "rates": sorted({float(video.fps) for video in videos}),
+    }
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _figure(value: float, name: str) -> str:
+    return _percent(value) if name in SHARES else f"{value:.3f}"
