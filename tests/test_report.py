@@ -200,7 +200,7 @@ def test_the_page_tells_the_figures(whole: tuple[Made, str]) -> None:
         assert f"{100 * own[name]:.1f} %" in shown
     assert "Of 6 samples of the test split the network names" in shown
     # Two each of the classes 0, 1 and 2 among s6 to s11.
-    assert "Negative, is right in 33.3 %" in shown
+    assert "the same class is right in 33.3 % at most" in shown
     assert "They come from 4 players or groups" in shown
     assert "No two splits share a video, a player or group" in shown
     assert "1.0 minutes, 320×180 pixels" in shown

@@ -100,16 +100,17 @@ def plot_reliability(bins: Sequence[ReliabilityBin], error: float, title: str, p
     x = np.array([row.confidence for row in bins])
     y = np.array([row.accuracy for row in bins])
     bars = np.array([[r.accuracy - r.low, r.high - r.accuracy] for r in bins]).T.clip(0)
-    axes.errorbar(x, y, yerr=bars, fmt="o-", color=BLUE, capsize=2, label="share that is right")
+    axes.errorbar(x, y, yerr=bars, fmt="o", color=BLUE, capsize=2, label="share that is right")
     for row in bins:
         axes.annotate(
             str(row.n),
             (row.confidence, row.accuracy),
-            xytext=(5, -11),
+            xytext=(6, -3),
             textcoords="offset points",
             fontsize=8,
         )
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of the predicted class")
+    room = -0.03, 1.06
+    axes.set(xlim=room, ylim=room, xlabel="probability of the predicted class")
     axes.set_ylabel("right, with 95 % interval")
     axes.set_title(
         f"{plain(title)}\ncalibration error {error:.3f}; numbers of samples", fontsize=10
@@ -117,7 +118,7 @@ def plot_reliability(bins: Sequence[ReliabilityBin], error: float, title: str, p
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1))
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     save_png(figure, path)
 
 

@@ -11,7 +11,6 @@ import math
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,10 @@ __all__ = ["write_report"]
 
 KINDS = {".png": "image/png", ".mp4": "video/mp4"}
 DECISION_TITLES = {
-    "single": "one window, in the middle",
-    "vote": "vote of all windows",
-    "mean": "mean of all windows",
-    "gaussian": "weighted mean of all windows",
+    "single": "one window",
+    "vote": "vote",
+    "mean": "mean",
+    "gaussian": "weighted mean",
 }
 COLUMNS = {
     "accuracy": "accuracy",
@@ -42,23 +41,13 @@ COLUMNS = {
     "top3_accuracy": "top 3",
     "hand_accuracy": "hand",
     "type_accuracy": "type",
-    "type_hand_accuracy": "type and hand",
+    "type_hand_accuracy": "both",
     "ece": "ECE",
     "nll": "NLL",
 }
 """Figures of the table, and their headings."""
 SHARES = frozenset(COLUMNS) - {"macro_f1", "ece", "nll"}
 """Those that are shown as percentages."""
-
-
-@dataclass(frozen=True)
-class Guess:
-    """How far one comes without a network."""
-
-    label: str
-    """The most frequent class of the shown split …"""
-    share: float
-    """… and the accuracy of always naming it."""
 
 
 def write_report(settings: Settings, *, folder: Path, reports: Path) -> Path:
@@ -102,7 +91,7 @@ def write_report(settings: Settings, *, folder: Path, reports: Path) -> Path:
         measured=measured,
         shown=shown,
         units=_units(table),
-        guess=_guess([row.actual for row in own]),
+        guess=max(Counter(row.actual for row in own).values()) / len(own),
         guess_nll=math.log(len(table.classes)),
         decisions={name: DECISION_TITLES[name] for name in DECISIONS},
         columns=[
@@ -221,11 +210,6 @@ def _units(table: PredictionTable) -> dict[str, Any]:
         "count": len({row.unit for row in rows}),
         "kind": "players or groups" if all(row.group for row in rows) else "videos",
     }
-
-
-def _guess(actual: Sequence[str]) -> Guess:
-    ((label, count),) = Counter(actual).most_common(1)
-    return Guess(label, count / len(actual))
 
 
 def _class_counts(samples: Sequence[Sample]) -> list[tuple[str, list[int]]]:
