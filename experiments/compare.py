@@ -171,6 +171,9 @@ def _used(revision: Revision, preset: str) -> dict[str, Any]:
     used: dict[str, Any] = {}
     for key, value in _settings(revision, "dvc.lock").items():
         # stages.train.params.params.yaml.seed, and …presets/demo.yaml.train.epochs
+        # The report, made last, names all there are, used or not.
+        if key.startswith("stages.report."):
+            continue
         if match := re.fullmatch(r"stages\.\w+\.params\.(params|presets/[^/]+)\.yaml\.(.+)", key):
             file, name = match.groups()
             used[name if file == "params" else f"{file}.yaml:{name}"] = value
@@ -206,8 +209,8 @@ def _histories(
             if text is not None:
                 histories[str(revision)] = parse_table(text, file, Epoch)
                 continue
-        except UserError:
-            reason = "it is not as the present code writes it"
+        except UserError as error:
+            reason = str(error)
         notes.append(f"The picture lacks the curve of {revision}: as to {file}, {reason}.")
     return histories, notes
 

@@ -18,6 +18,9 @@ CHANGED = ("params.yaml", "dvc.lock", "reports/")
 WRITTEN = ("docs/results.md", "docs/results/")
 """What this package writes. No stage reads it, so it may be uncommitted when a grid starts."""
 
+ASKED_FOR = ("inspect", "attend", "comparison")
+"""Folders in the reports of a preset that people fill while experiments run, too."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -171,8 +174,10 @@ class Workspace:
 
 def _extra(root: Path, preset: str) -> set[Path]:
     """Files that git does not hold where experiments write, ignored ones included."""
-    listed = _git(root, "ls-files", "--others", "-z", "--", "dvc.lock", f"reports/{preset}")
-    return {root / name for name in listed.split("\0") if name}
+    reports = f"reports/{preset}"
+    listed = _git(root, "ls-files", "--others", "-z", "--", "dvc.lock", reports)
+    people = tuple(f"{reports}/{folder}/" for folder in ASKED_FOR)
+    return {root / name for name in listed.split("\0") if name and not name.startswith(people)}
 
 
 def _among(name: str, places: tuple[str, ...]) -> bool:

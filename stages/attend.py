@@ -6,11 +6,11 @@ from twinstroke.attend import (
     AttentionRow,
     draw,
     measure,
-    shown_split,
     single_predictions,
     striking,
 )
 from twinstroke.errors import exits_cleanly
+from twinstroke.evaluate import shown_split
 from twinstroke.progress import summarise
 from twinstroke.settings import load_settings
 from twinstroke.tables import write_table
@@ -21,10 +21,11 @@ def main() -> None:
     settings = load_settings()
     folder, reports = Path("data", settings.name), Path("reports", settings.name)
     strokes, model_file = folder / "strokes.h5", folder / "model.safetensors"
-    split, predictions = shown_split(single_predictions(reports / "predictions"))
-    rows = measure(strokes, model_file, predictions, split)
+    tables = single_predictions(reports / "predictions")
+    split = shown_split([name for name, rows in tables.items() if rows])
+    rows = measure(strokes, model_file, tables[split], split)
     write_table(reports / "attention.csv", rows, AttentionRow)
-    chosen = striking(predictions, settings.attend.samples)
+    chosen = striking(tables[split], settings.attend.samples)
     drawn = draw(strokes, model_file, chosen, reports / "attention")
     summarise("attend", summary(rows, len(drawn)))
 

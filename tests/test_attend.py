@@ -34,7 +34,6 @@ from twinstroke.attend import (
     named,
     over_window,
     recorded_masks,
-    shown_split,
     single_predictions,
     striking,
 )
@@ -43,7 +42,7 @@ from twinstroke.attend.film import encode, film, film_rate
 from twinstroke.attend.statistics import _Block, motion, nearness, rank_correlation
 from twinstroke.attend.subject import attention, over_flow, over_frames, subjects
 from twinstroke.errors import UserError
-from twinstroke.evaluate import Prediction, write_predictions
+from twinstroke.evaluate import Prediction, shown_split, write_predictions
 from twinstroke.files import COMPRESSION, new_hdf5
 from twinstroke.models import TSTCNN, Network
 from twinstroke.tables import read_table, write_table
@@ -641,15 +640,14 @@ def test_samples_of_your_choice(
 def test_tables_of_predictions(project: Project) -> None:
     tables = project.folder / "reports" / "tiny" / "predictions"
     found = single_predictions(tables)
-    split, rows = shown_split(found)
-    assert split == "validation"
-    assert [row.sample for row in rows] == [row.sample for row in PREDICTIONS[2:]]
+    assert shown_split([name for name, rows in found.items() if rows]) == "validation"
+    assert [row.sample for row in found["validation"]] == [row.sample for row in PREDICTIONS[2:]]
     assert named(PREDICTIONS, ["v0:3-9#2", "v1:1-9#2", "v0:3-9#2"]) == [
         PREDICTIONS[3],
         PREDICTIONS[1],
     ]
-    with pytest.raises(UserError, match="empty"):
-        shown_split({"train": [], "validation": [], "test": []})
+    with pytest.raises(UserError, match="no split has samples"):
+        shown_split([])
     (tables / "test.csv").write_bytes(b"sample\xff")
     with pytest.raises(UserError, match=r"test\.csv: no table"):
         single_predictions(tables)

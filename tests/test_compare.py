@@ -298,6 +298,21 @@ def test_two_experiments_need_no_adjustment_and_equal_ones_no_tables() -> None:
     assert "All samples are of one group" in text
     assert "Of each class, equally many samples are recognised." in text
     assert "Every sample is right in all experiments or in none." in text
+    assert "Only 0 samples decide about b (0123abc)" in text
+
+
+def test_few_samples_that_decide_are_told() -> None:
+    """Four of sixty: the bootstrap leaves 0 out, the exact test says 2 / 2⁴."""
+    found = compare([experiment("a", [1, 2, 4, 7]), experiment("b", [])], "single")
+    paired = found.rows[1].against_first
+    assert paired is not None and paired.over_samples is not None
+    assert paired.over_samples.low > 0
+    assert paired.p == 0.125
+    assert "Only 4 samples decide about b (0123abc): resampling so few" in markdown(
+        found, "p", "test"
+    )
+    clear = compare([experiment("a", range(10)), experiment("b", [])], "single")
+    assert "decide about" not in markdown(clear, "p", "test")
 
 
 def epochs(network: str, rates: Sequence[float], restart: int = 0) -> list[Epoch]:
@@ -421,6 +436,8 @@ def test_commits_experiments_and_the_workspace_are_compared(
     results(repository, experiment("", []))
     (repository / "reports/demo/history.csv").unlink()
     lock = "stages:\n  train:\n    params:\n      params.yaml:\n        seed: 7\n"
+    # The report, which is made last, names what stands in params.yaml, used or not.
+    lock += "  report:\n    params:\n      params.yaml:\n        seed: 1\n"
     (repository / "dvc.lock").write_text(lock)
     command(["attention3"], repository)
     text = capsys.readouterr().out

@@ -119,6 +119,14 @@ def test_decisions_are_probabilities_and_votes_are_votes(n: int, classes: int, s
         assert back[rule] == pytest.approx(found[rule])
 
 
+@pytest.mark.parametrize("stride", [1, 2, 5])
+def test_certainty_stays_within_one(stride: int) -> None:
+    for slack in range(60):
+        starts = window_starts(slack + 8, 8, stride)
+        for own in decide(np.eye(3)[np.ones(len(starts), int)], starts, slack).values():
+            assert own.max() <= 1
+
+
 # Figures
 
 
@@ -178,6 +186,11 @@ def test_coarser_classes() -> None:
         "type": 4,
         "type_hand": 7,
     }
+    # The table of the classes has them, too.
+    with TTSTROKE.open(encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            place = classes.index(row["label"])
+            assert (row["hand"], row["type"]) == (found["hand"][place], found["type"][place])
     index = {name: place for place, name in enumerate(classes)}
     # Right; other stroke of that type and hand; other hand; other type; Negative for a stroke.
     pairs = [
@@ -229,7 +242,7 @@ def test_reliability_is_the_librarys_curve_with_numbers() -> None:
     confidence = random.uniform(0.05, 1, 500)
     right = random.random(500) < confidence**2
     rows = reliability(right, confidence)
-    accuracy, mean = calibration_curve(right, confidence, n_bins=10)
+    accuracy, mean = calibration_curve(right, confidence, n_bins=15)
     assert [row.accuracy for row in rows] == pytest.approx(accuracy, abs=1e-4)
     assert [row.confidence for row in rows] == pytest.approx(mean, abs=1e-4)
     assert sum(row.n for row in rows) == 500
@@ -302,9 +315,8 @@ def test_evaluation_can_be_recomputed_from_its_tables(strokes: Path, tmp_path: P
                 near = pytest.approx(value, abs=1e-3 if name == "ece" else 1e-5)
                 assert found.scores[f"{split}.{rule}.{name}"] == near
             for recall in class_recalls(split, actual, predicted, found.classes):
-                prefix = f"{split}.{rule}.recall.{recall.label}"
-                assert found.scores[prefix] == recall.recall
-                assert found.scores[f"{prefix}.n"] == recall.n
+                assert found.scores[f"{split}.{rule}.recall.{recall.label}"] == recall.recall
+                assert found.scores[f"{split}.{rule}.recall_n.{recall.label}"] == recall.n
             assert (predicted == probabilities.argmax(1)).all()
     # 20 frames and a window of 8: 13 windows, and one for the decision by one.
     assert [row.windows for row in found.predictions["test"] if row.sample == "s11"] == [

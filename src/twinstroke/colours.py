@@ -33,6 +33,15 @@ def flow_colours(field: NDArray[np.float32], full: float) -> NDArray[np.uint8]:
     return np.rint(rgb * 255).astype(np.uint8)
 
 
+def full_colour(lengths: NDArray[np.floating]) -> float:
+    """Magnitude in px that gets the full colour: few pixels that move are above it.
+
+    Args:
+        lengths: Magnitudes of what moves, in px, of any number; at least 1 px is given.
+    """
+    return max(1.0, float(np.quantile(lengths, 0.99))) if len(lengths) else 1.0
+
+
 def colour_wheel(radius: int = 60) -> NDArray[np.uint8]:
     """The legend of `flow_colours`: its rim is fully saturated, uint8 (2r + 1, 2r + 1, 3)."""
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32)

@@ -339,14 +339,14 @@ class PresetTrainSettings(TrainSettings):
 class EvaluateSettings(_Section):
     """How a trained network decides about a stroke."""
 
-    stride: Positive = 1
+    stride: Positive
     """Kept frames from window to window, where a decision asks several; 1 asks all there are."""
 
 
 class AttendSettings(_Section):
     """Of which samples the attention is drawn."""
 
-    samples: Count = 4
+    samples: Count
     """Half of them the most confident mistakes, half the most confident right ones."""
 
 

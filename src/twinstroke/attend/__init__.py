@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from twinstroke.attend.choice import named, shown_split, single_predictions, striking
+from twinstroke.attend.choice import named, single_predictions, striking
 from twinstroke.attend.film import encode, film, film_rate
 from twinstroke.attend.masks import Place, attention_blocks, over_window, recorded_masks
 from twinstroke.attend.sheet import contact_sheet
@@ -40,7 +40,6 @@ __all__ = [
     "named",
     "over_window",
     "recorded_masks",
-    "shown_split",
     "single_predictions",
     "striking",
 ]

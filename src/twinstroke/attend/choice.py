@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from twinstroke.errors import UserError
-from twinstroke.evaluate import Prediction, read_predictions
+from twinstroke.evaluate import Prediction, load_predictions
 from twinstroke.tables import SPLITS, Split
 
 
@@ -23,38 +23,7 @@ def single_predictions(folder: Path) -> dict[Split, list[Prediction]]:
     Raises:
         UserError: A table is missing or damaged.
     """
-    found = {}
-    for split in SPLITS:
-        path = folder / f"{split}.csv"
-        try:
-            # Ends of lines as they are: the reader of CSV knows them.
-            with path.open(newline="", encoding="utf-8") as stream:
-                text = stream.read()
-        except FileNotFoundError:
-            raise UserError(f"{path}: not found; run dvc repro evaluate") from None
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{path}: no table of predictions ({error}); run dvc repro evaluate"
-            ) from None
-        found[split] = read_predictions(text, str(path)).by("single")
-    return found
-
-
-def shown_split(predictions: dict[Split, list[Prediction]]) -> tuple[Split, list[Prediction]]:
-    """The split that pictures are of, and its predictions.
-
-    Strokes to be tested on may be unlabelled: then it is the validation split.
-
-    Raises:
-        UserError: Nothing was predicted at all.
-    """
-    for split in reversed(SPLITS):
-        if predictions[split]:
-            return split, predictions[split]
-    raise UserError(
-        "reports: the tables of predictions are empty, so there is no window to show; run dvc "
-        "repro evaluate"
-    )
+    return {split: load_predictions(folder / f"{split}.csv").by("single") for split in SPLITS}
 
 
 def striking(predictions: Sequence[Prediction], count: int) -> list[Prediction]:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from twinstroke.attend.masks import Place, attention_blocks, recorded_masks
-from twinstroke.evaluate import Prediction
+from twinstroke.evaluate import Prediction, units_of
 from twinstroke.evaluate.intervals import clustered_interval
 from twinstroke.models import Network
 from twinstroke.progress import progress_bar
@@ -116,7 +116,7 @@ def measure(
     if not attention_blocks(model) or not predictions:
         return []
     windows = StrokeWindows(strokes, [row.sample for row in predictions])
-    units = [row.unit for row in predictions]
+    _, units = units_of(predictions)
     show = _Shown(windows, description, device)
     rows = []
     with progress_bar("attend", 3 * len(windows), "windows") as bar:

@@ -14,7 +14,7 @@ from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 
 from twinstroke.attend.masks import Place, attention_blocks, over_window, recorded_masks
-from twinstroke.colours import flow_colours
+from twinstroke.colours import flow_colours, full_colour
 from twinstroke.evaluate import Prediction
 from twinstroke.train import InputFormat, StrokeWindows, load_model, make_deterministic
 from twinstroke.train.windows import collate
@@ -84,9 +84,7 @@ def subjects(
         with torch.inference_mode(), recorded_masks(model) as masks:
             model(format_.streams(collate([window]), device, list(model.streams)))
         field = window.flow * np.float32(windows.flow_unit_px)
-        moving = np.hypot(*field[field.any(-1)].T)
-        # Few pixels are above it; still pictures stay white.
-        full = max(1.0, float(np.quantile(moving, 0.99))) if len(moving) else 1.0
+        full = full_colour(np.hypot(*field[field.any(-1)].T))
         yield Subject(
             prediction=prediction,
             fps=fps,

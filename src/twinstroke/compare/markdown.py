@@ -8,6 +8,8 @@ from twinstroke.compare.pairs import Comparison, Paired, Row
 from twinstroke.evaluate.intervals import RESAMPLES, Interval
 
 SAMPLES_SHOWN = 20
+FEWEST_DISCORDANT = 10
+"""Of 4 : 0 samples the bootstrap's interval leaves 0 out, though the exact p is 0.125."""
 RULES = {
     "single": "one window in the middle of each stroke",
     "vote": "vote of all windows of a stroke",
@@ -107,16 +109,32 @@ def _explanations(comparison: Comparison) -> list[str]:
             f"The interval over samples holds for these {unit}s only, and takes their samples as "
             f"independent: {_method(paired.over_samples, 'sample')}."
         )
+    few = [
+        row
+        for row in comparison.rows
+        if (own := row.against_first) and own.only_this + own.only_first < FEWEST_DISCORDANT
+    ]
+    if few:
+        lines.append(
+            f"Only {', '.join(_discordant(row) for row in few)} decide about "
+            f"{', '.join(map(_named, few))}: resampling so few makes the interval over samples too "
+            "short, so rely on McNemar's p."
+        )
     lines.append(
         "McNemar's test (exact, two-sided) also takes samples as independent: if those of one "
         f"{unit} are alike, its p is too small."
     )
     if len(comparison.rows) > 2:
         lines.append(
-            f"p (Holm) is adjusted for {len(comparison.rows) - 1} comparisons, so that none is "
-            "picked out by chance."
+            f"p (Holm) is adjusted for {len(comparison.rows) - 1} comparisons, so that the "
+            "chance of finding any difference where there is none is at most 5 %."
         )
     return lines
+
+
+def _discordant(row: Row) -> str:
+    paired = row.against_first
+    return _count(paired.only_this + paired.only_first if paired else 0, "sample")
 
 
 def _method(interval: Interval, unit: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from twinstroke.compare.statistics import holm, mcnemar
 from twinstroke.errors import UserError
-from twinstroke.evaluate import Decision, Prediction, PredictionTable
+from twinstroke.evaluate import Decision, Prediction, PredictionTable, units_of
 from twinstroke.evaluate.intervals import Interval, clustered_interval, wilson
 
 SHOWN = 3
@@ -115,7 +115,7 @@ def compare(experiments: Sequence[Experiment], decision: Decision) -> Comparison
     samples = list(by_name[0])
     truth = [by_name[0][name] for name in samples]
     right = np.array([[own[name].right for name in samples] for own in by_name])
-    units = [row.unit for row in truth]
+    unit, units = units_of(truth)
 
     rows = []
     for experiment, own_right in zip(experiments, right, strict=True):
@@ -146,7 +146,7 @@ def compare(experiments: Sequence[Experiment], decision: Decision) -> Comparison
         decision=decision,
         n=len(samples),
         units=len(set(units)),
-        unit="group" if all(row.group for row in truth) else "video",
+        unit=unit,
         rows=rows,
         classes=_classes(first.table.classes, truth, right),
         samples=_changed(truth, by_name),

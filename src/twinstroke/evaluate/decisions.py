@@ -62,7 +62,8 @@ def decide(
         "single": probabilities[int(np.flatnonzero(starts == slack // 2)[0])],
         "vote": (votes + mean) / (len(starts) + 1),
         "mean": mean,
-        "gaussian": weights @ probabilities,
+        # Rounding may put a sum of probabilities above 1.
+        "gaussian": np.minimum(weights @ probabilities, 1),
     }
 
 

@@ -145,14 +145,14 @@ def class_recalls(
 
 
 def reliability(
-    right: NDArray[np.bool_], confidence: NDArray[np.float64], bins: int = 10
+    right: NDArray[np.bool_], confidence: NDArray[np.float64], bins: int = CALIBRATION_BINS
 ) -> list[ReliabilityBin]:
     """How often predictions of a given probability are right.
 
     Args:
         right: (N,) whether each prediction is right.
         confidence: (N,) its probability, from 0 to 1.
-        bins: How many ranges of equal width; each holds its upper bound.
+        bins: How many ranges of equal width; each holds its upper bound. As many as in `scores`.
 
     Returns:
         The ranges in which samples lie, ascending.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from twinstroke.colours import flow_colours
+from twinstroke.colours import flow_colours, full_colour
 from twinstroke.drawing import plain, save_png
 from twinstroke.evaluate.predictions import Prediction
 from twinstroke.train import StrokeWindows
@@ -49,8 +49,7 @@ def draw_mistakes(strokes: Path, predictions: Sequence[Prediction], title: str, 
     for index, (row, part) in enumerate(zip(rows, parts, strict=False)):
         window = windows[index]
         field = window.flow * np.float32(windows.flow_unit_px)
-        moving = np.hypot(*field[field.any(-1)].T)
-        full = max(1.0, float(np.quantile(moving, 0.99))) if len(moving) else 1.0
+        full = full_colour(np.hypot(*field[field.any(-1)].T))
         text = f"{row.actual} → {row.predicted} ({row.confidence:.0%}; {row.sample})"
         part.suptitle(plain(text), fontsize=9)
         places = part.subplots(2, len(moments), squeeze=False)

@@ -20,17 +20,18 @@ p(<class>)  probability of each class by this decision, six significant digits
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from twinstroke.errors import UserError
 from twinstroke.evaluate.decisions import Decision
 from twinstroke.files import replacing
+from twinstroke.tables import SPLITS, Split
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -69,11 +70,6 @@ class Prediction(BaseModel):
         """Probability of the predicted class."""
         return self.probabilities[self.predicted]
 
-    @property
-    def unit(self) -> str:
-        """What is not independent of other samples: the group, or else the video."""
-        return self.group or self.video
-
 
 FIELDS = tuple(name for name in Prediction.model_fields if name != "probabilities")
 
@@ -101,6 +97,50 @@ def write_predictions(path: Path, classes: Sequence[str], rows: Iterable[Predict
         for row in rows:
             probabilities = [f"{row.probabilities[name]:.6g}" for name in classes]
             writer.writerow([*(getattr(row, name) for name in FIELDS), *probabilities])
+
+
+def load_predictions(path: Path) -> PredictionTable:
+    """Read and check the table in a file.
+
+    Raises:
+        UserError: The file is missing, or not as `write_predictions` writes it.
+    """
+    try:
+        # Ends of lines as they are: the reader of CSV knows them.
+        with path.open(newline="", encoding="utf-8") as stream:
+            text = stream.read()
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run dvc repro evaluate") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: no table of predictions ({error}); run dvc repro evaluate"
+        ) from None
+    return read_predictions(text, str(path))
+
+
+def shown_split(measured: Collection[str]) -> Split:
+    """The split that pictures are of: the last one of train, validation, test that was measured.
+
+    Strokes to be tested on may be unlabelled: then it is the validation split.
+
+    Raises:
+        UserError: None was.
+    """
+    for split in reversed(SPLITS):
+        if split in measured:
+            return split
+    raise UserError("no split has samples that could be shown; run dvc repro")
+
+
+def units_of(rows: Sequence[Prediction]) -> tuple[Literal["group", "video"], list[str]]:
+    """What samples are not independent of each other: those of one player or other group.
+
+    Returns:
+        The kind, and each sample's: its group if all samples have one, otherwise its video.
+    """
+    if all(row.group for row in rows):
+        return "group", [row.group for row in rows]
+    return "video", [row.video for row in rows]
 
 
 def read_predictions(text: str, source: str) -> PredictionTable:

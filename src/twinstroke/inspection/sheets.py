@@ -22,6 +22,7 @@ from twinstroke.colours import (
     WINDOW,
     colour_wheel,
     flow_colours,
+    full_colour,
 )
 from twinstroke.drawing import DPI, plain
 from twinstroke.inspection.measure import SampleRow
@@ -57,7 +58,7 @@ def contact_sheet(
     grid = figure.add_gridspec(
         4, columns + 1, height_ratios=heights, width_ratios=[1] * columns + [0.6]
     )
-    full = _full_colour(moments)
+    full = full_colour(np.concatenate([np.hypot(*m.field[m.mask].T) for m in moments]))
     for column, moment in enumerate(moments):
         places = [figure.add_subplot(grid[i, column]) for i in range(4)]
         _draw(places, moment, view, full, source.geometry.margin)
@@ -97,12 +98,6 @@ def _view(moments: Sequence[Moment]) -> tuple[float, float, float, float]:
         max(height, *(c.top + c.height for c in crops)) + 1.5,
         min(0, *(c.top for c in crops)) - 2.5,
     )
-
-
-def _full_colour(moments: Sequence[Moment]) -> float:
-    """Magnitude in px that gets the full colour: few pixels of the foreground are above it."""
-    moving = np.concatenate([np.hypot(*m.field[m.mask].T) for m in moments])
-    return max(1.0, float(np.quantile(moving, 0.99))) if len(moving) else 1.0
 
 
 def _draw(

@@ -19,11 +19,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import twinstroke
 from twinstroke.attend import AttentionRow, DrawnSample
 from twinstroke.errors import UserError
-from twinstroke.evaluate import DECISIONS, PredictionTable, read_predictions
+from twinstroke.evaluate import (
+    DECISIONS,
+    Prediction,
+    load_predictions,
+    shown_split,
+    units_of,
+)
+from twinstroke.evaluate.intervals import clustered_interval
 from twinstroke.files import replacing
 from twinstroke.normalize import FlowStatistics
 from twinstroke.settings import Settings
-from twinstroke.tables import NEGATIVE, SPLITS, Sample, Video, read_table
+from twinstroke.tables import SPLITS, Sample, Video, read_table
 
 __all__ = ["write_report"]
 
@@ -70,8 +77,8 @@ def write_report(settings: Settings, *, folder: Path, reports: Path) -> Path:
     scores: dict[str, float] = _json(reports / "scores.json")
     samples = read_table(folder / "samples.csv", Sample)
     measured = [split for split in SPLITS if split in metrics]
-    shown = measured[-1]
-    table = _predictions(reports, shown)
+    shown = shown_split(measured)
+    table = load_predictions(reports / "predictions" / f"{shown}.csv")
     environment = Environment(
         loader=PackageLoader("twinstroke.report", ""),
         autoescape=True,
@@ -90,7 +97,7 @@ def write_report(settings: Settings, *, folder: Path, reports: Path) -> Path:
         timing=timing,
         measured=measured,
         shown=shown,
-        units=_units(table),
+        units=_over_units(own),
         guess=max(Counter(row.actual for row in own).values()) / len(own),
         guess_nll=math.log(len(table.classes)),
         decisions={name: DECISION_TITLES[name] for name in DECISIONS},
@@ -101,6 +108,7 @@ def write_report(settings: Settings, *, folder: Path, reports: Path) -> Path:
         ],
         classes=_class_counts(samples),
         groups={split: _named_groups(samples, split) for split in SPLITS},
+        all_named=all(sample.group for sample in samples),
         videos=_videos(read_table(folder / "videos.csv", Video)),
         statistics=FlowStatistics.model_validate(_json(folder / "statistics.json")),
         attention=read_table(reports / "attention.csv", AttentionRow),
@@ -108,7 +116,6 @@ def write_report(settings: Settings, *, folder: Path, reports: Path) -> Path:
         embedded={path.name: embedded(path) for path in _pictures(reports)},
         command=command(settings),
         version=twinstroke.__version__,
-        negative=NEGATIVE,
     )
     target = reports / "index.html"
     with replacing(target) as partial:
@@ -176,25 +183,14 @@ def _json(path: Path) -> Any:
         raise UserError(f"{path}: not readable as JSON ({error}); run dvc repro") from None
 
 
-def _predictions(reports: Path, split: str) -> PredictionTable:
-    path = reports / "predictions" / f"{split}.csv"
-    try:
-        return read_predictions(path.read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; run dvc repro evaluate") from None
-
-
 def _drawn(folder: Path) -> list[dict[str, Any]]:
-    table = folder / "samples.csv"
-    if not table.is_file():
-        return []
     return [
         {
             "row": row,
             "picture": embedded(folder / row.picture),
             "video": embedded(folder / row.video),
         }
-        for row in read_table(table, DrawnSample)
+        for row in read_table(folder / "samples.csv", DrawnSample)
     ]
 
 
@@ -203,12 +199,16 @@ def _pictures(reports: Path) -> list[Path]:
     return [reports / f"{name}.png" for name in names]
 
 
-def _units(table: PredictionTable) -> dict[str, Any]:
-    """Who or what the shown samples come from; samples of one are not independent."""
-    rows = table.by("single")
+def _over_units(rows: Sequence[Prediction]) -> dict[str, Any] | None:
+    """Accuracy for other players or videos; None where each sample is its own."""
+    kind, units = units_of(rows)
+    count = len(set(units))
+    if count == len(rows):
+        return None
     return {
-        "count": len({row.unit for row in rows}),
-        "kind": "players or groups" if all(row.group for row in rows) else "videos",
+        "count": count,
+        "kind": {"group": "players or other groups", "video": "videos"}[kind],
+        "interval": clustered_interval([row.right for row in rows], units),
     }
 
 
@@ -232,7 +232,6 @@ def _videos(videos: Sequence[Video]) -> dict[str, Any]:
         "frames": sum(video.frames for video in videos),
         "minutes": sum(float(video.frames / video.fps) for video in videos) / 60,
         "sizes": sorted({f"{video.width}×{video.height}" for video in videos}),
-        "rates": sorted({float(video.fps) for video in videos}),
     }
 
 
