@@ -87,6 +87,9 @@ def measure(folder: Path) -> Section:
         "says little about sizes: a real hall has more detail; `VIDEO=path make bench` measures "
         "with yours.",
         [table(["bytes a frame", "frames", "flow", "motion", "together", "ratio"], rows)],
+        "the frames take it, and of them the noise, which has no lossless short form. On 192 "
+        "frames of real tennis at 320×180 frames and flow took 82.4 kB (Farnebäck). Smaller frames "
+        "need a smaller size, or a loss.",
     )
 
 

@@ -27,7 +27,7 @@ from twinstroke.settings import Estimator, FlowSettings
 Frame = NDArray[np.uint8]
 Flow = NDArray[np.float32]
 
-PAIRS = 12
+PAIRS = 4
 """Pairs of each kind."""
 BLUR = 3
 """That of the authors."""

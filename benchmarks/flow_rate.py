@@ -22,9 +22,10 @@ from twinstroke.settings import Estimator, FlowSettings
 from twinstroke.tables import Video
 from twinstroke.workers import Workers, available_workers
 
-PAIRS_PER_CORE: dict[Estimator, int] = {"deepflow": 64, "farneback": 192, "dis": 512}
+# Whole parts for each core: see PART_FRAMES in twinstroke.flow.
+PAIRS_PER_CORE: dict[Estimator, int] = {"deepflow": 64, "farneback": 128, "dis": 384}
 TARGETS: dict[Estimator, float] = {"deepflow": 0.95, "farneback": 0.95, "dis": 0.8}
-REPETITIONS = 3
+REPETITIONS = 2
 BLUR: Literal[3] = 3
 """Of the stage, as in the preset `paper`; the bare calls do not blur."""
 
@@ -58,6 +59,10 @@ def measure(folder: Path) -> Section:
         f"neighbouring repetitions. {described(video, file)}. Starting the processes takes "
         f"{start_s:.1f} s once a stage, and is not counted.",
         [table(["", "pairs", "share of bare", "stage", "bare calls"], rows)],
+        "reading frames, turning them grey, and compressing flow without loss take a few "
+        "milliseconds a pair on the same cores (see below), which weighs the more the faster the "
+        "estimator is. Grey frames could be kept beside the colours, or the fields be compressed "
+        "by a faster method that needs more disk.",
     )
 
 

@@ -30,9 +30,9 @@ from twinstroke.tables import Sample, Video
 from twinstroke.workers import Workers
 
 VARIABLE = "VIDEO"
-FRAMES = 1800
+FRAMES = 900
 """Of the excerpt that is measured with."""
-SCENE_FRAMES = 900
+SCENE_FRAMES = 300
 """Rendered ones; they are shown again and again until there are enough."""
 BITRATE = 48_000_000
 """Of MediaEval 2022: 46.1 GB for 928,000 frames at 120 fps."""

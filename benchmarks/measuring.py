@@ -32,11 +32,18 @@ class Result:
     """What `measured` and `target` are shown in; they are plain shares, bytes, or pixels."""
 
     @property
+    def met(self) -> bool:
+        """The target is reached."""
+        if self.bound == "≤":
+            return self.measured <= self.target
+        return self.measured >= self.target
+
+    @property
     def verdict(self) -> str:
         """``met``, or by how much not."""
-        short = self.measured - self.target if self.bound == "≤" else self.target - self.measured
-        if short <= 0:
+        if self.met:
             return "met"
+        short = abs(self.measured - self.target)
         if self.unit == "share":
             return f"missed by {100 * short:.1f} points"
         return f"missed by {_SHOWN[self.unit](short)}"
@@ -57,11 +64,17 @@ class Section:
     text: str
     """How it was measured, one paragraph."""
     tables: Sequence[str] = ()
+    if_missed: str = ""
+    """Why a target is missed, and what could be done; told only if one is."""
 
     @property
     def markdown(self) -> str:
         """The section of the report."""
-        parts = [f"## {self.title}", results_table(self.results), self.text, *self.tables]
+        missed = not all(result.met for result in self.results)
+        why = (
+            f"**Missed, why and what next:** {self.if_missed}" if missed and self.if_missed else ""
+        )
+        parts = [f"## {self.title}", results_table(self.results), why, self.text, *self.tables]
         return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -20,9 +20,9 @@ from twinstroke.workers import Workers, available_workers
 MINUTES = (1, 10, 60)
 FPS = 120
 LARGE, SMALL = (1920, 1080), (64, 36)
-CLIPS, CLIP_FRAMES = 10, 40
+CLIPS, CLIP_FRAMES = 6, 40
 """Of 1080p; everywhere in the video."""
-DENSE_FPS = 6
+DENSE_FPS = 1
 """Of the small video, of which all frames are taken."""
 LIMIT = 2**30
 GROWTH = 1.1
@@ -61,6 +61,8 @@ def measure(folder: Path) -> Section:
         f"what follows on their frames. *Whole*: all frames of a video of {SMALL[0]}×{SMALL[1]} at "
         f"{DENSE_FPS} fps. Test patterns, repeated packet by packet; flow by DIS.",
         [table(["", "video", *ROLES], rows)],
+        "FFmpeg holds the index of an MP4 file in memory, some 35 bytes a frame: 15 MiB for an "
+        "hour at 120 fps. All roles stay far below the limit.",
     )
 
 

@@ -99,6 +99,13 @@ def test_the_report_lists_all_targets_first() -> None:
     assert "\n| x |\n| --- |\n| y |\n" in text
 
 
+def test_a_missed_target_says_why_and_a_met_one_does_not() -> None:
+    for measured, told in ((1.1, True), (1.0, False)):
+        results = [Result("a", 0, 1, "≤"), Result("r", measured, 1, "≤")]
+        text = Section("One", results, "How.", if_missed="it is slow.").markdown
+        assert ("**Missed, why and what next:** it is slow." in text) == told
+
+
 def test_the_processor_is_named() -> None:
     assert (
         machine.processor("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n") == "Some CPU @ 2 GHz"
