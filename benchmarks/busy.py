@@ -76,7 +76,7 @@ def measure(folder: Path) -> Section:
         [table(["one video", "time", "busy"], rows)],
         "a stage has few parts here, and who ends first waits for the last one and for the "
         "joining. `normalize` shares out only what a gap divides, because masks learn from frame "
-        "to frame: parts could overlap by the mask's history instead, which is computed twice then.",
+        "to frame: parts could overlap by the mask's history instead, computed twice then.",
     )
 
 
