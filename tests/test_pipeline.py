@@ -157,7 +157,7 @@ def test_a_bad_annotation_stops_at_index_and_keeps_what_is_there(clone: Clone) -
     assert "foot" in problems[0]
     assert "Traceback" not in printed
     annotation.write_text(right)
-    assert ran(clone.run("dvc", "repro"))[-1] == "report"
+    assert ran(clone.run("dvc", "repro", "balance"))[-1] == "balance"
     same = [clone.folder / "data" / preset / "videos.csv" for preset in ("tiny", "mine")]
     frames = [[row["frames"] for row in csv.DictReader(path.open())] for path in same]
     assert frames[0] == frames[1]
@@ -170,8 +170,8 @@ def test_an_experiment_may_change_the_preset(clone: Clone) -> None:
     shutil.copytree(clone.folder / "data/tiny/synthetic", own)
     shutil.copy(clone.folder / "presets/mine.yaml", clone.folder / "presets/other.yaml")
     flow = {path: path.read_bytes() for path in (clone.folder / "data/tiny/flow").iterdir()}
-    printed = clone.run("dvc", "exp", "run", "-n", "other", "-S", "preset=other")
-    assert ran(printed)[-1] == "report"
+    printed = clone.run("dvc", "exp", "run", "-n", "other", "-S", "preset=other", "balance")
+    assert ran(printed)[-1] == "balance"
     # Heavy outputs of the preset before stay; the others come back from git and the cache.
     assert {path: path.read_bytes() for path in (clone.folder / "data/tiny/flow").iterdir()} == flow
     clone.run("git", "checkout", "-q", ".")
