@@ -135,7 +135,8 @@ def _differing(revisions: Sequence[Revision], preset: str) -> tuple[list[str], l
         own = _settings(revision, file)
         params |= {f"{file}:{key}": value for key, value in own.items()}
         used = _used(revision, preset)
-        stale = [key for key in used if key in params and params[key] != used[key]]
+        # Results of other presets lie beside, whatever `preset` says.
+        stale = [k for k in used if k != "preset" and k in params and params[k] != used[k]]
         if stale:
             notes.append(
                 f"The results of {revision} were made before "

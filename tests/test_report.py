@@ -188,6 +188,8 @@ def test_the_page_tells_the_figures(whole: tuple[Made, str]) -> None:
     assert "Of 6 samples of the test split the network names" in shown
     # Two each of the classes 0, 1 and 2 among s6 to s11.
     assert "the same class is right in 33.3 % at most" in shown
+    assert own["accuracy_low"] < 1 / 3
+    assert "do not show that the network does better" in shown
     assert "They come from 4 players or other groups, and for others than these it is" in shown
     assert "(Student's t over players or other groups)" in shown or "Student&#39;s" in shown
     assert "No two splits share a video, a player or group" in shown

@@ -55,5 +55,5 @@ def named(predictions: Sequence[Prediction], names: Sequence[str]) -> list[Predi
 
 def _unknown(name: str, known: Sequence[str]) -> str:
     close = ", ".join(get_close_matches(name, known, n=3, cutoff=0.5))
-    hint = f"closest: {close}" if close else "reports/<preset>/predictions lists those there are"
+    hint = f"closest: {close}" if close else "the tables of predictions list those there are"
     return f"{name!r}: nothing was predicted of a sample with this id; {hint}"

@@ -109,11 +109,19 @@ def _explanations(comparison: Comparison) -> list[str]:
             f"The interval over samples holds for these {unit}s only, and takes their samples as "
             f"independent: {_method(paired.over_samples, 'sample')}."
         )
-    few = [
-        row
+    decided = {
+        row.name: own.only_this + own.only_first
         for row in comparison.rows
-        if (own := row.against_first) and own.only_this + own.only_first < FEWEST_DISCORDANT
-    ]
+        if (own := row.against_first)
+    }
+    for row in comparison.rows:
+        if decided.get(row.name) == 0:
+            lines.append(
+                f"{_named(row)} is right about exactly the samples about which "
+                f"{_named(comparison.rows[0])} is right: nothing tells them apart, and intervals "
+                "of no width do not mean that they are equal."
+            )
+    few = [row for row in comparison.rows if 0 < decided.get(row.name, 0) < FEWEST_DISCORDANT]
     if few:
         lines.append(
             f"Only {', '.join(_discordant(row) for row in few)} decide about "
