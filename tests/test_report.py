@@ -16,6 +16,7 @@ import torch
 from ruamel.yaml import YAML
 
 from tests.browser import DESK, PHONE, opened
+from tests.test_evaluate import prediction
 from tests.test_train import description, strokes
 from twinstroke.attend import AttentionRow, draw, measure
 from twinstroke.errors import UserError
@@ -26,7 +27,7 @@ from twinstroke.evaluate import (
     write_pictures,
     write_predictions,
 )
-from twinstroke.report import command, network_name, write_report
+from twinstroke.report import _over_units, command, network_name, write_report
 from twinstroke.settings import Settings, load_settings
 from twinstroke.tables import SPLITS, Sample, Video, write_table
 from twinstroke.train import Epoch, save_model
@@ -277,6 +278,17 @@ def test_a_missing_file_is_named(whole: tuple[Made, str], tmp_path: Path) -> Non
     (made.reports / "metrics.json").write_text("{")
     with pytest.raises(UserError, match=r"metrics\.json: not readable as JSON"):
         made.write(settings())
+
+
+def test_no_accuracy_is_below_zero() -> None:
+    """Two players, of whom one is recognised: Student's t alone reaches far below."""
+    rows = [
+        prediction(sample=f"s{i}", video=f"v{i % 2}", predicted="A" if i % 2 else "B")
+        for i in range(8)
+    ]
+    found = _over_units(rows)
+    assert found is not None
+    assert (found["count"], found["interval"].low, found["interval"].high) == (2, 0, 1)
 
 
 def test_names_of_networks() -> None:

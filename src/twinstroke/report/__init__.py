@@ -205,10 +205,14 @@ def _over_units(rows: Sequence[Prediction]) -> dict[str, Any] | None:
     count = len(set(units))
     if count == len(rows):
         return None
+    interval = clustered_interval([row.right for row in rows], units)
+    if interval is not None:
+        # Means of any values may be negative, shares may not.
+        interval = interval.model_copy(update={"low": max(0.0, interval.low)})
     return {
         "count": count,
         "kind": {"group": "players or other groups", "video": "videos"}[kind],
-        "interval": clustered_interval([row.right for row in rows], units),
+        "interval": interval,
     }
 
 
