@@ -84,7 +84,7 @@ def _train(
     batch: WindowBatch,
     format_: InputFormat,
 ) -> None:
-    logits = model(format_.streams(batch, torch.device("cpu"), ["rgb"]))
+    logits = model(format_.streams(batch, ["rgb"]))
     loss = torch.nn.functional.cross_entropy(logits, batch["target"])
     optimiser.zero_grad()
     loss.backward()

@@ -13,7 +13,7 @@ from twinstroke.normalize import FlowStatistics
 from twinstroke.progress import summarise
 from twinstroke.settings import Settings, load_settings
 from twinstroke.tables import read_table
-from twinstroke.train import TrainedModel, train
+from twinstroke.train import Outputs, TrainedModel, train
 
 
 @exits_cleanly
@@ -33,6 +33,7 @@ def main() -> None:
             flow_scale=statistics.scale,
             seed=settings.seed,
             optimisation=settings.optimisation,
+            execution=settings.execution,
             torch_version=torch.__version__,
             twinstroke_version=twinstroke.__version__,
         )
@@ -40,11 +41,14 @@ def main() -> None:
         folder / "strokes.h5",
         {split: [s.sample for s in used if s.split == split] for split in ("train", "validation")},
         description,
+        Outputs(
+            work=Path("work/train"),
+            model=folder / "model.safetensors",
+            history=reports / "history.csv",
+            timing=reports / "training.json",
+        ),
+        memory_gb=settings.train.memory_gb,
         loader_workers=settings.train.loader_workers,
-        work=Path("work/train"),
-        model_file=folder / "model.safetensors",
-        history_file=reports / "history.csv",
-        timing_file=reports / "training.json",
     )
     resumed = f" (resumed after {done.resumed_at})" if done.resumed_at else ""
     best = "; ".join(

@@ -142,7 +142,7 @@ def saved(path: Path, **changes: object) -> Path:
 def inputs(strokes: Path, rows: Sequence[int]) -> dict[str, Tensor]:
     windows = StrokeWindows(strokes, [PREDICTIONS[row].sample for row in rows])
     batch = collate([windows[number] for number in range(len(rows))])
-    return dict(InputFormat(WINDOW, 1 / 32, (4.0, 2.0)).streams(batch, CPU, ("rgb", "flow")))
+    return dict(InputFormat(WINDOW, 1 / 32, (4.0, 2.0)).streams(batch, ("rgb", "flow")))
 
 
 def stored_flow(strokes: Path) -> NDArray[np.float64]:

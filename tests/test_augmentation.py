@@ -55,6 +55,10 @@ def moving_pair() -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     return np.repeat(np.rint(frames).astype(np.uint8)[..., None], 3, -1), flow
 
 
+def window_of(frames: NDArray[np.uint8], flow: NDArray[np.int16], view: View | None) -> Window:
+    return Window(torch.from_numpy(frames), torch.from_numpy(flow), 0, view)
+
+
 def seen(view: View | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What a network would get of the pair: frames (2, H, W) in 0 to 255, flow (H, W, 2) in px."""
     frames, flow = moving_pair()
@@ -66,7 +70,8 @@ def seen(view: View | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     scale = (9.0, 13.0)
     format_ = InputFormat((2, *SIZE), UNIT, scale)
     streams = format_.streams(
-        collate([Window(frames, stored, 0, view)]), torch.device("cpu"), ("rgb", "flow")
+        collate([Window(torch.from_numpy(frames), torch.from_numpy(stored), 0, view)]),
+        ("rgb", "flow"),
     )
     rgb = (streams["rgb"][0, 0].double().numpy() + 1) * 127.5
     vectors = streams["flow"][0, :, 0].permute(1, 2, 0).double().numpy() * np.array(scale)
@@ -167,16 +172,16 @@ def test_one_view_holds_for_all_frames_and_each_window_has_its_own() -> None:
     stored = np.repeat(np.rint(flow / UNIT).astype(np.int16)[None], 3, 0)
     same = np.repeat(frames[:1], 3, 0)
     views = [VIEWS["all"], VIEWS["rotation"]]
-    batch = collate([Window(same, stored, 0, view) for view in views])
+    batch = collate([window_of(same, stored, view) for view in views])
     format_ = InputFormat((3, *SIZE), UNIT, (5.0, 5.0))
-    streams = format_.streams(batch, torch.device("cpu"), ("rgb", "flow"))
+    streams = format_.streams(batch, ("rgb", "flow"))
     for name, stream in streams.items():
         assert stream.shape == (2, {"rgb": 3, "flow": 2}[name], 3, *SIZE)
         assert torch.equal(stream[:, :, 0], stream[:, :, 2])
         assert not torch.equal(stream[0], stream[1])
         for index, view in enumerate(views):
-            alone = collate([Window(same, stored, 0, view)])
-            single = format_.streams(alone, torch.device("cpu"), ("rgb", "flow"))
+            alone = collate([window_of(same, stored, view)])
+            single = format_.streams(alone, ("rgb", "flow"))
             assert torch.equal(single[name][0], stream[index])
 
 

@@ -280,11 +280,11 @@ def test_tracks_are_the_networks_window_by_window(
         rgb, flow = clip(windows, index)
         for start, own in zip(track.starts, track.probabilities, strict=True):
             batch = {
-                "rgb": torch.from_numpy(rgb[None, start : start + 8]),
-                "flow": torch.from_numpy(flow[None, start : start + 8]),
+                "rgb": rgb[None, start : start + 8],
+                "flow": flow[None, start : start + 8],
             }
             with torch.no_grad():
-                logits = model(format_.streams(batch, cpu, ("rgb", "flow")))  # type: ignore[arg-type]
+                logits = model(format_.streams(batch, ("rgb", "flow")))  # type: ignore[arg-type]
             expected = torch.softmax(logits[0], 0).numpy()
             np.testing.assert_allclose(own, expected, atol=1e-5)
 
@@ -345,7 +345,7 @@ def test_the_single_window_is_the_one_that_training_validates_on(
     batch = collate([windows[index] for index in range(3)])
     format_ = InputFormat(made.window, 1 / 32, made.flow_scale)
     with torch.no_grad():
-        logits = model.eval()(format_.streams(batch, torch.device("cpu"), ("rgb", "flow")))
+        logits = model.eval()(format_.streams(batch, ("rgb", "flow")))
     expected = torch.softmax(logits, 1).numpy()
     own = [row for row in found.predictions["test"] if row.decision == "single"]
     got = [list(row.probabilities.values()) for row in own]

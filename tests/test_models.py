@@ -82,7 +82,8 @@ def test_blocks_come_after_the_first_poolings(kind: str) -> None:
     }
     for blocks in range(4):
         with torch.device("meta"):
-            model = build_tstcnn(modality="twin", classes=3, window=TINY, **{kind: blocks})
+            numbers: dict[str, Any] = {kind: blocks}
+            model = build_tstcnn(modality="twin", classes=3, window=TINY, **numbers)
         assert convolutional_parameters(model) == 360_790 + 2 * sum(per_block[kind][:blocks])
 
 
@@ -234,7 +235,7 @@ def test_soft_mask() -> None:
     ],
 )
 def test_network(
-    training: bool, modality: Modality, window: tuple[int, int, int], blocks: dict[str, int]
+    training: bool, modality: Modality, window: tuple[int, int, int], blocks: dict[str, Any]
 ) -> None:
     torch.manual_seed(0)
     model = build_tstcnn(modality=modality, classes=4, window=window, **blocks)
@@ -304,7 +305,7 @@ def test_upsampling_keeps_an_affine_ramp_and_its_type() -> None:
 @pytest.mark.parametrize("window", [(8, 8, 8), (9, 15, 23), (24, 16, 17)])
 @pytest.mark.parametrize("blocks", [{}, {"attention_blocks": 3}, {"residual_blocks": 2}])
 def test_first_logits(
-    modality: Modality, window: tuple[int, int, int], blocks: dict[str, int]
+    modality: Modality, window: tuple[int, int, int], blocks: dict[str, Any]
 ) -> None:
     torch.manual_seed(0)
     model = build_tstcnn(modality=modality, classes=21, window=window, **blocks)
@@ -317,7 +318,7 @@ def test_first_logits(
 
 @pytest.mark.parametrize("modality", MODALITIES)
 @pytest.mark.parametrize("blocks", [{}, {"residual_blocks": 3}])
-def test_training_starts_close_to_a_guess(modality: Modality, blocks: dict[str, int]) -> None:
+def test_training_starts_close_to_a_guess(modality: Modality, blocks: dict[str, Any]) -> None:
     torch.manual_seed(0)
     model = build_tstcnn(modality=modality, classes=21, window=(16, 32, 32), **blocks)
     both = {"rgb": torch.rand(8, 3, 16, 32, 32), "flow": torch.randn(8, 2, 16, 32, 32) / 4}

@@ -26,7 +26,9 @@ from twinstroke.errors import UserError
 from twinstroke.files import COMPRESSION, new_hdf5
 from twinstroke.settings import AugmentationSettings, RestartSettings, TrainSettings
 from twinstroke.train import (
+    Epoch,
     InputFormat,
+    Outputs,
     StrokeWindows,
     TrainedModel,
     WarmRestarts,
@@ -35,7 +37,8 @@ from twinstroke.train import (
     save_model,
     train,
 )
-from twinstroke.train.fit import Epoch, _State, _take_in, batches
+from twinstroke.train.fit import batches
+from twinstroke.train.state import State
 from twinstroke.train.windows import Window, collate
 
 WINDOW = (8, 8, 10)
@@ -133,16 +136,18 @@ def test_augmented_window_has_its_margin_and_the_drawn_view(strokes: Path) -> No
 
 def test_streams_are_scaled_clipped_and_channels_first() -> None:
     field = np.stack([np.full((2, 3, 4), 64), np.full((2, 3, 4), -320)], -1).astype(np.int16)
-    batch = collate([Window(np.full((2, 3, 4, 3), 51, np.uint8), field, 1, None)])
+    batch = collate(
+        [Window(torch.full((2, 3, 4, 3), 51, dtype=torch.uint8), torch.from_numpy(field), 1, None)]
+    )
     format_ = InputFormat((2, 3, 4), 1 / 32, (4.0, 5.0))
-    streams = format_.streams(batch, torch.device("cpu"), ("rgb", "flow"))
+    streams = format_.streams(batch, ("rgb", "flow"))
     assert streams["rgb"].shape == (1, 3, 2, 3, 4)
     assert streams["flow"].shape == (1, 2, 2, 3, 4)
     torch.testing.assert_close(streams["rgb"], torch.full((1, 3, 2, 3, 4), -0.6))
     # 64 units are 2 px, half of the scale; -320 units are -10 px, beyond it.
     torch.testing.assert_close(streams["flow"][:, 0], torch.full((1, 2, 3, 4), 0.5))
     torch.testing.assert_close(streams["flow"][:, 1], torch.full((1, 2, 3, 4), -1.0))
-    assert set(format_.streams(batch, torch.device("cpu"), ("flow",))) == {"flow"}
+    assert set(format_.streams(batch, ("flow",))) == {"flow"}
 
 
 def run(
@@ -151,6 +156,7 @@ def run(
     settings: TrainSettings = SETTINGS,
     *,
     workers: int = 0,
+    memory_gb: float = 1.0,
     leftovers: int = 0,
     samples: int = 9,
     **changes: object,
@@ -160,11 +166,14 @@ def run(
         strokes,
         {"train": [f"s{i}" for i in range(samples)], "validation": ["s9", "s10", "s11"]},
         description(optimisation=settings, **changes),
+        Outputs(
+            work=folder / "work",
+            model=folder / "model.safetensors",
+            history=folder / "history.csv",
+            timing=folder / "training.json",
+        ),
+        memory_gb=memory_gb,
         loader_workers=workers,
-        work=folder / "work",
-        model_file=folder / "model.safetensors",
-        history_file=folder / "history.csv",
-        timing_file=folder / "training.json",
     )
     assert len(list((folder / "work").iterdir())) == leftovers, "a finished run leaves no state"
     return (folder / "model.safetensors").read_bytes(), (folder / "history.csv").read_text()
@@ -211,7 +220,7 @@ def test_the_best_epoch_is_kept_as_validation_saw_it(strokes: Path, tmp_path: Pa
     format_ = InputFormat(WINDOW, 1 / 32, made.flow_scale)
     losses = []
     for window in (windows[i] for i in range(3)):
-        streams = format_.streams(collate([window]), torch.device("cpu"), ("rgb", "flow"))
+        streams = format_.streams(collate([window]), ("rgb", "flow"))
         with torch.no_grad():
             logits = model(streams)
         losses.append(float(torch.logsumexp(logits[0], 0) - logits[0, window.target]))
@@ -220,10 +229,10 @@ def test_the_best_epoch_is_kept_as_validation_saw_it(strokes: Path, tmp_path: Pa
     assert all(np.mean(losses) != pytest.approx(other, rel=1e-3) for other in others)
 
 
-def restarting_state() -> _State:
+def restarting_state() -> State:
     model = description(attention_blocks=1).build(torch.device("cpu"))
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.5, nesterov=True)
-    return _State(model, optimiser, WarmRestarts(0.01, RestartSettings()))
+    return State(model, optimiser, WarmRestarts(0.01, RestartSettings()))
 
 
 def outcome(epoch: int, validation_accuracy: float, **losses: float) -> Epoch:
@@ -238,7 +247,7 @@ def outcome(epoch: int, validation_accuracy: float, **losses: float) -> Epoch:
     )
 
 
-def change_everything(state: _State) -> None:
+def change_everything(state: State) -> None:
     """As a step does: weights, running statistics of the normalisation, momentum."""
     streams = {"rgb": torch.randn(2, 3, *WINDOW), "flow": torch.randn(2, 2, *WINDOW)}
     state.optimiser.zero_grad()
@@ -256,17 +265,17 @@ def test_a_restart_returns_to_the_whole_best_state(
     torch.manual_seed(0)
     state = restarting_state()
     change_everything(state)
-    _take_in(state, outcome(1, 0.5))
+    state.take_in(outcome(1, 0.5))
     best = None
     for epoch, found in ((2, 0.8), (3, 0.6)):
         change_everything(state)
         best = best or {k: v.clone() for k, v in state.model.state_dict().items()}
-        _take_in(state, outcome(epoch, found))
+        state.take_in(outcome(epoch, found))
     assert best is not None
     change_everything(state)
     now = state.model.state_dict()
     assert all(not torch.equal(best[name], now[name]) for name in best), "nothing to return from"
-    _take_in(state, outcome(4, accuracy, **losses))
+    state.take_in(outcome(4, accuracy, **losses))
     assert state.history[-1].restart == ("accuracy" if not losses else "loss")
     assert state.best_epoch.epoch == 2
     now = state.model.state_dict()
@@ -318,7 +327,7 @@ def test_a_restart_goes_on_from_the_best_state(strokes: Path, tmp_path: Path) ->
     losses = []
     for batch in batches(9, 4, seed=3, epoch=first):
         content = collate([windows[first, i] for i in batch])
-        streams = format_.streams(content, torch.device("cpu"), ("flow",))
+        streams = format_.streams(content, ("flow",))
         loss = torch.nn.functional.cross_entropy(model(streams), content["target"])
         optimiser.zero_grad()
         loss.backward()

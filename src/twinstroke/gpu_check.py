@@ -22,7 +22,8 @@ import twinstroke
 from twinstroke.errors import UserError, exits_cleanly
 from twinstroke.files import COMPRESSION, new_hdf5
 from twinstroke.settings import Architecture, Modality, TrainSettings
-from twinstroke.train.fit import train
+from twinstroke.train.fit import Outputs
+from twinstroke.train.launch import train
 from twinstroke.train.model_file import TrainedModel
 from twinstroke.train.reproducible import make_deterministic
 
@@ -171,18 +172,14 @@ def _train(
         torch_version=torch.__version__,
         twinstroke_version=twinstroke.__version__,
     )
-    written = [folder / "model.safetensors", folder / "history.csv"]
-    train(
-        strokes,
-        samples,
-        description,
-        loader_workers=loader_workers,
+    outputs = Outputs(
         work=folder / "work",
-        model_file=written[0],
-        history_file=written[1],
-        timing_file=folder / "training.json",
+        model=folder / "model.safetensors",
+        history=folder / "history.csv",
+        timing=folder / "training.json",
     )
-    return written[0].read_bytes(), written[1].read_bytes()
+    train(strokes, samples, description, outputs, loader_workers=loader_workers)
+    return outputs.model.read_bytes(), outputs.history.read_bytes()
 
 
 @exits_cleanly

@@ -8,8 +8,8 @@ from typing import Never
 from tqdm import tqdm
 
 
-def progress_bar(stage: str, total: int, unit: str) -> tqdm[Never]:
-    """A bar for people; in a log file, a line every half minute."""
+def progress_bar(stage: str, total: int, unit: str, *, shown: bool = True) -> tqdm[Never]:
+    """A bar for people; in a log file, a line every half minute; nothing, if another shows it."""
     interactive = sys.stderr.isatty()
     bar: tqdm[Never] = tqdm(
         desc=stage,
@@ -18,6 +18,7 @@ def progress_bar(stage: str, total: int, unit: str) -> tqdm[Never]:
         dynamic_ncols=interactive,
         mininterval=0.2 if interactive else 30,
         leave=False,
+        disable=not shown,
     )
     return bar
 

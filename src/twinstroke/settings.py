@@ -23,6 +23,7 @@ from twinstroke.video_file import Limits
 Architecture = Literal["tstcnn", "i3d"]
 Modality = Literal["rgb", "flow", "twin"]
 Schedule = Literal["constant", "one_cycle", "restarts"]
+Precision = Literal["float32", "bfloat16"]
 Estimator = Literal["deepflow", "farneback", "dis", "tvl1"]
 FromPreset = Literal["preset"]
 ALTERNATIVE = re.compile(r"literal\[|list\[|constrained-|(bool|int|float|str)$")
@@ -332,8 +333,37 @@ class PresetTrainSettings(TrainSettings):
 
     batch_size_twin_attention: BatchSize
     """Batch size for Twin with attention blocks: it needs more memory than the others."""
+    memory_gb: Annotated[float, Field(ge=0)] = 4.0
+    """Training samples that take no more than so many GB of memory are read once and held there, or
+    on the GPU if they take no more than a quarter of its memory. Results do not depend on it."""
     loader_workers: Count = 0
-    """Processes that read windows ahead; the results do not depend on it."""
+    """Processes that read windows ahead where the samples are not held; results do not depend on
+    it."""
+
+
+class ExecutionSettings(_Section):
+    """How training is carried out. The mathematics is the same; what becomes of the bits, is said.
+
+    "Repeats" means: the same bits from the same settings on the same type of device.
+    """
+
+    precision: Precision = "float32"
+    """``bfloat16``: convolutions and matrix products take numbers of 8 significant bits, and add up
+    in float32; weights stay float32. Repeats; differs from float32 by what was rounded."""
+    compile: bool = False
+    """Let torch.compile make one program of the network: minutes once, then shorter steps. Does not
+    promise to repeat: it may choose other kernels."""
+    checkpointing: bool = False
+    """Compute features again for the gradient, rather than keep them: less memory, longer steps.
+    Repeats, and has the same bits as without."""
+    processes: Positive = 1
+    """Processes that share each batch, one a GPU where there are any. Repeats for the same number
+    of processes; another number gives the same to rounding."""
+
+    @property
+    def repeats(self) -> bool:
+        """The same bits are promised."""
+        return not self.compile
 
 
 class EvaluateSettings(_Section):
@@ -369,7 +399,7 @@ class Preset(_Section):
     attend: AttendSettings
 
 
-class Experiment(_Section):
+class Experiment(ExecutionSettings):
     """``params.yaml``: what an experiment varies. ``preset`` as a value: as the preset says."""
 
     preset: Annotated[str, Field(pattern=PRESET_NAME)]
@@ -411,6 +441,7 @@ class Settings(Preset):
     """``local``, or the address of a Dask scheduler."""
     optimisation: TrainSettings
     """``train`` of the preset with the experiment's own values put over it."""
+    execution: ExecutionSettings
 
     @property
     def raw(self) -> Path:
@@ -469,6 +500,11 @@ def load_settings(root: Path = Path()) -> Settings:
     for name in TrainSettings.model_fields.keys() & Experiment.model_fields.keys():
         if getattr(experiment, name) != "preset":
             training[name] = getattr(experiment, name)
+    if training["batch_size"] < experiment.processes:
+        raise UserError(
+            f"{params_file}: processes: {experiment.processes} cannot share batches of "
+            f"{training['batch_size']}; use fewer, or a larger batch_size"
+        )
     sections = {name: getattr(preset, name) for name in Preset.model_fields}
     return Settings(
         **sections,
@@ -480,6 +516,9 @@ def load_settings(root: Path = Path()) -> Settings:
         residual_blocks=experiment.residual_blocks,
         scheduler=experiment.scheduler,
         optimisation=TrainSettings(**training),
+        execution=ExecutionSettings(
+            **{name: getattr(experiment, name) for name in ExecutionSettings.model_fields}
+        ),
     )
 
 

@@ -37,13 +37,12 @@ from twinstroke.models import Network
 from twinstroke.progress import progress_bar
 from twinstroke.tables import Split
 from twinstroke.train import (
-    InputFormat,
     StrokeWindows,
     TrainedModel,
     load_model,
     make_deterministic,
 )
-from twinstroke.train.windows import collate
+from twinstroke.train.windows import collate, sent
 
 Weights = Literal["trained", "random"]
 BINS = 2**16
@@ -139,11 +138,11 @@ class _Shown:
     def batches(self, order: Sequence[int], names: Sequence[str]) -> Iterator[tuple[Any, Tensor]]:
         """Streams, and the masked flow in px, (N, T, H, W, 2), of windows by their numbers."""
         windows = self.windows
-        format_ = InputFormat(windows.window, windows.flow_unit_px, self.description.flow_scale)
+        format_ = windows.input_format(self.description.flow_scale)
         for start in range(0, len(order), self.batch_size):
             own = order[start : start + self.batch_size]
             batch = collate([windows[number] for number in own])
-            streams = format_.streams(batch, self.device, names)
+            streams = format_.streams(sent(batch, self.device), names)
             yield streams, batch["flow"].float() * windows.flow_unit_px
 
     @property

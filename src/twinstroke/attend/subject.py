@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from twinstroke.attend.masks import Place, attention_blocks, over_window, recorded_masks
 from twinstroke.colours import flow_colours, full_colour
 from twinstroke.evaluate import Prediction
-from twinstroke.train import InputFormat, StrokeWindows, load_model, make_deterministic
-from twinstroke.train.windows import collate
+from twinstroke.train import StrokeWindows, load_model, make_deterministic
+from twinstroke.train.windows import collate, sent
 
 Pictures = NDArray[np.uint8]
 """(T, H, W, 3), RGB."""
@@ -78,17 +78,17 @@ def subjects(
     windows = StrokeWindows(strokes, [row.sample for row in predictions])
     with h5py.File(strokes) as file:
         fps = float(file.attrs["fps"])
-    format_ = InputFormat(windows.window, windows.flow_unit_px, description.flow_scale)
+    format_ = windows.input_format(description.flow_scale)
     for number, prediction in enumerate(predictions):
         window = windows[number]
         with torch.inference_mode(), recorded_masks(model) as masks:
-            model(format_.streams(collate([window]), device, list(model.streams)))
-        field = window.flow * np.float32(windows.flow_unit_px)
+            model(format_.streams(sent(collate([window]), device), list(model.streams)))
+        field = window.flow.numpy() * np.float32(windows.flow_unit_px)
         full = full_colour(np.hypot(*field[field.any(-1)].T))
         yield Subject(
             prediction=prediction,
             fps=fps,
-            rgb=window.rgb,
+            rgb=window.rgb.numpy(),
             flow=np.stack([flow_colours(one, full) for one in field]),
             full=full,
             attention={

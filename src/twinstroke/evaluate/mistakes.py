@@ -48,7 +48,7 @@ def draw_mistakes(strokes: Path, predictions: Sequence[Prediction], title: str, 
     parts = figure.subfigures(max(1, len(rows)), 1, squeeze=False)[:, 0]
     for index, (row, part) in enumerate(zip(rows, parts, strict=False)):
         window = windows[index]
-        field = window.flow * np.float32(windows.flow_unit_px)
+        field = window.flow.numpy() * np.float32(windows.flow_unit_px)
         full = full_colour(np.hypot(*field[field.any(-1)].T))
         text = f"{row.actual} → {row.predicted} ({row.confidence:.0%}; {row.sample})"
         part.suptitle(plain(text), fontsize=9)

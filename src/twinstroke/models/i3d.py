@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .checkpointing import recomputed
 from .network import CHANNELS, STREAMS, Network, check_request
 from .pooling import MaxPool3d, pad, same_padding
 
@@ -148,6 +149,9 @@ class I3D(Network):
         dropout: Part of the features that a training step drops before the logits.
     """
 
+    checkpointing = False
+    """Features of a layer are computed again for the gradient, rather than kept."""
+
     def __init__(
         self,
         stream: str,
@@ -175,7 +179,10 @@ class I3D(Network):
             ValueError: The stream is missing or has another shape.
         """
         (name,) = self.streams
-        x = self.trunk(self.stream(name, streams))  # (N, 1024, ⌈T/8⌉, ⌈H/32⌉, ⌈W/32⌉)
+        x = self.stream(name, streams)
+        for layer in self.trunk:
+            x = recomputed(layer, x) if self.checkpointing else layer(x)
+        # x: (N, 1024, ⌈T/8⌉, ⌈H/32⌉, ⌈W/32⌉)
         # A mean and a sum, because average pooling has no ordered gradient on CUDA.
         x = x.mean((3, 4), keepdim=True)  # (N, 1024, ⌈T/8⌉, 1, 1)
         if x.shape[2] > 1:
@@ -210,7 +217,11 @@ class LateFusion(Network):
 
 
 def build_i3d(
-    *, modality: Literal["rgb", "flow", "twin"], classes: int, window: tuple[int, int, int]
+    *,
+    modality: Literal["rgb", "flow", "twin"],
+    classes: int,
+    window: tuple[int, int, int],
+    checkpointing: bool = False,
 ) -> I3D | LateFusion:
     """Build an I3D with random weights, or one for each stream.
 
@@ -222,6 +233,8 @@ def build_i3d(
             Train those separately, as the paper does.
         classes: Number of classes, at least 2.
         window: T, H and W of a window, of any size.
+        checkpointing: Training computes features again rather than keeping them, layer by layer:
+            it needs less memory and more time, and ends with the same bits.
 
     Returns:
         A network that maps ``{"rgb": (N, 3, T, H, W), "flow": (N, 2, T, H, W)}`` to logits
@@ -235,6 +248,7 @@ def build_i3d(
         raise ValueError(f"window (T, H, W) is {window}; each must be at least 1")
     networks = {name: I3D(name, (CHANNELS[name], *window), classes) for name in STREAMS[modality]}
     for network in networks.values():
+        network.checkpointing = checkpointing
         _draw_weights(network)
     return LateFusion(networks) if len(networks) > 1 else networks[modality]
 

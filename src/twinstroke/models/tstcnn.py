@@ -1,7 +1,7 @@
 """Twin Spatio-Temporal Convolutional Network: one branch a stream, joined by a bilinear layer.
 
-On CPUs, ``model.to(memory_format=torch.channels_last_3d)`` makes a training step shorter, most so
-without attention blocks; the inputs may stay as they are. To see what a block attends to, give
+``model.to(memory_format=torch.channels_last_3d)`` makes a training step shorter, most so without
+attention blocks; the inputs may stay as they are. To see what a block attends to, give
 ``model.branches["rgb"].stages[0].attention.mask`` the input of that block.
 """
 
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import AttentionBlock, ResidualBlock
+from .checkpointing import recomputed
 from .network import CHANNELS, STREAMS, Network, check_request
 from .pooling import MaxPool3d
 
@@ -25,8 +26,43 @@ FEATURES = 500
 """Length of the vector that describes the window of one stream."""
 
 
+class PooledConv3d(nn.Conv3d):
+    """Convolution of 3³ → max-pooling → ReLU: T, H and W are halved, rounded down.
+
+    The paper adds the bias before its ReLU, and pools last. Adding a constant and rectifying are
+    monotone, so that both may follow the pooling: the result is the same to rounding, an eighth of
+    the values is left to work on, and the gradient of the bias is a sum over that eighth.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out, 3, padding=1)
+        self.pool = MaxPool3d(2, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, C, T, H, W)`` to ``(N, C', ⌊T/2⌋, ⌊H/2⌋, ⌊W/2⌋)``."""
+        x = self.pool(F.conv3d(x, self.weight, padding=self.padding))
+        bias = cast(nn.Parameter, self.bias).view(-1, 1, 1, 1)
+        return x.add_(bias).relu_()  # in place: no gradient needs what was pooled
+
+
+class Bilinear(nn.Bilinear):
+    """``nn.Bilinear`` as two matrix products, the same to rounding.
+
+    torch's own takes one class after the other, and knows no lower precision on CPUs.
+    """
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        """Map features ``(N, F1)`` and ``(N, F2)`` to ``(N, classes)``."""
+        weight = self.weight.flatten(0, 1)  # (classes · F1, F2)
+        products = F.linear(input2, weight).view(-1, self.out_features, self.in1_features)
+        return (products @ input1.unsqueeze(2)).squeeze(2) + self.bias
+
+
 class Branch(nn.Module):
     """One stream: three × (convolution → max-pooling → ReLU [→ block]), then 500 features."""
+
+    checkpointing = False
+    """Features of a stage are computed again for the gradient, rather than kept."""
 
     def __init__(
         self,
@@ -40,12 +76,8 @@ class Branch(nn.Module):
         self.stages = nn.Sequential()
         size = window
         for index, filters in enumerate(FILTERS):
-            # The paper has ReLU before the pooling; both are monotone, so that swapping them
-            # changes nothing but the time: an eighth of the values is left to rectify.
             stage = nn.Sequential()
-            stage.add_module("conv", nn.Conv3d(channels, filters, 3, padding=1))
-            stage.add_module("pool", MaxPool3d(2, stride=2))  # halves T, H and W, rounded down
-            stage.add_module("relu", nn.ReLU(inplace=True))
+            stage.add_module("conv", PooledConv3d(channels, filters))
             if index < attention_blocks:
                 stage.add_module("attention", AttentionBlock(filters))
             if index < residual_blocks:
@@ -57,8 +89,9 @@ class Branch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map windows ``(N, C, T, H, W)`` to features ``(N, 500)``."""
-        x = self.stages(x)  # (N, 80, ⌊T/8⌋, ⌊H/8⌋, ⌊W/8⌋)
-        return F.relu(self.features(x.flatten(1)))  # (N, 500)
+        for stage in self.stages:
+            x = recomputed(stage, x) if self.checkpointing else stage(x)
+        return F.relu(self.features(x.flatten(1)))  # x: (N, 80, ⌊T/8⌋, ⌊H/8⌋, ⌊W/8⌋)
 
 
 class TSTCNN(Network):
@@ -87,7 +120,7 @@ class TSTCNN(Network):
         self.classifier = (
             nn.Linear(FEATURES, classes)
             if len(streams) == 1
-            else nn.Bilinear(FEATURES, FEATURES, classes)
+            else Bilinear(FEATURES, FEATURES, classes)
         )
 
     def forward(self, streams: Mapping[str, Tensor]) -> Tensor:
@@ -107,6 +140,7 @@ def build_tstcnn(
     window: tuple[int, int, int],
     attention_blocks: int = 0,
     residual_blocks: int = 0,
+    checkpointing: bool = False,
 ) -> TSTCNN:
     """Build a network of the TSTCNN family, with random weights.
 
@@ -122,6 +156,8 @@ def build_tstcnn(
         window: T, H and W of a window, each at least 8; they need not be even.
         attention_blocks: 0 to 3; k puts a 3D attention block after the first k poolings.
         residual_blocks: 0 to 3; the same with residual blocks, to tell what attention adds.
+        checkpointing: Training computes features again rather than keeping them, stage by stage:
+            it needs less memory and more time, and ends with the same bits.
 
     Returns:
         A network that maps ``{"rgb": (N, 3, T, H, W), "flow": (N, 2, T, H, W)}`` to logits
@@ -154,6 +190,8 @@ def build_tstcnn(
         attention_blocks=attention_blocks,
         residual_blocks=residual_blocks,
     )
+    for branch in model.branches.values():
+        cast(Branch, branch).checkpointing = checkpointing
     _draw_weights(model)
     return model
 

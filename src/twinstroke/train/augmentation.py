@@ -97,8 +97,8 @@ def resample(
 
     Args:
         pictures: float32 (N, T, H', W', C); the middle is the region of interest.
-        linear: float32 (N, 2, 2), :attr:`View.matrix` of each window, on the CPU.
-        shift: float32 (N, 2), pixels to the right and down, on the CPU.
+        linear: float64 (N, 2, 2), :attr:`View.matrix` of each window.
+        shift: float64 (N, 2), pixels to the right and down.
         size: (H, W) of the windows.
         vectors: The C = 2 values are vectors (x right, y down) and are transformed too.
 
@@ -106,19 +106,25 @@ def resample(
         float32 (N, T, H, W, C); zero where a window reaches beyond the picture.
     """
     samples, frames, height, width, channels = pictures.shape
+    if not samples:  # a process that has no part in a batch
+        return pictures.new_empty(0, frames, *size, channels)
     # A place in the window leads to the place in the picture that is seen there. Both are counted
     # from the middle, in halves of the sides, as affine_grid wants them.
-    back = torch.linalg.inv(linear.double())
-    window_halves = torch.tensor(size[::-1], dtype=torch.float64) / 2
-    picture_halves = torch.tensor((width, height), dtype=torch.float64) / 2
-    theta = torch.cat(
-        [back * window_halves / picture_halves[:, None], (shift / picture_halves)[..., None]], 2
-    )
-    device = pictures.device
-    grid = F.affine_grid(theta.float().to(device), [samples, 1, *size], align_corners=False)
+    to_picture = [
+        # The inverse of the matrix; written out, because torch.linalg.inv makes a GPU wait.
+        torch.stack([linear[:, 1, 1] * (size[1] / width), -linear[:, 0, 1] * (size[0] / width)], 1),
+        torch.stack(
+            [-linear[:, 1, 0] * (size[1] / height), linear[:, 0, 0] * (size[0] / height)], 1
+        ),
+    ]
+    determinant = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
+    back = torch.stack(to_picture, 1) / determinant[:, None, None]
+    moved = torch.stack([shift[:, 0] * (2 / width), shift[:, 1] * (2 / height)], 1)
+    theta = torch.cat([back, moved[..., None]], 2).to(pictures.dtype)
+    grid = F.affine_grid(theta, [samples, 1, *size], align_corners=False)
     flat = pictures.permute(0, 1, 4, 2, 3).reshape(samples, frames * channels, height, width)
     seen = F.grid_sample(flat, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     result = seen.view(samples, frames, channels, *size).permute(0, 1, 3, 4, 2).contiguous()
     if vectors:
-        result = torch.einsum("nij,nthwj->nthwi", linear.to(device), result)
+        result = torch.einsum("nij,nthwj->nthwi", linear.to(pictures.dtype), result)
     return result

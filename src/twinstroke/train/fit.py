@@ -2,60 +2,47 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-import pickle
 import shutil
-import statistics
 import sys
 import time
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Never
+from typing import Any, Never
 
 import numpy as np
 import torch
-from pydantic import BaseModel
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
-from torch.utils.data import DataLoader, Sampler
+from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from twinstroke.errors import UserError
-from twinstroke.files import fingerprint_of, replacing, sha256_of
+from twinstroke.files import fingerprint_of, sha256_of
 from twinstroke.models import Network
 from twinstroke.progress import progress_bar
-from twinstroke.settings import TrainSettings
+from twinstroke.settings import ExecutionSettings, TrainSettings
+from twinstroke.train.feed import GB, Feed, Keys
+from twinstroke.train.history import Epoch, Timing, write_history, write_timing
 from twinstroke.train.model_file import TrainedModel, save_model
-from twinstroke.train.reproducible import draws_of, make_deterministic
-from twinstroke.train.schedule import Restart, WarmRestarts
-from twinstroke.train.windows import InputFormat, StrokeWindows, WindowBatch, collate
+from twinstroke.train.precision import forward_pass, imitated, whole_step
+from twinstroke.train.ranks import Ranks
+from twinstroke.train.reproducible import draws_of
+from twinstroke.train.state import State, readable
+from twinstroke.train.windows import StrokeWindows
 
 
-class Epoch(BaseModel):
-    """One row of ``history.csv``."""
+@dataclass(frozen=True)
+class Outputs:
+    """What a training writes, and where."""
 
-    network: str
-    """Modality of the network that was trained: two streams that are fused late have both."""
-    epoch: int
-    """From 1; in the file counted on from network to network."""
-    learning_rate: float
-    """At the end of the epoch."""
-    train_loss: float
-    train_accuracy: float
-    """Of the augmented windows, in training mode, while the weights changed."""
-    validation_loss: float
-    validation_accuracy: float
-    restart: Restart | Literal[""] = ""
-    """Why training went back to its best state after this epoch, if it did."""
-
-    @property
-    def finite(self) -> bool:
-        """Both losses are numbers: the weights may be used."""
-        return math.isfinite(self.train_loss) and math.isfinite(self.validation_loss)
+    work: Path
+    """Folder for the states of unfinished trainings."""
+    model: Path
+    """Gets the best state."""
+    history: Path
+    """Gets one row an epoch."""
+    timing: Path
+    """Gets what an epoch took, as JSON; see :func:`twinstroke.train.history.write_timing`."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +55,8 @@ class TrainingSummary:
     """Epochs that an interrupted run had already finished."""
     best: dict[str, Epoch]
     """The epoch whose weights were kept, for each network, counted from its own first."""
+    peak_memory_gib: float
+    """See :func:`twinstroke.train.history.peak_memory_gib`."""
 
 
 @dataclass(frozen=True)
@@ -75,91 +64,71 @@ class _Data:
     """What does not change from epoch to epoch."""
 
     description: TrainedModel
-    settings: TrainSettings
-    training: StrokeWindows
-    validation: StrokeWindows
+    training: Feed
+    validation: Feed
     device: torch.device
+    ranks: Ranks
 
     @property
-    def input_format(self) -> InputFormat:
-        return InputFormat(
-            self.training.window, self.training.flow_unit_px, self.description.flow_scale
-        )
-
-
-@dataclass
-class _State:
-    """Everything that changes from epoch to epoch."""
-
-    model: Network
-    optimiser: torch.optim.Optimizer
-    schedule: LRScheduler | WarmRestarts
-    history: list[Epoch] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    """Each epoch's, validation included."""
-    best: dict[str, Tensor] = field(default_factory=dict)
+    def settings(self) -> TrainSettings:
+        return self.description.optimisation
 
     @property
-    def best_epoch(self) -> Epoch:
-        return max(
-            (row for row in self.history if row.finite),
-            key=lambda row: (row.validation_accuracy, -row.validation_loss),
-        )
+    def execution(self) -> ExecutionSettings:
+        return self.description.execution
 
 
-def train(
+def fit(
     strokes: Path,
     samples: Mapping[str, Sequence[str]],
     description: TrainedModel,
+    outputs: Outputs,
     *,
+    memory_gb: float,
     loader_workers: int,
-    work: Path,
-    model_file: Path,
-    history_file: Path,
-    timing_file: Path,
+    device: torch.device,
+    ranks: Ranks,
 ) -> TrainingSummary:
-    """Train a network, or the streams that are fused late, and write the best state.
-
-    After each epoch everything that is needed to go on is kept below `work`, in a folder named by
-    a fingerprint of data and settings. The same call after an interruption goes on from there and
-    ends with the same bits.
+    """Train a network, or the streams that are fused late, in this process; see :func:`train`.
 
     Args:
         strokes: ``strokes.h5``.
         samples: Names of the samples of ``train`` and ``validation``.
         description: Which network, how it is trained, and the scale of its flow.
-        loader_workers: Processes that read windows; results do not depend on it.
-        work: Folder for the states of unfinished runs.
-        model_file: Gets the best state.
-        history_file: Gets one row an epoch.
-        timing_file: Gets the median of the seconds an epoch took, and the device, as JSON.
+        outputs: Where to write; the first of several processes does.
+        memory_gb: What samples may take in memory, in GB.
+        loader_workers: Processes that read windows where they are not held in memory.
+        device: Of this process.
+        ranks: This process among those that train together.
 
     Raises:
         UserError: A loss is no finite number.
     """
-    device = make_deterministic(description.seed)
     settings = description.optimisation
     training = StrokeWindows(
         strokes, samples["train"], seed=description.seed, augmentation=settings.augmentation
     )
     validation = StrokeWindows(strokes, samples["validation"])
     networks = description.networks()
-    common = {
-        "code": _code(),
-        "strokes": sha256_of(strokes),
-        "samples": {split: list(names) for split, names in samples.items()},
-        "device": device.type,
-    }
-    folders = [
-        work / fingerprint_of(model=part.model_dump(mode="json"), **common) for part in networks
-    ]
-    states: dict[str, _State] = {}
+    folders = ranks.from_first(
+        lambda: [
+            outputs.work / fingerprint_of(model=part.model_dump(mode="json"), **common)
+            for common in [_common(strokes, samples, device)]
+            for part in networks
+        ]
+    )
+    if ranks.first:
+        _say_what_is_special(description.execution, device)
+    feed = Feed(training, device, memory_gb=memory_gb, loader_workers=loader_workers)
+    left = memory_gb - training.nbytes / GB if training.held else memory_gb
+    validation_feed = Feed(validation, device, memory_gb=left, loader_workers=0)
+    states: dict[str, State] = {}
     resumed_at = 0
-    with progress_bar("train", 0, "batches") as bar:
+    with progress_bar("train", 0, "batches", shown=ranks.first) as bar:
         for part, folder in zip(networks, folders, strict=True):
-            data = _Data(part, settings, training, validation, device)
+            data = _Data(part, feed, validation_feed, device, ranks)
             states[part.modality], done = _train_network(
-                data, folder / "state.pt", loader_workers, bar, of=len(networks)
+                data, folder / "state.pt", bar, of=len(networks)
             )
             resumed_at += done
     best = {name: state.best_epoch.model_copy() for name, state in states.items()}
@@ -175,52 +144,75 @@ def train(
     made = description.model_copy(
         update={"best_epochs": {name: row.epoch for name, row in best.items()}}
     )
-    save_model(model_file, made, weights)
-    _write_history(history_file, history)
-    _write_timing(timing_file, [state.seconds for state in states.values()], device)
-    for folder in folders:
-        shutil.rmtree(folder)
-    return TrainingSummary(settings.epochs * len(networks), resumed_at, best)
+    peak = 0.0
+    if ranks.first:
+        save_model(outputs.model, made, weights)
+        write_history(outputs.history, history)
+        peak = write_timing(
+            outputs.timing,
+            [state.timings for state in states.values()],
+            samples=len(training),
+            device=device,
+            processes=ranks.size,
+        )
+        for folder in folders:
+            shutil.rmtree(folder)
+    return TrainingSummary(settings.epochs * len(networks), resumed_at, best, peak)
 
 
-def predict(
-    model: Network, windows: StrokeWindows, description: TrainedModel, *, device: torch.device
-) -> Tensor:
-    """Logits (N, classes) of the centred windows, in evaluation mode, on the CPU."""
-    model.eval()
-    format_ = InputFormat(windows.window, windows.flow_unit_px, description.flow_scale)
-    loader = DataLoader(windows, description.optimisation.batch_size, collate_fn=collate)
-    names = list(model.streams)
-    with torch.inference_mode():
-        parts = [model(format_.streams(batch, device, names)).cpu() for batch in loader]
-    return torch.cat(parts)
+def _common(
+    strokes: Path, samples: Mapping[str, Sequence[str]], device: torch.device
+) -> dict[str, object]:
+    """What tells one training from another, beside the network and its settings."""
+    return {
+        "code": _code(),
+        "strokes": sha256_of(strokes),
+        "samples": {split: list(names) for split, names in samples.items()},
+        "device": device.type,
+    }
+
+
+def _code() -> list[str]:
+    """Digests of the code that trains: a state of other code is not resumed."""
+    package = Path(__file__).parent
+    files = [*package.glob("*.py"), *(package.parent / "models").glob("*.py")]
+    return [sha256_of(file) for file in sorted(files)]
+
+
+def _say_what_is_special(execution: ExecutionSettings, device: torch.device) -> None:
+    if not execution.repeats:
+        print("train: compile is on, so that bits are not promised to repeat", file=sys.stderr)
+    if imitated(execution.precision, device):
+        print(
+            "train: this processor has no bfloat16; products are rounded to it and computed in "
+            "float32, which shows its effect on accuracy but saves no time",
+            file=sys.stderr,
+        )
 
 
 def _train_network(
-    data: _Data, state_file: Path, loader_workers: int, bar: tqdm[Never], *, of: int
-) -> tuple[_State, int]:
-    settings, description = data.settings, data.description
-    order = _Order(len(data.training), settings, description.seed)
-    loader = DataLoader(
-        data.training,
-        batch_sampler=order,
-        num_workers=loader_workers,
-        collate_fn=collate,
-        multiprocessing_context="spawn" if loader_workers else None,
-        persistent_workers=loader_workers > 0,
-        # It draws a seed for its workers, more or less often with their number. From a generator
-        # of its own that changes nothing else.
-        generator=torch.Generator(),
-    )
-    bar.total = of * settings.epochs * len(order)
-    state = _initial_state(data, settings.epochs * len(order))
-    resumed_at = _resume(state, state_file)
-    bar.update(resumed_at * len(order))
+    data: _Data, state_file: Path, bar: tqdm[Never], *, of: int
+) -> tuple[State, int]:
+    settings, description, ranks = data.settings, data.description, data.ranks
+    steps = len(_batches(data, epoch=0))
+    bar.total = of * settings.epochs * steps
+    # Two streams that are fused late begin as each would alone.
+    torch.manual_seed(description.seed)
+    model = description.build(data.device)
+    ranks.normalising_together(model, data.device)
+    state = State.initial(model, settings, settings.epochs * steps)
+    if ranks.from_first(lambda: readable(state_file)):
+        state.resume(state_file)
+    resumed_at = len(state.history)
+    bar.update(resumed_at * steps)
+    network = ranks.shared(model, data.device)
+    compiled: Callable[[Any], Tensor] = network
+    if data.execution.compile:
+        compiled = torch.compile(network)
     for epoch in range(resumed_at, settings.epochs):
-        order.epoch = epoch
         begun = time.perf_counter()
-        loss, accuracy = _train_epoch(state, data, loader, bar, epoch)
-        validation_loss, validation_accuracy = _validate(state.model, data)
+        loss, accuracy, timing = _train_epoch(state, data, network, compiled, bar, epoch)
+        validation_loss, validation_accuracy = _validate(model, data)
         row = Epoch(
             network=description.modality,
             epoch=epoch + 1,
@@ -230,36 +222,16 @@ def _train_network(
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
         )
-        _take_in(state, row)
-        state.seconds.append(time.perf_counter() - begun)
-        _save_state(state, state_file)
+        state.take_in(row)
+        timing.seconds = time.perf_counter() - begun
+        state.timings.append(timing)
+        if ranks.first:
+            state.save(state_file)
         bar.set_postfix_str(
             f"{row.network}, epoch {row.epoch}: loss {loss:.2f}, "
             f"validation {row.validation_accuracy:.0%}"
         )
     return state, resumed_at
-
-
-def _initial_state(data: _Data, steps: int) -> _State:
-    settings = data.settings
-    # Two streams that are fused late begin as each would alone.
-    torch.manual_seed(data.description.seed)
-    model = data.description.build(data.device)
-    optimiser = torch.optim.SGD(
-        model.parameters(),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        nesterov=True,
-    )
-    schedule: LRScheduler | WarmRestarts
-    if settings.schedule == "one_cycle":
-        schedule = OneCycleLR(optimiser, settings.learning_rate, steps, cycle_momentum=False)
-    elif settings.schedule == "restarts":
-        schedule = WarmRestarts(settings.learning_rate, settings.restarts)
-    else:
-        schedule = ConstantLR(optimiser, factor=1.0)
-    return _State(model, optimiser, schedule)
 
 
 def batches(samples: int, batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
@@ -276,149 +248,86 @@ def batches(samples: int, batch_size: int, *, seed: int, epoch: int) -> list[lis
     return parts
 
 
-class _Order(Sampler[list[Any]]):
-    """Batches of the epoch that is set, as keys of :class:`StrokeWindows`."""
-
-    def __init__(self, samples: int, settings: TrainSettings, seed: int) -> None:
-        self.samples, self.settings, self.seed = samples, settings, seed
-        self.epoch = 0
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        for batch in self._batches():
-            yield [(self.epoch, i) for i in batch] if self.settings.augment else batch
-
-    def __len__(self) -> int:
-        return len(self._batches())
-
-    def _batches(self) -> list[list[int]]:
-        return batches(self.samples, self.settings.batch_size, seed=self.seed, epoch=self.epoch)
+def _batches(data: _Data, epoch: int) -> Sequence[Keys]:
+    """The batches of all processes, as keys of :class:`StrokeWindows`."""
+    parts = batches(
+        len(data.training.windows),
+        data.settings.batch_size,
+        seed=data.description.seed,
+        epoch=epoch,
+    )
+    if data.settings.augment:
+        return [[(epoch, i) for i in part] for part in parts]
+    return parts
 
 
 def _train_epoch(
-    state: _State, data: _Data, loader: DataLoader[Any], bar: tqdm[Never], epoch: int
-) -> tuple[float, float]:
-    model = state.model.train()
-    names = list(model.streams)
-    loss_sum, right, seen = 0.0, 0, 0
-    batch: WindowBatch
-    with draws_of(data.description.seed, epoch):
-        for batch in loader:
-            target = batch["target"].to(data.device)
-            logits = model(data.input_format.streams(batch, data.device, names))
-            loss = nn.functional.cross_entropy(logits, target)
-            state.optimiser.zero_grad()
-            loss.backward()
-            if data.settings.gradient_clip:
-                nn.utils.clip_grad_norm_(model.parameters(), data.settings.gradient_clip)
+    state: State,
+    data: _Data,
+    network: nn.Module,
+    compiled: Callable[[Any], Tensor],
+    bar: tqdm[Never],
+    epoch: int,
+) -> tuple[float, float, Timing]:
+    """Loss, accuracy, and what it took.
+
+    Nothing here waits for a GPU: it is told one step after the other, and asked at the end.
+    """
+    model, settings, ranks = state.model.train(), data.settings, data.ranks
+    network.train()
+    groups = _batches(data, epoch)
+    numbers = data.execution.precision, data.device
+    input_format = data.training.windows.input_format(data.description.flow_scale)
+    totals = torch.zeros(2, dtype=torch.float64, device=data.device)
+    begun, waited = time.perf_counter(), 0.0
+    feed = data.training.batches([ranks.own(group) for group in groups])
+    with draws_of(data.description.seed, epoch, ranks.rank):
+        for group in groups:
+            asked = time.perf_counter()
+            batch = next(feed)
+            streams = input_format.streams(batch, list(model.streams))
+            waited += time.perf_counter() - asked
+            # A program is compiled for one size of batch; the last one may have another.
+            chosen = compiled if len(group) == settings.batch_size else network
+            with whole_step(*numbers):
+                with forward_pass(*numbers):
+                    logits = chosen(streams).float()
+                summed = F.cross_entropy(logits, batch["target"], reduction="sum")
+                state.optimiser.zero_grad()
+                # Gradients are averaged over the processes, and the loss over all their windows.
+                (summed * (ranks.size / len(group))).backward()
+            if settings.gradient_clip:
+                nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
             state.optimiser.step()
             if isinstance(state.schedule, LRScheduler):
                 state.schedule.step()
-            loss_sum += loss.item() * len(target)
-            right += int((logits.argmax(1) == target).sum())
-            seen += len(target)
+            totals[0] += summed.detach()
+            totals[1] += (logits.argmax(1) == batch["target"]).sum()
             bar.update()
-    return loss_sum / seen, right / seen
+    loss, right = (ranks.total(totals) / sum(map(len, groups))).tolist()
+    took = time.perf_counter() - begun
+    return loss, right, Timing(seconds=took, training_seconds=took, waiting_seconds=waited)
 
 
 def _validate(model: Network, data: _Data) -> tuple[float, float]:
-    logits = predict(model, data.validation, data.description, device=data.device)
-    target = torch.tensor(data.validation.targets)
-    loss = float(nn.functional.cross_entropy(logits, target))
+    logits = predict(model, data.validation, data.description, data.ranks)
+    target = torch.tensor(data.validation.windows.targets)
+    loss = float(F.cross_entropy(logits, target))
     return loss, float((logits.argmax(1) == target).double().mean())
 
 
-def _take_in(state: _State, row: Epoch) -> None:
-    """Note an epoch, keep its weights if they are the best, go back to the best if it is time."""
-    state.history.append(row)
-    if row.finite and state.best_epoch is row:
-        state.best = {
-            name: tensor.detach().to("cpu", copy=True)
-            for name, tensor in state.model.state_dict().items()
-        }
-    if not isinstance(state.schedule, WarmRestarts) or not state.best:
-        if not row.finite:
-            raise UserError(
-                f"train: {row.network}, epoch {row.epoch}: the training loss became "
-                f"{row.train_loss:.4g} and the validation loss {row.validation_loss:.4g}, at a "
-                f"learning rate of {row.learning_rate:.2g}; lower learning_rate or set "
-                "gradient_clip, e.g. to 5"
-            )
-        return
-    loss = row.train_loss if row.finite else math.nan
-    reason = state.schedule.after_epoch(loss, row.validation_accuracy)
-    if reason:
-        row.restart = reason
-        state.model.load_state_dict(state.best)
-        # The momentum belongs to the way that led away from there.
-        state.optimiser.state.clear()
-    for group in state.optimiser.param_groups:
-        group["lr"] = state.schedule.rate
-
-
-def _code() -> list[str]:
-    """Digests of the code that trains: a state of other code is not resumed."""
-    package = Path(__file__).parent
-    files = [*package.glob("*.py"), *(package.parent / "models").glob("*.py")]
-    return [sha256_of(file) for file in sorted(files)]
-
-
-def _save_state(state: _State, path: Path) -> None:
-    with replacing(path) as partial:
-        torch.save(
-            {
-                "model": state.model.state_dict(),
-                "optimiser": state.optimiser.state_dict(),
-                "schedule": state.schedule.state_dict(),
-                "history": [row.model_dump() for row in state.history],
-                "seconds": state.seconds,
-                "best": state.best,
-            },
-            partial,
-        )
-
-
-def _resume(state: _State, path: Path) -> int:
-    """Take over the state of an interrupted run; return how many epochs it had finished."""
-    if not path.exists():
-        return 0
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        # Costs time, not results.
-        aside = path.with_suffix(".damaged")
-        path.replace(aside)
-        reason = str(error).splitlines()[0]
-        print(
-            f"train: the state of an interrupted run cannot be read ({reason}) and is put aside as "
-            f"{aside}; training begins anew",
-            file=sys.stderr,
-        )
-        return 0
-    state.model.load_state_dict(saved["model"])
-    state.optimiser.load_state_dict(saved["optimiser"])
-    state.schedule.load_state_dict(saved["schedule"])
-    state.history = [Epoch(**row) for row in saved["history"]]
-    state.seconds = saved["seconds"]
-    state.best = saved["best"]
-    return len(state.history)
-
-
-def _write_history(path: Path, history: Sequence[Epoch]) -> None:
-    with (
-        replacing(path) as partial,
-        partial.open("w", newline="", encoding="utf-8") as stream,
-    ):
-        writer = csv.DictWriter(stream, list(Epoch.model_fields), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row.model_dump() for row in history)
-
-
-def _write_timing(path: Path, seconds: Sequence[list[float]], device: torch.device) -> None:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    threads = torch.get_num_threads()
-    timing = {
-        "seconds_per_epoch": round(sum(map(statistics.median, seconds)), 2),
-        "device": f"{name}, {threads} thread{'s' if threads > 1 else ''}",
-    }
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(timing, indent=2) + "\n", encoding="utf-8")
+def predict(
+    model: Network, feed: Feed, description: TrainedModel, ranks: Ranks | None = None
+) -> Tensor:
+    """Logits (N, classes) of the centred windows, in evaluation mode and float32, on the CPU."""
+    ranks = ranks or Ranks()
+    model.eval()
+    input_format = feed.windows.input_format(description.flow_scale)
+    own = list(ranks.own(range(len(feed.windows))))
+    size = description.optimisation.batch_size
+    groups = [own[begin : begin + size] for begin in range(0, len(own), size)]
+    logits = torch.zeros(len(feed.windows), len(description.classes), device=feed.device)
+    with torch.inference_mode():
+        for group, batch in zip(groups, feed.batches(groups), strict=True):
+            logits[group] = model(input_format.streams(batch, list(model.streams)))
+    return ranks.total(logits).cpu()

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.models import Network, build_i3d, build_tstcnn
-from twinstroke.settings import Architecture, Modality, TrainSettings
+from twinstroke.settings import Architecture, ExecutionSettings, Modality, TrainSettings
 
 KEY = "twinstroke"
 
@@ -37,6 +37,7 @@ class TrainedModel(BaseModel):
     lowest validation loss. One network, or two streams that are fused late."""
     seed: int
     optimisation: TrainSettings
+    execution: ExecutionSettings = ExecutionSettings()
     torch_version: str
     twinstroke_version: str
 
@@ -58,6 +59,7 @@ class TrainedModel(BaseModel):
             "modality": self.modality,
             "classes": len(self.classes),
             "window": self.window,
+            "checkpointing": self.execution.checkpointing,
         }
         blocks: dict[str, Any] = {
             "attention_blocks": self.attention_blocks,

@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 import h5py
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -24,10 +23,10 @@ from twinstroke.train.augmentation import View, draw_view, resample
 class Window:
     """Frames of one sample as they are stored."""
 
-    rgb: NDArray[np.uint8]
-    """(T, H, W, 3), with the margin on all sides if there is a view."""
-    flow: NDArray[np.int16]
-    """(T, H, W, 2) of the same size, in the file's unit."""
+    rgb: Tensor
+    """uint8 (T, H, W, 3), with the margin on all sides if there is a view."""
+    flow: Tensor
+    """int16 (T, H, W, 2) of the same size, in the file's unit."""
     target: int
     """Class."""
     view: View | None
@@ -43,9 +42,9 @@ class WindowBatch(TypedDict):
     target: Tensor
     """int64 (N,)"""
     linear: NotRequired[Tensor]
-    """float32 (N, 2, 2), :attr:`View.matrix`; only where views were drawn."""
+    """float64 (N, 2, 2), :attr:`View.matrix`; only where views were drawn."""
     shift: NotRequired[Tensor]
-    """float32 (N, 2), pixels to the right and down; only where views were drawn."""
+    """float64 (N, 2), pixels to the right and down; only where views were drawn."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +58,14 @@ class InputFormat:
     flow_scale: tuple[float, float]
     """Divisors of (u, v), in pixels, from the statistics of the training split."""
 
-    def streams(
-        self, batch: WindowBatch, device: torch.device, names: Sequence[str]
-    ) -> Mapping[str, Tensor]:
-        """What the network sees, on its device.
+    def streams(self, batch: WindowBatch, names: Sequence[str]) -> Mapping[str, Tensor]:
+        """What the network sees, on the device where the batch lies.
 
         Views are taken of the raw flow, in pixels, before its components are divided by their
         scales: a rotation mixes the two.
 
         Args:
             batch: Windows as stored.
-            device: Where to.
             names: The streams that the network takes.
 
         Returns:
@@ -78,13 +74,13 @@ class InputFormat:
         """
         streams = {}
         if "rgb" in names:
-            rgb = self._seen(batch, batch["rgb"].to(device).float(), vectors=False)
-            streams["rgb"] = rgb / 127.5 - 1
+            rgb = self._seen(batch, batch["rgb"].float(), vectors=False)
+            streams["rgb"] = rgb.div_(127.5).sub_(1)
         if "flow" in names:
-            flow = batch["flow"].to(device) * self.flow_unit_px
-            flow = self._seen(batch, flow, vectors=True)
-            scale = torch.tensor(self.flow_scale, device=device)
-            streams["flow"] = (flow / scale).clamp(-1, 1)
+            flow = self._seen(batch, batch["flow"] * self.flow_unit_px, vectors=True)
+            for component, scale in enumerate(self.flow_scale):
+                flow[..., component].div_(scale)
+            streams["flow"] = flow.clamp_(-1, 1)
         return {name: value.permute(0, 4, 1, 2, 3) for name, value in streams.items()}
 
     def _seen(self, batch: WindowBatch, values: Tensor, *, vectors: bool) -> Tensor:
@@ -123,6 +119,7 @@ class StrokeWindows(Dataset[Window]):
         self.seed = seed
         self.augmentation = augmentation or AugmentationSettings()
         self._file: h5py.File | None = None
+        self._held: dict[str, Tensor] | None = None
         with h5py.File(path) as file:
             names = file["samples/sample"].asstr()[:].tolist()
             rows = {name: row for row, name in enumerate(names)}
@@ -143,11 +140,50 @@ class StrokeWindows(Dataset[Window]):
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that all frames of the samples take, as stored and decompressed."""
+        height, width = (size + 2 * self.margin for size in self.window[1:])
+        values = 3 * np.dtype(np.uint8).itemsize + 2 * np.dtype(np.int16).itemsize
+        return int(self.lengths[self.rows].sum()) * height * width * values
+
+    @property
+    def held(self) -> bool:
+        """Whether windows are taken from memory."""
+        return self._held is not None
+
+    def hold(self, device: torch.device) -> None:
+        """Read all frames of the samples, once, and take windows from memory after that."""
+        total = int(self.lengths[self.rows].sum())
+        with h5py.File(self.path) as file:
+            held = {
+                name: torch.empty(
+                    (total, *file[name].shape[1:]),
+                    dtype={"rgb": torch.uint8, "flow": torch.int16}[name],
+                    device=device,
+                )
+                for name in ("rgb", "flow")
+            }
+            begin = 0
+            offsets = self.offsets.copy()
+            for row in self.rows:
+                end = begin + int(self.lengths[row])
+                stored = slice(int(self.offsets[row]), int(self.offsets[row] + self.lengths[row]))
+                for name, frames in held.items():
+                    frames[begin:end] = torch.from_numpy(file[name][stored])
+                offsets[row] = begin
+                begin = end
+        self._held, self.offsets = held, offsets
+
+    def input_format(self, flow_scale: tuple[float, float]) -> InputFormat:
+        """How these windows become what a network sees that was trained with this scale."""
+        return InputFormat(self.window, self.flow_unit_px, flow_scale)
+
     def length(self, index: int) -> int:
         """Frames of the clip of a sample, at least T."""
         return int(self.lengths[self.rows[index]])
 
-    def clip(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    def clip(self, index: int) -> tuple[Tensor, Tensor]:
         """RGB (L, H, W, 3) and flow (L, H, W, 2) of all frames of a sample, without margin."""
         begin = int(self.offsets[self.rows[index]])
         return self._stored(slice(begin, begin + self.length(index)), self.margin)
@@ -171,15 +207,18 @@ class StrokeWindows(Dataset[Window]):
         time = slice(int(self.offsets[row]) + start, int(self.offsets[row]) + start + frames)
         return Window(*self._stored(time, margin), self.targets[index], view)
 
-    def _stored(self, time: slice, margin: int) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    def _stored(self, time: slice, margin: int) -> tuple[Tensor, Tensor]:
         """Some frames, less so many pixels on each side of what is stored."""
+        height, width = (size + 2 * self.margin for size in self.window[1:])
+        area = np.s_[:, margin : height - margin, margin : width - margin]
+        if self._held is not None:
+            return self._held["rgb"][time][area], self._held["flow"][time][area]
         if self._file is None:
             # Opened by the process that reads: an HDF5 handle must not cross a fork.
             self._file = h5py.File(self.path)
-        height, width = (size + 2 * self.margin for size in self.window[1:])
-        area = np.s_[:, margin : height - margin, margin : width - margin]
         # Whole frames are read, since a chunk holds whole frames.
-        return self._file["rgb"][time][area], self._file["flow"][time][area]
+        rgb, flow = (torch.from_numpy(self._file[name][time]) for name in ("rgb", "flow"))
+        return rgb[area], flow[area]
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_file": None}
@@ -188,12 +227,21 @@ class StrokeWindows(Dataset[Window]):
 def collate(windows: Sequence[Window]) -> WindowBatch:
     """Stack windows as they are stored; either all have a view or none."""
     batch: WindowBatch = {
-        "rgb": torch.from_numpy(np.stack([window.rgb for window in windows])),
-        "flow": torch.from_numpy(np.stack([window.flow for window in windows])),
+        "rgb": torch.stack([window.rgb for window in windows]),
+        "flow": torch.stack([window.flow for window in windows]),
         "target": torch.tensor([window.target for window in windows]),
     }
     views = [window.view for window in windows if window.view is not None]
     if views:
-        batch["linear"] = torch.tensor(np.stack([view.matrix for view in views])).float()
-        batch["shift"] = torch.tensor([(view.right, view.down) for view in views])
+        batch["linear"] = torch.from_numpy(np.stack([view.matrix for view in views]))
+        batch["shift"] = torch.tensor(
+            [(view.right, view.down) for view in views], dtype=torch.float64
+        )
     return batch
+
+
+def sent(batch: WindowBatch, device: torch.device) -> WindowBatch:
+    """The same windows on a device; out of pinned memory, without waiting for it."""
+    tensors = cast(dict[str, Tensor], batch)
+    moved = {name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
+    return cast(WindowBatch, moved)

@@ -1,0 +1,39 @@
+"""Features that are computed again for the gradient, rather than kept: less memory, more time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+def recomputed(module: nn.Module, x: Tensor) -> Tensor:
+    """Apply a module, and keep its input alone for the gradient.
+
+    Values, gradients and running statistics have the same bits as those of ``module(x)``: what is
+    computed again sees the same batch, the same dropout, and does not count in the statistics.
+    """
+    if not torch.is_grad_enabled():
+        return cast(Tensor, module(x))
+    result = checkpoint(
+        module, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _statistics_kept(module))
+    )
+    return cast(Tensor, result)
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Batch normalisation normalises by the batch, and takes nothing in."""
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.training]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

@@ -1,0 +1,164 @@
+"""Training in this process, or in several that torch's elastic launcher starts and watches."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import signal
+import threading
+import uuid
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+from tqdm import tqdm
+
+from twinstroke.errors import UserError
+from twinstroke.train.fit import Outputs, TrainingSummary, fit
+from twinstroke.train.model_file import TrainedModel
+from twinstroke.train.ranks import Ranks
+from twinstroke.train.reproducible import make_deterministic
+
+
+def train(
+    strokes: Path,
+    samples: Mapping[str, Sequence[str]],
+    description: TrainedModel,
+    outputs: Outputs,
+    *,
+    memory_gb: float = 4.0,
+    loader_workers: int = 0,
+) -> TrainingSummary:
+    """Train a network, or the streams that are fused late, and write the best state.
+
+    After each epoch everything that is needed to go on is kept below `outputs.work`, in a folder
+    named by a fingerprint of data and settings. The same call after an interruption goes on from
+    there and ends with the same bits.
+
+    With ``description.execution.processes`` above 1, so many processes share each batch: those that
+    ``torchrun`` started, this one being among them, or else so many on this machine, one a GPU
+    where there are any.
+
+    Args:
+        strokes: ``strokes.h5``.
+        samples: Names of the samples of ``train`` and ``validation``.
+        description: Which network, how it is trained, and the scale of its flow.
+        outputs: Where to write; of several processes the first one does.
+        memory_gb: Samples that take no more are held in the memory of each process, in GB; results
+            do not depend on it.
+        loader_workers: Processes that read windows where they are not held in memory; results do
+            not depend on it.
+
+    Raises:
+        UserError: A loss is no finite number, there are fewer GPUs than processes, or a process was
+            killed.
+    """
+    part = functools.partial(
+        fit,
+        strokes,
+        samples,
+        description,
+        outputs,
+        memory_gb=memory_gb,
+        loader_workers=loader_workers,
+    )
+    seed, processes = description.seed, description.execution.processes
+    if dist.is_torchelastic_launched():
+        started = int(os.environ["WORLD_SIZE"])
+        if started != processes:
+            raise UserError(
+                f"train: torchrun started {started} processes, but `processes` is {processes}; set "
+                "it in params.yaml to the number that torchrun starts"
+            )
+        return _as_rank(part, seed, threads=None)
+    if processes == 1:
+        return part(device=make_deterministic(seed), ranks=Ranks())
+    if torch.cuda.is_available() and torch.cuda.device_count() < processes:
+        raise UserError(
+            f"train: processes: {processes} need a GPU each, but there are "
+            f"{torch.cuda.device_count()}"
+        )
+    threads = max(1, torch.get_num_threads() // processes)
+    return _in_processes(processes, part, seed, threads)
+
+
+def _as_rank(
+    part: functools.partial[TrainingSummary], seed: int, threads: int | None
+) -> TrainingSummary:
+    """Train as one of several processes."""
+    # Weights of 1³ have one order in memory that goes by several names.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+    # Bars of several processes are no concern here, and a killed process would leave the lock behind.
+    tqdm.set_lock(threading.RLock())
+    ranks = Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    if threads:
+        torch.set_num_threads(threads)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    device = make_deterministic(seed)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        return part(device=device, ranks=ranks)
+    finally:
+        dist.destroy_process_group()
+
+
+def _in_processes(
+    count: int, part: functools.partial[TrainingSummary], seed: int, threads: int
+) -> TrainingSummary:
+    """Start processes on this machine and wait for them; if one ends badly, end them all."""
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        # Training goes on where it was by itself, but only when somebody asks.
+        max_restarts=0,
+    )
+    for name in ("torch.distributed.elastic", "torch.multiprocessing"):
+        # They tell in many lines what is told below in one.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        summaries: dict[int, TrainingSummary] = elastic_launch(config, _as_rank)(
+            part, seed, threads
+        )
+    except ChildFailedError as error:
+        raise _explained(error.failures, count) from None
+    except SignalException:
+        raise KeyboardInterrupt from None
+    return summaries[0]
+
+
+def _explained(failures: Mapping[int, ProcessFailure], count: int) -> Exception:
+    """What went wrong first: who lost the others fails too, and may be quicker to say so."""
+    ended = (signal.SIGTERM, signal.SIGKILL)
+    for rank, failure in sorted(failures.items()):
+        if failure.exitcode < 0 and not (-failure.exitcode == signal.SIGTERM and len(failures) > 1):
+            return UserError(
+                f"train: process {rank + 1} of {count} was ended by {failure.signal_name()}, and "
+                "the others with it; what is finished is kept, and dvc repro goes on after the "
+                "last finished epoch"
+                + (
+                    " (out of memory? Then use a smaller batch_size, or checkpointing)"
+                    if -failure.exitcode in ended
+                    else ""
+                )
+            )
+    mark = f"{UserError.__name__}: "
+    for _, failure in sorted(failures.items()):
+        # Of an exception there is more than its text.
+        told: Any = failure.message
+        message = told["message"] if isinstance(told, dict) else ""
+        if message.startswith(mark):
+            return UserError(message.removeprefix(mark).splitlines())
+    first = min(failures.values(), key=lambda failure: failure.timestamp)
+    return RuntimeError(first.message)
