@@ -15,7 +15,7 @@ GB = 10**9
 DEVICE_SHARE = 0.25
 """Part of a GPU's memory that samples may take; the network wants the rest."""
 
-Keys = Sequence[int] | Sequence[tuple[int, int]]
+Keys = Sequence[int | tuple[int, int]]
 """Keys of :class:`StrokeWindows` that make a batch."""
 
 

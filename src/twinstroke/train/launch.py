@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import signal
+import sys
 import threading
 import uuid
 import warnings
@@ -25,6 +26,9 @@ from twinstroke.train.fit import Outputs, TrainingSummary, fit
 from twinstroke.train.model_file import TrainedModel
 from twinstroke.train.ranks import Ranks
 from twinstroke.train.reproducible import make_deterministic
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""They end the processes that were started, too."""
 
 
 def train(
@@ -93,9 +97,11 @@ def _as_rank(
     part: functools.partial[TrainingSummary], seed: int, threads: int | None
 ) -> TrainingSummary:
     """Train as one of several processes."""
+    # Ctrl-C, or the end of the process that started this one, ends it at once wherever it is.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Weights of 1³ have one order in memory that goes by several names.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-    # Bars of several processes are no concern here, and a killed process would leave the lock behind.
+    # Only one process shows a bar, and the lock for several would be left behind by a killed one.
     tqdm.set_lock(threading.RLock())
     ranks = Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     if threads:
@@ -123,35 +129,37 @@ def _in_processes(
         rdzv_endpoint="localhost:0",
         # Training goes on where it was by itself, but only when somebody asks.
         max_restarts=0,
+        signals_to_handle=",".join(number.name for number in SIGNALS),
     )
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):
         # They tell in many lines what is told below in one.
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         summaries: dict[int, TrainingSummary] = elastic_launch(config, _as_rank)(
             part, seed, threads
         )
     except ChildFailedError as error:
+        print(file=sys.stderr)  # ends the line of a bar that nobody closed
         raise _explained(error.failures, count) from None
     except SignalException:
         raise KeyboardInterrupt from None
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     return summaries[0]
 
 
-def _explained(failures: Mapping[int, ProcessFailure], count: int) -> Exception:
+def _explained(failures: Mapping[int, ProcessFailure], count: int) -> BaseException:
     """What went wrong first: who lost the others fails too, and may be quicker to say so."""
-    ended = (signal.SIGTERM, signal.SIGKILL)
+    if any(failure.exitcode == -signal.SIGINT for failure in failures.values()):
+        return KeyboardInterrupt()
     for rank, failure in sorted(failures.items()):
         if failure.exitcode < 0 and not (-failure.exitcode == signal.SIGTERM and len(failures) > 1):
             return UserError(
                 f"train: process {rank + 1} of {count} was ended by {failure.signal_name()}, and "
-                "the others with it; what is finished is kept, and dvc repro goes on after the "
-                "last finished epoch"
-                + (
-                    " (out of memory? Then use a smaller batch_size, or checkpointing)"
-                    if -failure.exitcode in ended
-                    else ""
-                )
+                "the others with it; dvc repro goes on after the last finished epoch (if memory ran "
+                "out, use a smaller batch_size, or checkpointing)"
             )
     mark = f"{UserError.__name__}: "
     for _, failure in sorted(failures.items()):

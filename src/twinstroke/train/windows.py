@@ -78,9 +78,8 @@ class InputFormat:
             streams["rgb"] = rgb.div_(127.5).sub_(1)
         if "flow" in names:
             flow = self._seen(batch, batch["flow"] * self.flow_unit_px, vectors=True)
-            for component, scale in enumerate(self.flow_scale):
-                flow[..., component].div_(scale)
-            streams["flow"] = flow.clamp_(-1, 1)
+            scale = torch.tensor(self.flow_scale).to(flow.device, non_blocking=True)
+            streams["flow"] = flow.div_(scale).clamp_(-1, 1)
         return {name: value.permute(0, 4, 1, 2, 3) for name, value in streams.items()}
 
     def _seen(self, batch: WindowBatch, values: Tensor, *, vectors: bool) -> Tensor:
