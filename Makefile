@@ -5,7 +5,7 @@ BIN := .venv/bin
 # dvc starts `python` for each stage: let that be ours.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check-data inspect attend export table2 table3 ablation compare gpu-check bench environment lock
+.PHONY: repro test check-data inspect attend export export-model table2 table3 ablation compare gpu-check bench environment lock
 
 repro: environment
 	dvc repro
@@ -34,6 +34,10 @@ attend: environment
 export: environment
 	python -m twinstroke.export $(FORMAT)
 
+# The trained network as ONNX, for programs without Python. After the stage train.
+export-model: environment
+	python -m twinstroke.export_model
+
 # The grids of the paper, each row a DVC experiment: make ablation PRESET=mine EPOCHS=20
 PRESET ?= demo
 table2 table3 ablation: environment
@@ -59,7 +63,7 @@ environment: .venv/finished
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
 		{ echo 'twinstroke needs Python 3.11 or 3.12; say which: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock -e '.[dev,onnx]'
 	@touch $@
 
 # Pins what the direct dependencies pull in, after a change of pyproject.toml.

@@ -7,6 +7,8 @@ matrix products, one an axis, do the same in a fixed order.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -30,7 +32,8 @@ def upsample_trilinear(x: Tensor, size: tuple[int, int, int]) -> Tensor:
     for axis in (3, 2, 1):
         before, after = y.shape[:axis], y.shape[axis + 1 :]
         weights = interpolation_weights(y.shape[axis], size[axis - 1], like=x)
-        rows = y.reshape(before.numel(), y.shape[axis], after.numel())
+        # Not numel(): in a network that is exported it makes N a constant.
+        rows = y.reshape(math.prod(before), y.shape[axis], math.prod(after))
         y = (weights @ rows).reshape(*before, size[axis - 1], *after)
     return y.permute(0, 4, 1, 2, 3)  # (N, C, T', H', W')
 
