@@ -209,7 +209,7 @@ class _WithInputs(nn.Module):
         # Without a view nothing but the streams is looked at.
         batch = cast(WindowBatch, streams)
         names = list(self.network.streams)
-        logits: Tensor = self.network(self.format.streams(batch, torch.device("cpu"), names))
+        logits: Tensor = self.network(self.format.streams(batch, names))
         return logits
 
 

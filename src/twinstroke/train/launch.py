@@ -158,8 +158,8 @@ def _explained(failures: Mapping[int, ProcessFailure], count: int) -> BaseExcept
         if failure.exitcode < 0 and not (-failure.exitcode == signal.SIGTERM and len(failures) > 1):
             return UserError(
                 f"train: process {rank + 1} of {count} was ended by {failure.signal_name()}, and "
-                "the others with it; dvc repro goes on after the last finished epoch (if memory ran "
-                "out, use a smaller batch_size, or checkpointing)"
+                "the others with it; dvc repro goes on after the last finished epoch (if memory "
+                "ran out, use a smaller batch_size, or checkpointing)"
             )
     mark = f"{UserError.__name__}: "
     for _, failure in sorted(failures.items()):
