@@ -1,6 +1,7 @@
 """Train the RGB, Flow or Twin network, TSTCNN or I3D, and keep its best state."""
 
 import json
+import os
 from pathlib import Path
 
 import h5py
@@ -41,7 +42,9 @@ def main() -> None:
         {split: [s.sample for s in used if s.split == split] for split in ("train", "validation")},
         description,
         loader_workers=settings.train.loader_workers,
-        work=Path("work/train"),
+        # DVC runs some experiments in a copy of the folder, which is deleted, and names the folder
+        # itself: there an interrupted training is found again.
+        work=Path(os.environ.get("DVC_ROOT", ""), "work", "train"),
         model_file=folder / "model.safetensors",
         history_file=reports / "history.csv",
         timing_file=reports / "training.json",
