@@ -1,10 +1,11 @@
 """Train the RGB, Flow or Twin network, TSTCNN or I3D, and keep its best state."""
 
 import json
+import os
+from importlib.metadata import version
 from pathlib import Path
 
 import h5py
-import torch
 
 import twinstroke
 from twinstroke.balance import UsedSample
@@ -34,7 +35,7 @@ def main() -> None:
             seed=settings.seed,
             optimisation=settings.optimisation,
             execution=settings.execution,
-            torch_version=torch.__version__,
+            torch_version=version("torch"),
             twinstroke_version=twinstroke.__version__,
         )
     done = train(
@@ -42,7 +43,9 @@ def main() -> None:
         {split: [s.sample for s in used if s.split == split] for split in ("train", "validation")},
         description,
         Outputs(
-            work=Path("work/train"),
+            # DVC runs some experiments in a copy of the folder, which is deleted, and names the
+            # folder itself: there an interrupted training is found again.
+            work=Path(os.environ.get("DVC_ROOT", ""), "work", "train"),
             model=folder / "model.safetensors",
             history=reports / "history.csv",
             timing=reports / "training.json",
@@ -56,7 +59,11 @@ def main() -> None:
         f"{row.validation_accuracy:.1%}"
         for name, row in done.best.items()
     )
-    summarise("train", f"{_network(settings)}, {done.epochs} epochs{resumed}; {best}")
+    summarise(
+        "train",
+        f"{_network(settings)}, {done.epochs} epochs{resumed}; {best}; peak memory "
+        f"{done.peak_memory_gib:.1f} GiB",
+    )
 
 
 def _network(settings: Settings) -> str:

@@ -175,7 +175,8 @@ def run(
         memory_gb=memory_gb,
         loader_workers=workers,
     )
-    assert len(list((folder / "work").iterdir())) == leftovers, "a finished run leaves no state"
+    states = [path for path in (folder / "work").iterdir() if path.is_dir()]
+    assert len(states) == leftovers, "a finished run leaves no state"
     return (folder / "model.safetensors").read_bytes(), (folder / "history.csv").read_text()
 
 

@@ -84,6 +84,7 @@ def fit(
     description: TrainedModel,
     outputs: Outputs,
     *,
+    folders: Sequence[Path],
     memory_gb: float,
     loader_workers: int,
     device: torch.device,
@@ -96,6 +97,7 @@ def fit(
         samples: Names of the samples of ``train`` and ``validation``.
         description: Which network, how it is trained, and the scale of its flow.
         outputs: Where to write; the first of several processes does.
+        folders: For the unfinished states of its networks, see :func:`state_folders`.
         memory_gb: What samples may take in memory, in GB.
         loader_workers: Processes that read windows where they are not held in memory.
         device: Of this process.
@@ -110,13 +112,6 @@ def fit(
     )
     validation = StrokeWindows(strokes, samples["validation"])
     networks = description.networks()
-    folders = ranks.from_first(
-        lambda: [
-            outputs.work / fingerprint_of(model=part.model_dump(mode="json"), **common)
-            for common in [_common(strokes, samples, device)]
-            for part in networks
-        ]
-    )
     if ranks.first:
         _say_what_is_special(description.execution, device)
     feed = Feed(training, device, memory_gb=memory_gb, loader_workers=loader_workers)
@@ -160,16 +155,27 @@ def fit(
     return TrainingSummary(settings.epochs * len(networks), resumed_at, best, peak)
 
 
-def _common(
-    strokes: Path, samples: Mapping[str, Sequence[str]], device: torch.device
-) -> dict[str, object]:
-    """What tells one training from another, beside the network and its settings."""
-    return {
+def state_folders(
+    strokes: Path,
+    samples: Mapping[str, Sequence[str]],
+    description: TrainedModel,
+    work: Path,
+    device_type: str,
+) -> list[Path]:
+    """Where the state of each network is kept until its training ends.
+
+    The names tell one training from another: by data, code, network, settings and type of device.
+    """
+    common = {
         "code": _code(),
         "strokes": sha256_of(strokes),
         "samples": {split: list(names) for split, names in samples.items()},
-        "device": device.type,
+        "device": device_type,
     }
+    return [
+        work / fingerprint_of(model=part.model_dump(mode="json"), **common)
+        for part in description.networks()
+    ]
 
 
 def _code() -> list[str]:

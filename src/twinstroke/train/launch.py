@@ -10,7 +10,7 @@ import sys
 import threading
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from tqdm import tqdm
 
 from twinstroke.errors import UserError
-from twinstroke.train.fit import Outputs, TrainingSummary, fit
+from twinstroke.train.claims import alone, claimed
+from twinstroke.train.fit import Outputs, TrainingSummary, fit, state_folders
 from twinstroke.train.model_file import TrainedModel
 from twinstroke.train.ranks import Ranks
 from twinstroke.train.reproducible import make_deterministic
@@ -48,7 +49,7 @@ def train(
 
     With ``description.execution.processes`` above 1, so many processes share each batch: those that
     ``torchrun`` started, this one being among them, or else so many on this machine, one a GPU
-    where there are any.
+    where there are any. Trainings side by side never share a GPU, nor a state: they wait.
 
     Args:
         strokes: ``strokes.h5``.
@@ -74,6 +75,10 @@ def train(
         loader_workers=loader_workers,
     )
     seed, processes = description.seed, description.execution.processes
+    device_type = "cuda" if torch.cuda.is_available() else "cpu"
+    folders = functools.partial(
+        state_folders, strokes, samples, description, outputs.work, device_type
+    )
     if dist.is_torchelastic_launched():
         started = int(os.environ["WORLD_SIZE"])
         if started != processes:
@@ -81,22 +86,33 @@ def train(
                 f"train: torchrun started {started} processes, but `processes` is {processes}; set "
                 "it in params.yaml to the number that torchrun starts"
             )
-        return _as_rank(part, seed, threads=None)
-    if processes == 1:
-        return part(device=make_deterministic(seed), ranks=Ranks())
-    if torch.cuda.is_available() and torch.cuda.device_count() < processes:
-        raise UserError(
-            f"train: processes: {processes} need a GPU each, but there are "
-            f"{torch.cuda.device_count()}"
-        )
-    threads = max(1, torch.get_num_threads() // processes)
-    return _in_processes(processes, part, seed, threads)
+        return _as_rank(part, seed, folders)
+    own = folders()
+    # Whoever waits for the same training must not do so with a GPU in hand.
+    with alone(own), claimed(processes if device_type == "cuda" else 0) as gpus:
+        if processes == 1:
+            if gpus:
+                torch.cuda.set_device(gpus[0])
+            return part(folders=own, device=make_deterministic(seed), ranks=Ranks())
+        return _in_processes(processes, part, seed, own, gpus)
 
 
 def _as_rank(
-    part: functools.partial[TrainingSummary], seed: int, threads: int | None
+    part: functools.partial[TrainingSummary],
+    seed: int,
+    folders: Callable[[], list[Path]],
+    gpus: Sequence[int] = (),
+    threads: int | None = None,
 ) -> TrainingSummary:
-    """Train as one of several processes."""
+    """Train as one of several processes.
+
+    Args:
+        part: What to do.
+        seed: Of the training.
+        folders: Where states are kept; the first process is asked.
+        gpus: Of the processes on this machine; those that torch counts from 0, if left out.
+        threads: Of this process on a CPU; as the environment says, if left out.
+    """
     # Ctrl-C, or the end of the process that started this one, ends it at once wherever it is.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Weights of 1³ have one order in memory that goes by several names.
@@ -107,17 +123,22 @@ def _as_rank(
     if threads:
         torch.set_num_threads(threads)
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        local = int(os.environ["LOCAL_RANK"])
+        torch.cuda.set_device(gpus[local] if gpus else local)
     device = make_deterministic(seed)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        return part(device=device, ranks=ranks)
+        return part(folders=ranks.from_first(folders), device=device, ranks=ranks)
     finally:
         dist.destroy_process_group()
 
 
 def _in_processes(
-    count: int, part: functools.partial[TrainingSummary], seed: int, threads: int
+    count: int,
+    part: functools.partial[TrainingSummary],
+    seed: int,
+    folders: list[Path],
+    gpus: Sequence[int],
 ) -> TrainingSummary:
     """Start processes on this machine and wait for them; if one ends badly, end them all."""
     config = LaunchConfig(
@@ -134,10 +155,11 @@ def _in_processes(
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):
         # They tell in many lines what is told below in one.
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    threads = max(1, torch.get_num_threads() // count)
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         summaries: dict[int, TrainingSummary] = elastic_launch(config, _as_rank)(
-            part, seed, threads
+            part, seed, functools.partial(list, folders), gpus, threads
         )
     except ChildFailedError as error:
         print(file=sys.stderr)  # ends the line of a bar that nobody closed
