@@ -38,10 +38,12 @@ export: environment
 export-model: environment
 	python -m twinstroke.export_model
 
-# The grids of the paper, each row a DVC experiment: make ablation PRESET=mine EPOCHS=20
+# The grids of the paper, each row a DVC experiment: make ablation PRESET=mine EPOCHS=20, and with
+# several GPUs JOBS=4
 PRESET ?= demo
 table2 table3 ablation: environment
-	python -m experiments $@ --preset $(PRESET) $(if $(EPOCHS),--epochs $(EPOCHS))
+	python -m experiments $@ --preset $(PRESET) $(if $(EPOCHS),--epochs $(EPOCHS)) \
+		$(if $(JOBS),--jobs $(JOBS))
 
 # Is one experiment better than another? Sample by sample: make compare REVS="HEAD attention3", and
 # if you like SPLIT=validation DECISION=mean

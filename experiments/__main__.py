@@ -24,9 +24,9 @@ def preset_name(text: str) -> str:
     return text
 
 
-def _epochs(text: str) -> int:
+def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of epochs; at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)
 
 
@@ -40,18 +40,21 @@ def command(arguments: Sequence[str], root: Path) -> None:
     grids = load_grids(root)
     parser = argparse.ArgumentParser(
         prog="python -m experiments",
-        description="Run a grid of experiments, one after the other, and write its table. Rows "
-        "that are there already are not run again, so an interrupted grid goes on.",
+        description="Run a grid of experiments and write its table. Rows that are there already "
+        "are not run again, so an interrupted grid goes on.",
     )
     parser.add_argument("grid", choices=sorted(grids), help="a grid of experiments/grids.yaml")
     parser.add_argument("--preset", type=preset_name, default="demo", help="default: %(default)s")
-    parser.add_argument("--epochs", type=_epochs, help="instead of the grid's own number")
+    parser.add_argument("--epochs", type=_count, help="instead of the grid's own number")
+    parser.add_argument(
+        "--jobs", type=_count, default=1, help="rows at the same time; default: %(default)s"
+    )
     chosen = parser.parse_args(arguments)
 
     name = table_name(chosen.grid, chosen.preset, chosen.epochs)
     rows = plan(root, chosen.grid, grids[chosen.grid], chosen.preset, chosen.epochs)
     workspace = Workspace.opened(root, chosen.preset)
-    failures = run_grid(workspace, rows)
+    failures = run_grid(workspace, rows, chosen.jobs)
     written = write(workspace, rows, name, grids[chosen.grid].title)
     print("wrote " + " and ".join(str(path.relative_to(root)) for path in written), flush=True)
     if failures:

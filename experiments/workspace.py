@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,31 +103,38 @@ class Workspace:
         names = self.git("diff", "--name-only", "-z", self.head, commit).split("\0")
         return [name for name in names if name and not _among(name, CHANGED + WRITTEN)]
 
+    def untracked_reports(self) -> list[str]:
+        """Reports of the preset that git does not hold; a folder of nothing else as one."""
+        options = ("--others", "--exclude-standard", "--directory", "-z")
+        names = self.git("ls-files", *options, "--", f"reports/{self.preset}").split("\0")
+        return [name for name in names if name]
+
     def dvc(self, *arguments: str) -> int:
-        """Run DVC, its output going to the terminal; give its exit status.
+        """Run DVC, its output going to the terminal; give its exit status."""
+        process = self.start_dvc(*arguments)
+        with ended_together([process]):
+            return process.wait()
+
+    def start_dvc(self, *arguments: str, log: Path | None = None) -> subprocess.Popen[bytes]:
+        """Start DVC, its output going to the terminal or to a file; see :func:`ended_together`.
 
         It runs in a process group of its own, so that Ctrl-C, or the end of this process from
-        outside, reaches the stage and its helpers once and together. A second one ends them hard.
+        outside, reaches the stage and its helpers once and together.
         """
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", *arguments],
-            cwd=self.root,
-            # The stages call `python`: let it be ours.
-            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-            start_new_session=True,
-        )
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait()
-            except KeyboardInterrupt:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            raise
+        with contextlib.ExitStack() as stack:
+            output = None
+            if log:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                output = stack.enter_context(log.open("wb"))
+            return subprocess.Popen(
+                [sys.executable, "-m", "dvc", *arguments],
+                cwd=self.root,
+                # The stages call `python`: let it be ours.
+                env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+                stdout=output,
+                stderr=output and subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def restore_params(self) -> None:
         """Put back params.yaml, so that a row knows nothing of the row before."""
@@ -170,6 +177,33 @@ class Workspace:
     def _differs(self) -> list[str]:
         """Tracked files that differ from the commit, staged or not."""
         return [name for name in self.git("diff", "--name-only", "-z", "HEAD").split("\0") if name]
+
+
+@contextlib.contextmanager
+def ended_together(processes: Collection[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Let programs run no longer than the block: ask them to end if it ends early, and wait.
+
+    Ctrl-C while they end ends them hard.
+
+    Args:
+        processes: What :meth:`Workspace.start_dvc` gave; read when the block ends.
+    """
+    try:
+        yield
+    except BaseException:
+        try:
+            _end(processes, signal.SIGINT)
+        except KeyboardInterrupt:
+            _end(processes, signal.SIGKILL)
+        raise
+
+
+def _end(processes: Collection[subprocess.Popen[bytes]], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+    for process in processes:
+        process.wait()
 
 
 def _extra(root: Path, preset: str) -> set[Path]:

@@ -51,15 +51,18 @@ small:
 STAGES = """\
 stages:
   balance:
-    cmd: mkdir -p data/${preset} && echo ${preset} > data/${preset}/balanced
+    cmd: python balance.py
     params: [preset]
     outs:
       - data/${preset}/balanced
+      - reports/${preset}/data.json:
+          cache: false
   train:
     cmd: python train.py
     deps:
       - train.py
       - data/${preset}/balanced
+      - reports/${preset}/data.json
     params: [preset, attention_blocks, epochs]
     outs:
       - data/${preset}/model
@@ -68,19 +71,32 @@ stages:
       - reports/${preset}/metrics.json:
           cache: false
 """
-# Accuracy and time tell which row it was; files in data/ make it fail, wait or meddle.
+BALANCE = """\
+import pathlib
+(preset,) = (line.split(": ")[1] for line in open("params.yaml").read().splitlines()
+             if line.startswith("preset: "))
+for file in (f"data/{preset}/balanced", f"reports/{preset}/data.json"):
+    pathlib.Path(file).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(file).write_text(preset)
+"""
+# Accuracy and time tell which row it was; files in data/ of the folder itself, not of a copy that
+# DVC makes, make it fail, wait, meddle or wait for another row.
 TRAIN = """\
-import json, pathlib, time
+import json, os, pathlib, time
 params = dict(line.split(": ") for line in open("params.yaml").read().splitlines() if ": " in line
               and line[0] != "#")
-blocks, data = int(params["attention_blocks"]), pathlib.Path("data")
+blocks, data = int(params["attention_blocks"]), pathlib.Path(os.environ["DVC_ROOT"], "data")
 (data / "log").open("a").write(f"{blocks}")
 assert not ((data / "fail").exists() and blocks == 2), "this row fails"
 if (data / "wait").exists():
     (data / "waiting").touch()
     time.sleep(100)
+if (data / "meet").exists():
+    (data / f"here-{blocks}").touch()
+    while len(list(data.glob("here-*"))) < 2:
+        time.sleep(0.05)
 if (data / "meddle").exists():
-    pathlib.Path("notes.txt").write_text("edited meanwhile")
+    pathlib.Path(os.environ["DVC_ROOT"], "notes.txt").write_text("edited meanwhile")
 split = {"n": 8, "accuracy": blocks / 8, "accuracy_low": 0.0, "accuracy_high": 0.5}
 metrics = {name: split for name in ("train", "validation", "test")}
 metrics |= {"parameters": {"all": 20, "without_fully_connected": 10}, "best_epoch": blocks}
@@ -88,7 +104,7 @@ reports = pathlib.Path("reports", params["preset"])
 reports.mkdir(parents=True, exist_ok=True)
 (reports / "metrics.json").write_text(json.dumps(metrics))
 (reports / "training.json").write_text(json.dumps({"seconds_per_epoch": blocks + 0.5}))
-(data / params["preset"] / "model").write_text(f"model {blocks}")
+pathlib.Path("data", params["preset"], "model").write_text(f"model {blocks}")
 """
 
 
@@ -110,7 +126,7 @@ def project(folder: Path) -> Path:
     (folder / ".dvc").mkdir(parents=True)
     (folder / ".dvc/config").write_text("[core]\n    analytics = false\n")
     (folder / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
-    (folder / ".gitignore").write_text("/data/\n")
+    (folder / ".gitignore").write_text("/data/\n/work/\n")
     (folder / "experiments").mkdir()
     (folder / "experiments/grids.yaml").write_text(SMALL_GRID)
     (folder / "presets").mkdir()
@@ -473,6 +489,7 @@ def runnable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose stages have run once and are committed."""
     folder = project(tmp_path_factory.mktemp("run") / "project")
     (folder / "dvc.yaml").write_text(STAGES)
+    (folder / "balance.py").write_text(BALANCE)
     (folder / "train.py").write_text(TRAIN)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     subprocess.run(
@@ -558,20 +575,84 @@ def test_an_edit_meanwhile_ends_the_grid_and_is_kept(runnable: Path) -> None:
         command(["small", "--preset", "other"], runnable)
 
 
-def test_an_interruption_puts_the_folder_back(runnable: Path) -> None:
+@pytest.fixture
+def side(runnable: Path, tmp_path: Path) -> Path:
+    """The same in another place, with no experiments."""
+    folder = tmp_path / "project"
+    shutil.copytree(runnable, folder)
+    forget(folder)
+    return folder
+
+
+def forget(folder: Path) -> None:
+    """Remove all experiments, their table, and what DVC would spare itself to run again."""
+    for name in git(folder, "for-each-ref", "--format=%(refname)", "refs/exps").split():
+        git(folder, "update-ref", "-d", name)
+    shutil.rmtree(folder / "docs", ignore_errors=True)
+    shutil.rmtree(folder / ".dvc/cache/runs")
+    trained(folder)
+
+
+def test_rows_side_by_side_do_not_disturb_each_other(
+    side: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With a preset whose reports are in no commit yet, and with a row that fails."""
+    before = state(side)
+    (side / "data/meet").touch()
+    (side / "data/fail").touch()
+    with pytest.raises(UserError) as caught:
+        command(["small", "--preset=other", "--jobs=2"], side)
+    assert caught.value.problems == [
+        "small-other-two: dvc exp run ended with status 255; see "
+        "work/experiments/small-other-two.log",
+        "1 of 3 rows failed; the same command tries again",
+    ]
+    assert sorted(trained(side)) == ["1", "2", "3"]
+    assert state(side) == before
+    printed = capfd.readouterr().out
+    assert (
+        "1 of 3: small-other-one: its output is in work/experiments/small-other-one.log" in printed
+    )
+    assert "Running stage 'train'" not in printed, "the rows' own output is not mixed"
+    logs = {path.stem: path.read_text() for path in (side / "work/experiments").iterdir()}
+    assert sorted(logs) == ["small-other-one", "small-other-three", "small-other-two"]
+    assert "this row fails" in logs["small-other-two"]
+    (side / "data/fail").unlink()
+    command(["small", "--preset=other", "--jobs=2"], side)
+    assert trained(side) == "2"
+    by_side = contents(side)
+    forget(side)
+    command(["small", "--preset=other"], side)
+    assert trained(side) == "123"
+    assert contents(side) == by_side
+    assert state(side) == before
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """All files of each experiment, and the table."""
+    made = Workspace.opened(folder, "demo").experiments()
+    assert len(made) == 3
+    trees = {name: git(folder, "ls-tree", "-r", commit) for name, commit in made.items()}
+    return trees | {"table": (folder / "docs/results/small-other.csv").read_text()}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interruption_puts_the_folder_back(runnable: Path, jobs: int) -> None:
     before = state(runnable)
     trained(runnable)
     (runnable / "data/wait").touch()
+    (runnable / "data/waiting").unlink(missing_ok=True)
     # As a script starts it in the background: ignoring Ctrl-C, unless it decides otherwise.
     ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     grid = subprocess.Popen(
-        [*ignoring, sys.executable, "-m", "experiments", "small", "--epochs", "5"],
+        [*ignoring, sys.executable, "-m", "experiments", "small", "--epochs=5", f"--jobs={jobs}"],
         cwd=runnable,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )
-    while not (runnable / "data/waiting").exists():
+    log = runnable / "data/log"
+    while not (runnable / "data/waiting").exists() or len(log.read_text()) < jobs:
         assert grid.poll() is None
         time.sleep(0.05)
     grid.send_signal(signal.SIGINT)
@@ -580,5 +661,7 @@ def test_an_interruption_puts_the_folder_back(runnable: Path) -> None:
     assert grid.returncode == 130
     assert "the folder is as before, and the same command goes on" in printed
     assert state(runnable) == before
-    assert trained(runnable) == "1", "no further row was begun"
+    assert sorted(trained(runnable)) == ["1", "2"][:jobs], "no further row was begun"
+    copies = runnable / ".dvc/tmp/exps/standalone"
+    assert not list(copies.glob("tmp*")) if jobs > 1 else not copies.exists()
     assert not [name for name in Workspace.opened(runnable, "demo").experiments() if "-e5" in name]
