@@ -28,12 +28,15 @@ def recomputed(module: nn.Module, x: Tensor) -> Tensor:
 
 @contextmanager
 def _statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Batch normalisation normalises by the batch, and takes nothing in."""
-    norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.training]
-    for norm in norms:
-        norm.track_running_stats = False
+    """What batch normalisation takes in meanwhile, goes into copies of its running statistics."""
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    own = [dict(norm.named_buffers(recurse=False)) for norm in norms]
+    for norm, buffers in zip(norms, own, strict=True):
+        for name, buffer in buffers.items():
+            setattr(norm, name, buffer.clone())
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, buffers in zip(norms, own, strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer)

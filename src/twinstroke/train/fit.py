@@ -300,8 +300,9 @@ def _train_epoch(
                     logits = chosen(streams).float()
                 summed = F.cross_entropy(logits, batch["target"], reduction="sum")
                 state.optimiser.zero_grad()
-                # Gradients are averaged over the processes, and the loss over all their windows.
-                (summed * (ranks.size / len(group))).backward()
+                # Gradients are averaged over the processes, and the loss over all their windows. (A
+                # method of the tensor would have no imitation around it.)
+                torch.autograd.backward(summed * (ranks.size / len(group)))
             if settings.gradient_clip:
                 nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
             state.optimiser.step()
