@@ -1,4 +1,4 @@
-"""Measure pre-processing and write ``docs/performance.md``: ``make bench``.
+"""Measure pre-processing and training, and write ``docs/performance.md``: ``make bench``.
 
 ``python -m benchmarks`` runs everything, ``python -m benchmarks decode`` one benchmark, whose
 section it prints. With ``VIDEO=path`` the footage is yours.
@@ -18,12 +18,16 @@ from benchmarks import (
     busy,
     decode_rate,
     disk,
+    feeding,
+    floor,
     flow_accuracy,
     flow_rate,
     machine,
     memory,
     needed,
     phases,
+    sliding,
+    step,
     windows,
 )
 from benchmarks.measuring import Section, results_table
@@ -40,14 +44,18 @@ BENCHMARKS: dict[str, Callable[[Path], Section]] = {
     "disk": disk.measure,
     "windows": windows.measure,
     "memory": memory.measure,
+    "feeding": feeding.measure,
+    "step": step.measure,
+    "floor": floor.measure,
+    "sliding": sliding.measure,
 }
 ACCURACY = "accuracy"
 
 HEAD = """# Performance
 
-What pre-processing costs, measured by `make bench`, which writes this file. Ratios come from runs
-that took turns on one machine, so they say more than times, which are for orientation. A target
-that was missed says by how much.
+What pre-processing and training cost, measured by `make bench`, which writes this file. Ratios come
+from runs that took turns on one machine, so they say more than times, which are for orientation. A
+target that was missed says by how much.
 """
 
 

@@ -15,9 +15,11 @@ _SHOWN: dict[str, Callable[[float], str]] = {
     "kB": lambda value: f"{value / 1e3:,.1f} kB",
     "MiB": lambda value: f"{value / 2**20:,.0f} MiB",
     "px": lambda value: f"{value:.5f} px",
+    "times": lambda value: f"{value:.2f} ×",
+    "GiB": lambda value: f"{value / 2**30:.1f} GiB",
     "pixels": lambda value: f"{value:,.0f} pixels",
 }
-Unit = Literal["share", "kB", "MiB", "px", "pixels"]
+Unit = Literal["share", "times", "kB", "MiB", "GiB", "px", "pixels"]
 
 
 @dataclass(frozen=True)

@@ -71,9 +71,11 @@ class Outcome:
     case: Case
     same_bits: bool
     samples_per_second: float
-    """Of the second run's median epoch, reading, augmentation and validation included."""
-    peak_memory_bytes: int
-    """Of the device; 0 on a CPU."""
+    """Of the second run's median epoch, reading and augmentation included."""
+    waiting: float
+    """Share of that time in which the program waited for windows, or made them."""
+    peak_memory_gib: float
+    """Of the device; on a CPU, of the process."""
 
 
 def check(
@@ -90,26 +92,39 @@ def check(
         folder = Path(name)
         for case in cases:
             strokes = folder / "strokes.h5"
-            samples = _make_strokes(strokes, window, case.batch_size * BATCHES)
-            if torch.cuda.is_available():
-                torch.cuda.reset_peak_memory_stats()
+            samples = made_up_strokes(strokes, window, case.batch_size * BATCHES)
             written = [
                 _train(case, strokes, samples, window, folder, loader_workers) for _ in range(2)
             ]
-            seconds = json.loads((folder / "training.json").read_text())["seconds_per_epoch"]
-            seen = sum(map(len, samples.values()))
-            peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
-            yield Outcome(case, written[0] == written[1], seen / max(seconds, 1e-9), peak)
+            timing = json.loads((folder / "training.json").read_text())
+            yield Outcome(
+                case,
+                written[0] == written[1],
+                timing["samples_per_second"],
+                timing["waiting_for_windows"],
+                timing["peak_memory_gib"],
+            )
 
 
-def _make_strokes(
-    path: Path, window: tuple[int, int, int], training_samples: int
+def made_up_strokes(
+    path: Path, window: tuple[int, int, int], training_samples: int, frames: int | None = None
 ) -> dict[str, list[str]]:
+    """Write a ``strokes.h5`` of random pictures.
+
+    Args:
+        path: The file.
+        window: T, H, W.
+        training_samples: How many; two more validate.
+        frames: Of each sample; T + 4 if left out.
+
+    Returns:
+        Names of the samples by split.
+    """
     settings = _settings(2)
     margin = settings.augmentation.margin(*window[1:])
     names = [f"s{i}" for i in range(training_samples + 2)]
-    length = window[0] + 4
-    frames, height, width = len(names) * length, window[1] + 2 * margin, window[2] + 2 * margin
+    length = frames or window[0] + 4
+    total, height, width = len(names) * length, window[1] + 2 * margin, window[2] + 2 * margin
     random = np.random.default_rng(0)
     # One clip for all: random pictures do not compress, and would fill the disk.
     rgb = random.integers(0, 256, (length, height, width, 3), np.uint8)
@@ -120,7 +135,7 @@ def _make_strokes(
             file.create_dataset(
                 f"clip/{key}", data=clip, chunks=(8, *clip.shape[1:]), **COMPRESSION
             )
-            virtual = layout((frames, *clip.shape[1:]), clip.dtype)
+            virtual = layout((total, *clip.shape[1:]), clip.dtype)
             for index in range(len(names)):
                 virtual[index * length : (index + 1) * length] = h5py.VirtualSource(
                     ".", f"clip/{key}", clip.shape
@@ -204,7 +219,7 @@ def main() -> None:
         bits = "same bits" if outcome.same_bits else "OTHER BITS"
         print(
             f"{outcome.case!s:40} {bits:10} {outcome.samples_per_second:7.1f} samples/s "
-            f"{outcome.peak_memory_bytes / 2**30:6.2f} GiB",
+            f"{outcome.waiting:6.1%} for windows {outcome.peak_memory_gib:6.2f} GiB",
             flush=True,
         )
     other = [str(outcome.case) for outcome in outcomes if not outcome.same_bits]

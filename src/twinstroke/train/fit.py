@@ -20,7 +20,7 @@ from tqdm import tqdm
 from twinstroke.files import fingerprint_of, sha256_of
 from twinstroke.models import Network
 from twinstroke.progress import progress_bar
-from twinstroke.settings import ExecutionSettings, TrainSettings
+from twinstroke.settings import ExecutionSettings, Precision, TrainSettings
 from twinstroke.train.feed import GB, Feed, Keys
 from twinstroke.train.history import Epoch, Timing, write_history, write_timing
 from twinstroke.train.model_file import TrainedModel, save_model
@@ -107,6 +107,8 @@ def fit(
         UserError: A loss is no finite number.
     """
     settings = description.optimisation
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     training = StrokeWindows(
         strokes, samples["train"], seed=description.seed, augmentation=settings.augmentation
     )
@@ -282,7 +284,6 @@ def _train_epoch(
     model, settings, ranks = state.model.train(), data.settings, data.ranks
     network.train()
     groups = _batches(data, epoch)
-    numbers = data.execution.precision, data.device
     input_format = data.training.windows.input_format(data.description.flow_scale)
     totals = torch.zeros(2, dtype=torch.float64, device=data.device)
     begun, waited = time.perf_counter(), 0.0
@@ -295,25 +296,62 @@ def _train_epoch(
             waited += time.perf_counter() - asked
             # A program is compiled for one size of batch; the last one may have another.
             chosen = compiled if len(group) == settings.batch_size else network
-            with whole_step(*numbers):
-                with forward_pass(*numbers):
-                    logits = chosen(streams).float()
-                summed = F.cross_entropy(logits, batch["target"], reduction="sum")
-                state.optimiser.zero_grad()
-                # Gradients are averaged over the processes, and the loss over all their windows. (A
-                # method of the tensor would have no imitation around it.)
-                torch.autograd.backward(summed * (ranks.size / len(group)))
-            if settings.gradient_clip:
-                nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
-            state.optimiser.step()
+            summed, right = train_step(
+                chosen,
+                state.optimiser,
+                streams,
+                batch["target"],
+                # Gradients are averaged over the processes, and the loss over all their windows.
+                weight=ranks.size / len(group),
+                gradient_clip=settings.gradient_clip,
+                precision=data.execution.precision,
+            )
             if isinstance(state.schedule, LRScheduler):
                 state.schedule.step()
-            totals[0] += summed.detach()
-            totals[1] += (logits.argmax(1) == batch["target"]).sum()
+            totals[0] += summed
+            totals[1] += right
             bar.update()
     loss, right = (ranks.total(totals) / sum(map(len, groups))).tolist()
     took = time.perf_counter() - begun
     return loss, right, Timing(seconds=took, training_seconds=took, waiting_seconds=waited)
+
+
+def train_step(
+    network: Callable[[Any], Tensor],
+    optimiser: torch.optim.Optimizer,
+    streams: Mapping[str, Tensor],
+    target: Tensor,
+    *,
+    weight: float,
+    gradient_clip: float,
+    precision: Precision,
+) -> tuple[Tensor, Tensor]:
+    """One step on windows that lie on the device already.
+
+    Args:
+        network: In training mode.
+        optimiser: Of its parameters.
+        streams: What the network sees.
+        target: int64 (N,), classes.
+        weight: Of each window in the loss whose gradient is taken; 1/N is a mean.
+        gradient_clip: Largest norm of the gradient; 0 does not clip.
+        precision: Of convolutions and matrix products.
+
+    Returns:
+        Sum of the windows' cross-entropies, and how many were right, both on the device.
+    """
+    with whole_step(precision, target.device):
+        with forward_pass(precision, target.device):
+            logits = network(streams).float()
+        summed = F.cross_entropy(logits, target, reduction="sum")
+        optimiser.zero_grad()
+        # As a method of the tensor it would not be seen by what imitates a precision.
+        torch.autograd.backward(summed * weight)
+    if gradient_clip:
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, gradient_clip)
+    optimiser.step()
+    return summed.detach(), (logits.argmax(1) == target).sum()
 
 
 def _validate(model: Network, data: _Data) -> tuple[float, float]:
