@@ -59,8 +59,12 @@ def exits_cleanly(main: Callable[[], None]) -> Callable[[], None]:
             print("interrupted; what is finished is kept, and dvc repro goes on", file=sys.stderr)
             sys.exit(130)
         except OSError as error:
-            advice = _ADVICE.get(error.errno or 0, _OTHER_ADVICE)
-            print(f"error: {error}; {advice}", file=sys.stderr)
+            print(f"error: {advised(error)}", file=sys.stderr)
             sys.exit(1)
 
     return run
+
+
+def advised(error: OSError) -> str:
+    """What the system says of a file, and what to do."""
+    return f"{error}; {_ADVICE.get(error.errno or 0, _OTHER_ADVICE)}"

@@ -83,6 +83,8 @@ def check(
 ) -> Iterator[Outcome]:
     """Train each network twice and compare weights and history.
 
+    Once windows are read from the file by processes, once they are held in memory.
+
     Args:
         cases: The networks.
         window: T, H, W.
@@ -94,7 +96,9 @@ def check(
             strokes = folder / "strokes.h5"
             samples = made_up_strokes(strokes, window, case.batch_size * BATCHES)
             written = [
-                _train(case, strokes, samples, window, folder, loader_workers) for _ in range(2)
+                # From the file, and held by the device: that must change nothing.
+                _train(case, strokes, samples, window, folder, loader_workers, memory_gb)
+                for memory_gb in (0.0, 4.0)
             ]
             timing = json.loads((folder / "training.json").read_text())
             yield Outcome(
@@ -173,6 +177,7 @@ def _train(
     window: tuple[int, int, int],
     folder: Path,
     loader_workers: int,
+    memory_gb: float,
 ) -> tuple[bytes, bytes]:
     description = TrainedModel(
         architecture=case.architecture,
@@ -193,7 +198,9 @@ def _train(
         history=folder / "history.csv",
         timing=folder / "training.json",
     )
-    train(strokes, samples, description, outputs, loader_workers=loader_workers)
+    train(
+        strokes, samples, description, outputs, memory_gb=memory_gb, loader_workers=loader_workers
+    )
     return outputs.model.read_bytes(), outputs.history.read_bytes()
 
 

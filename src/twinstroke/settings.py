@@ -334,8 +334,9 @@ class PresetTrainSettings(TrainSettings):
     batch_size_twin_attention: BatchSize
     """Batch size for Twin with attention blocks: it needs more memory than the others."""
     memory_gb: Annotated[float, Field(ge=0)] = 4.0
-    """Training samples that take no more than so many GB of memory are read once and held there, or
-    on the GPU if they take no more than a quarter of its memory. Results do not depend on it."""
+    """Samples that take no more than so many GB of memory are read once and held there, or on the
+    GPU if they take no more than a quarter of what is free. Each process holds its own. Results do
+    not depend on it."""
     loader_workers: Count = 0
     """Processes that read windows ahead where the samples are not held; results do not depend on
     it."""
@@ -355,7 +356,7 @@ class ExecutionSettings(_Section):
     promise to repeat: it may choose other kernels."""
     checkpointing: bool = False
     """Compute features again for the gradient, rather than keep them: less memory, longer steps.
-    Repeats, and has the same bits as without."""
+    Repeats, and has the same bits as without. Not together with `compile`."""
     processes: Positive = 1
     """Processes that share each batch, one a GPU where there are any. Repeats for the same number
     of processes; another number gives the same to rounding."""
@@ -571,6 +572,11 @@ def _experiment_nonsense(experiment: Experiment) -> list[str]:
         return [
             f"attention_blocks: {attention} and residual_blocks: {residual} exclude each other; "
             "set one of them to 0"
+        ]
+    if experiment.compile and experiment.checkpointing:
+        return [
+            "compile: true and checkpointing: true exclude each other, since torch.compile decides "
+            "itself what is kept; set one of them to false"
         ]
     return []
 

@@ -16,12 +16,17 @@ def recomputed(module: nn.Module, x: Tensor) -> Tensor:
     """Apply a module, and keep its input alone for the gradient.
 
     Values, gradients and running statistics have the same bits as those of ``module(x)``: what is
-    computed again sees the same batch, the same dropout, and does not count in the statistics.
+    computed again sees the same batch, and does not count in the statistics. The module must draw
+    no random numbers, as dropout does.
     """
     if not torch.is_grad_enabled():
         return cast(Tensor, module(x))
     result = checkpoint(
-        module, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _statistics_kept(module))
+        module,
+        x,
+        use_reentrant=False,
+        preserve_rng_state=False,
+        context_fn=lambda: (nullcontext(), _statistics_kept(module)),
     )
     return cast(Tensor, result)
 

@@ -51,4 +51,5 @@ def interpolation_weights(source: int, target: int, *, like: Tensor) -> Tensor:
     position = torch.arange(target, device=like.device).unsqueeze(1) * (source - 1)  # (target, 1)
     sample = torch.arange(source, device=like.device) * steps  # (source,)
     nearness = steps - (position - sample).abs()  # (target, source)
-    return nearness.clamp(min=0).to(like.dtype) / steps
+    # Divided before it is rounded: numbers of few bits have no large integers.
+    return (nearness.clamp(min=0).double() / steps).to(like.dtype)

@@ -106,8 +106,6 @@ def resample(
         float32 (N, T, H, W, C); zero where a window reaches beyond the picture.
     """
     samples, frames, height, width, channels = pictures.shape
-    if not samples:  # a process that has no part in a batch
-        return pictures.new_empty(0, frames, *size, channels)
     # A place in the window leads to the place in the picture that is seen there. Both are counted
     # from the middle, in halves of the sides, as affine_grid wants them.
     to_picture = [

@@ -13,7 +13,7 @@ from twinstroke.train.windows import StrokeWindows, WindowBatch, collate, sent
 
 GB = 10**9
 DEVICE_SHARE = 0.25
-"""Part of a GPU's memory that samples may take; the network wants the rest."""
+"""Part of a GPU's free memory that samples may take; the network wants the rest."""
 
 Keys = Sequence[int | tuple[int, int]]
 """Keys of :class:`StrokeWindows` that make a batch."""
@@ -43,6 +43,8 @@ class Feed:
         if where is not None:
             windows.hold(where)
             loader_workers = 0
+        # One for good: memory belongs to the stream that took it.
+        self._beside = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._keys: list[Any] = []
         self._loader: DataLoader[Any] = DataLoader(
             windows,
@@ -60,15 +62,17 @@ class Feed:
     def batches(self, keys: Iterable[Keys]) -> Iterator[WindowBatch]:
         """The windows of each group of keys, stacked, on the device; a group may be empty."""
         batches = self._stacked(list(keys))
-        return batches if self.device.type == "cpu" else _sent_ahead(batches, self.device)
+        if self._beside is None:
+            return batches
+        return _sent_ahead(batches, self.device, self._beside)
 
     def _place(self, memory_gb: float) -> torch.device | None:
         """Where samples are held, if anywhere."""
         if self.windows.nbytes > memory_gb * GB:
             return None
         if self.device.type == "cuda":
-            memory = torch.cuda.get_device_properties(self.device).total_memory
-            if self.windows.nbytes <= DEVICE_SHARE * memory:
+            free, _ = torch.cuda.mem_get_info(self.device)
+            if self.windows.nbytes <= DEVICE_SHARE * free:
                 return self.device
         return torch.device("cpu")
 
@@ -79,7 +83,7 @@ class Feed:
             if group:
                 yield next(loaded)
             else:
-                yield _emptied(collate([self.windows[self._keys[0][0]]]))
+                yield _emptied(collate([self.windows[0]]))
 
 
 def _emptied(batch: WindowBatch) -> WindowBatch:
@@ -87,19 +91,23 @@ def _emptied(batch: WindowBatch) -> WindowBatch:
     return cast(WindowBatch, {name: tensor[:0] for name, tensor in tensors.items()})
 
 
-def _sent_ahead(batches: Iterator[WindowBatch], device: torch.device) -> Iterator[WindowBatch]:
-    """Copy each batch to a GPU while the one before it is computed."""
-    beside, here = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+def _sent_ahead(
+    batches: Iterator[WindowBatch], device: torch.device, beside: torch.cuda.Stream
+) -> Iterator[WindowBatch]:
+    """Copy each batch to a GPU, on a stream of its own, while the one before it is computed.
+
+    Samples that the GPU holds do not travel, only their views and classes.
+    """
+    here = torch.cuda.current_stream(device)
     ready: WindowBatch | None = None
     for batch in batches:
+        beside.synchronize()  # the one before has arrived: no more than two are on their way
+        beside.wait_stream(here)  # memory is used again only after the network has seen it
         with torch.cuda.stream(beside):
             following = sent(batch, device)
         if ready is not None:
             yield ready
         here.wait_stream(beside)
-        for tensor in cast(dict[str, Tensor], following).values():
-            # Its memory is not reused before the network has seen it.
-            tensor.record_stream(here)
         ready = following
     if ready is not None:
         yield ready

@@ -128,6 +128,7 @@ def fit(
                 data, folder / "state.pt", bar, of=len(networks)
             )
             resumed_at += done
+            states[part.modality].model.cpu()  # a second network has the device for itself
     best = {name: state.best_epoch.model_copy() for name, state in states.items()}
     history = [row for state in states.values() for row in state.history]
     for number, row in enumerate(history, start=1):
@@ -207,7 +208,7 @@ def _train_network(
     # Two streams that are fused late begin as each would alone.
     torch.manual_seed(description.seed)
     model = description.build(data.device)
-    ranks.normalising_together(model, data.device)
+    ranks.normalising_together(model)
     state = State.initial(model, settings, settings.epochs * steps)
     if ranks.from_first(lambda: readable(state_file)):
         state.resume(state_file)
@@ -311,6 +312,7 @@ def _train_epoch(
             totals[0] += summed
             totals[1] += right
             bar.update()
+            del batch, streams  # before the next ones are made
     loss, right = (ranks.total(totals) / sum(map(len, groups))).tolist()
     took = time.perf_counter() - begun
     return loss, right, Timing(seconds=took, training_seconds=took, waiting_seconds=waited)
@@ -368,11 +370,13 @@ def predict(
     ranks = ranks or Ranks()
     model.eval()
     input_format = feed.windows.input_format(description.flow_scale)
-    own = list(ranks.own(range(len(feed.windows))))
+    keys = ranks.own(range(len(feed.windows)))
     size = description.optimisation.batch_size
-    groups = [own[begin : begin + size] for begin in range(0, len(own), size)]
+    begins = range(0, len(keys), size)
     logits = torch.zeros(len(feed.windows), len(description.classes), device=feed.device)
+    own = logits[ranks.rank :: ranks.size]
+    feeding = feed.batches([keys[begin : begin + size] for begin in begins])
     with torch.inference_mode():
-        for group, batch in zip(groups, feed.batches(groups), strict=True):
-            logits[group] = model(input_format.streams(batch, list(model.streams)))
+        for begin, batch in zip(begins, feeding, strict=True):
+            own[begin : begin + size] = model(input_format.streams(batch, list(model.streams)))
     return ranks.total(logits).cpu()

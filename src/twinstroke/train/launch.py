@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
 import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from tqdm import tqdm
 
-from twinstroke.errors import UserError
+from twinstroke.errors import UserError, advised
 from twinstroke.train.claims import alone, claimed
 from twinstroke.train.fit import Outputs, TrainingSummary, fit, state_folders
 from twinstroke.train.model_file import TrainedModel
@@ -29,7 +31,7 @@ from twinstroke.train.ranks import Ranks
 from twinstroke.train.reproducible import make_deterministic
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-"""They end the processes that were started, too."""
+"""What torch's launcher takes over, to end the processes that it started."""
 
 
 def train(
@@ -49,7 +51,8 @@ def train(
 
     With ``description.execution.processes`` above 1, so many processes share each batch: those that
     ``torchrun`` started, this one being among them, or else so many on this machine, one a GPU
-    where there are any. Trainings side by side never share a GPU, nor a state: they wait.
+    where there are any. Trainings side by side never share a GPU, nor a state: they wait. (Under
+    ``torchrun`` whoever starts it says which GPUs are whose.)
 
     Args:
         strokes: ``strokes.h5``.
@@ -79,6 +82,10 @@ def train(
     folders = functools.partial(
         state_folders, strokes, samples, description, outputs.work, device_type
     )
+    if description.execution.compile and not shutil.which(os.environ.get("CXX", "g++")):
+        raise UserError(
+            "train: compile: true wants a C++ compiler; install g++, or set it to false"
+        )
     if dist.is_torchelastic_launched():
         started = int(os.environ["WORLD_SIZE"])
         if started != processes:
@@ -93,7 +100,8 @@ def train(
         if processes == 1:
             if gpus:
                 torch.cuda.set_device(gpus[0])
-            return part(folders=own, device=make_deterministic(seed), ranks=Ranks())
+            device = make_deterministic(seed)
+            return _explaining(part, folders=own, device=device, ranks=Ranks())
         return _in_processes(processes, part, seed, own, gpus)
 
 
@@ -124,13 +132,38 @@ def _as_rank(
         torch.set_num_threads(threads)
     if torch.cuda.is_available():
         local = int(os.environ["LOCAL_RANK"])
+        if local >= torch.cuda.device_count():
+            raise UserError(
+                f"train: torchrun started more processes here than there are GPUs, "
+                f"{torch.cuda.device_count()}; start one for each (--nproc-per-node)"
+            )
         torch.cuda.set_device(gpus[local] if gpus else local)
     device = make_deterministic(seed)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    # The first process reads all of strokes.h5 for its fingerprint, and the others wait for it.
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=2))
     try:
-        return part(folders=ranks.from_first(folders), device=device, ranks=ranks)
-    finally:
-        dist.destroy_process_group()
+        summary = _explaining(part, folders=ranks.from_first(folders), device=device, ranks=ranks)
+    except OSError as error:
+        raise UserError(f"train: {advised(error)}") from None
+    # Not after an error: it would wait for processes that wait for this one.
+    dist.destroy_process_group()
+    return summary
+
+
+def _explaining(
+    part: functools.partial[TrainingSummary],
+    *,
+    folders: list[Path],
+    device: torch.device,
+    ranks: Ranks,
+) -> TrainingSummary:
+    try:
+        return part(folders=folders, device=device, ranks=ranks)
+    except torch.OutOfMemoryError:
+        raise UserError(
+            "train: the GPU's memory is full; use a smaller batch_size, checkpointing: true, or "
+            "precision: bfloat16. What is finished is kept"
+        ) from None
 
 
 def _in_processes(
@@ -148,9 +181,9 @@ def _in_processes(
         run_id=uuid.uuid4().hex,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
+        local_addr="127.0.0.1",
         # Training goes on where it was by itself, but only when somebody asks.
         max_restarts=0,
-        signals_to_handle=",".join(number.name for number in SIGNALS),
     )
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):
         # They tell in many lines what is told below in one.
@@ -190,5 +223,5 @@ def _explained(failures: Mapping[int, ProcessFailure], count: int) -> BaseExcept
         message = told["message"] if isinstance(told, dict) else ""
         if message.startswith(mark):
             return UserError(message.removeprefix(mark).splitlines())
-    first = min(failures.values(), key=lambda failure: failure.timestamp)
-    return RuntimeError(first.message)
+    first: Any = min(failures.values(), key=lambda failure: failure.timestamp).message
+    return RuntimeError(first["extraInfo"]["py_callstack"] if isinstance(first, dict) else first)

@@ -18,7 +18,9 @@ def imitated(precision: Precision, device: torch.device) -> bool:
     """Whether a device has no arithmetic of this precision, so that it is imitated."""
     if precision == "float32" or device.type == "cuda":
         return False
-    return not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return not (
+        torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
 
 
 def forward_pass(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,6 +12,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn.parallel import DistributedDataParallel
+
+from twinstroke.models import Network
 
 T = TypeVar("T")
 
@@ -46,35 +49,37 @@ class Ranks:
         made: T = found[0]
         return made
 
-    def shared(self, model: nn.Module, device: torch.device) -> nn.Module:
+    def shared(self, model: Network, device: torch.device) -> nn.Module:
         """The network, such that its gradients are means over all processes."""
         if self.size == 1:
             return model
-        devices = [device.index] if device.type == "cuda" else None
-        return DistributedDataParallel(model, devices)
+        shared = DistributedDataParallel(model, [device.index] if device.type == "cuda" else None)
+        # torch sorts gradients into new parcels after the first backward pass, and three numbers or
+        # more have another sum in another order. So this happens before any step that counts, or
+        # the first step after an interruption would have other bits.
+        kept = copy.deepcopy(model.state_dict())
+        nothing = {name: torch.zeros(2, *s, device=device) for name, s in model.streams.items()}
+        shared.train()(nothing).sum().backward()
+        model.load_state_dict(kept)
+        model.zero_grad()
+        return shared
 
-    def normalising_together(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """The network, with batch normalisation over the windows of all processes.
+    def normalising_together(self, model: nn.Module) -> None:
+        """Let batch normalisation be over the windows of all processes.
 
-        Names of parameters and running statistics stay. On CUDA it is torch's SyncBatchNorm, which
-        refuses CPUs.
+        Names of parameters and running statistics stay.
         """
-        if self.size == 1:
-            return model
-        if device.type == "cuda":
-            converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-            return converted
         for module in model.modules():
-            if type(module) is nn.BatchNorm3d:
+            if self.size > 1 and type(module) is nn.BatchNorm3d:
                 module.__class__ = SharedBatchNorm3d
-        return model
 
 
 class SharedBatchNorm3d(nn.BatchNorm3d):
     """Batch normalisation over the windows of all processes, on any device.
 
     As ``nn.BatchNorm3d`` of the whole batch, to rounding: values, gradients, running statistics. A
-    process may have no window at all.
+    process may have no window at all. (torch's own SyncBatchNorm refuses CPUs, makes a GPU wait in
+    each layer, and its processes disagree in bfloat16 when one has no window.)
     """
 
     running_mean: Tensor
@@ -83,21 +88,23 @@ class SharedBatchNorm3d(nn.BatchNorm3d):
     momentum: float
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``(N, C, T, H, W)``, the share of this process."""
+        """Normalise ``(N, C, T, H, W)``, the share of this process, in float32 at least."""
         if not self.training:
             return super().forward(x)
         across = (0, 2, 3, 4)
-        count = _over_all(x.new_tensor(x.numel() / x.shape[1]))
-        mean = _over_all(x.sum(across)) / count
-        centred = x - mean.view(-1, 1, 1, 1)
-        variance = _over_all(centred.square().sum(across)) / count
-        if self.track_running_stats:
+        with torch.autocast(x.device.type, enabled=False):
+            values = x.to(self.weight.dtype)
+            count = _over_all(values.new_full((), x.numel() / x.shape[1]))
+            mean = _over_all(values.sum(across)) / count
+            centred = values - mean.view(-1, 1, 1, 1)
+            variance = _over_all(centred.square().sum(across)) / count
             with torch.no_grad():
                 self.num_batches_tracked.add_(1)
                 self.running_mean.lerp_(mean, self.momentum)
                 self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
-        scale = self.weight * (variance + self.eps).rsqrt()
-        return centred * scale.view(-1, 1, 1, 1) + self.bias.view(-1, 1, 1, 1)
+            scale = self.weight * (variance + self.eps).rsqrt()
+            normalised = centred * scale.view(-1, 1, 1, 1) + self.bias.view(-1, 1, 1, 1)
+            return normalised.to(x.dtype)
 
 
 def _over_all(own: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ def make_deterministic(seed: int) -> torch.device:
     # documented switch is missing in torch's type hints.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
+    # Products of bfloat16 are added up in float32 throughout.
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     _keep_freed_memory()
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
@@ -58,7 +60,8 @@ def draws_of(seed: int, epoch: int, rank: int = 0) -> Iterator[None]:
 
     So an epoch is the same whatever was drawn before it, and whether training was interrupted.
     """
-    with torch.random.fork_rng():
+    # Of several GPUs the others may be in use by other programs.
+    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
         # The third number tells these draws from those of the order and of the views.
         key = [seed, epoch, DRAWS_OF_TORCH, *([rank] if rank else [])]
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))

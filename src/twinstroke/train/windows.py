@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from twinstroke.errors import UserError
+from twinstroke.files import named, opened
 from twinstroke.settings import AugmentationSettings
 from twinstroke.train.augmentation import View, draw_view, resample
 
@@ -154,7 +155,7 @@ class StrokeWindows(Dataset[Window]):
     def hold(self, device: torch.device) -> None:
         """Read all frames of the samples, once, and take windows from memory after that."""
         total = int(self.lengths[self.rows].sum())
-        with h5py.File(self.path) as file:
+        with opened(self.path) as file, named(self.path):
             held = {
                 name: torch.empty(
                     (total, *file[name].shape[1:]),
