@@ -53,6 +53,8 @@ def main() -> None:
         memory_gb=settings.train.memory_gb,
         loader_workers=settings.train.loader_workers,
     )
+    if done is None:
+        return  # another process tells
     resumed = f" (resumed after {done.resumed_at})" if done.resumed_at else ""
     best = "; ".join(
         f"best{f' ({name})' if len(done.best) > 1 else ''}: epoch {row.epoch}, validation accuracy "

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 from tests.clone import ROOT
@@ -176,27 +177,25 @@ def test_torchrun_must_start_as_many_as_the_parameter_says(
         run(strokes, tmp_path, execution=TWO)
 
 
-def in_one_process(layer: SharedBatchNorm3d, x: torch.Tensor) -> torch.Tensor:
+def in_one_process(layer: SharedBatchNorm3d, x: torch.Tensor, folder: Path) -> torch.Tensor:
     """A group of one, in which sums over all processes are one's own."""
-    torch.distributed.init_process_group(
-        "gloo", store=torch.distributed.HashStore(), rank=0, world_size=1
-    )
+    dist.init_process_group("gloo", f"file://{folder}/store", rank=0, world_size=1)
     try:
-        result = layer(x)
+        result: torch.Tensor = layer(x)
         result.float().square().sum().backward()
         return result
     finally:
-        torch.distributed.destroy_process_group()
+        dist.destroy_process_group()
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_shared_normalisation_is_torchs(precision: torch.dtype) -> None:
+def test_shared_normalisation_is_torchs(precision: torch.dtype, tmp_path: Path) -> None:
     torch.manual_seed(0)
     expected, shared = torch.nn.BatchNorm3d(4), SharedBatchNorm3d(4)
     x = torch.randn(3, 4, 2, 5, 6).to(precision).requires_grad_()
     y = x.detach().clone().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16, enabled=precision != torch.float32):
-        found = in_one_process(shared, x)
+        found = in_one_process(shared, x, tmp_path)
         wanted = expected(y)
         wanted.float().square().sum().backward()
     assert found.dtype == wanted.dtype

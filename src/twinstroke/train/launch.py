@@ -42,7 +42,7 @@ def train(
     *,
     memory_gb: float = 4.0,
     loader_workers: int = 0,
-) -> TrainingSummary:
+) -> TrainingSummary | None:
     """Train a network, or the streams that are fused late, and write the best state.
 
     After each epoch everything that is needed to go on is kept below `outputs.work`, in a folder
@@ -63,6 +63,9 @@ def train(
             do not depend on it.
         loader_workers: Processes that read windows where they are not held in memory; results do
             not depend on it.
+
+    Returns:
+        What was done; None in all but the first process that ``torchrun`` started.
 
     Raises:
         UserError: A loss is no finite number, there are fewer GPUs than processes, or a process was
@@ -93,7 +96,8 @@ def train(
                 f"train: torchrun started {started} processes, but `processes` is {processes}; set "
                 "it in params.yaml to the number that torchrun starts"
             )
-        return _as_rank(part, seed, folders)
+        summary = _as_rank(part, seed, folders)
+        return summary if os.environ["RANK"] == "0" else None
     own = folders()
     # Whoever waits for the same training must not do so with a GPU in hand.
     with alone(own), claimed(processes if device_type == "cuda" else 0) as gpus:
