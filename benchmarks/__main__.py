@@ -22,6 +22,7 @@ from benchmarks import (
     floor,
     flow_accuracy,
     flow_rate,
+    gpu_memory,
     machine,
     memory,
     needed,
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[Path], Section]] = {
     "feeding": feeding.measure,
     "step": step.measure,
     "floor": floor.measure,
+    "gpu_memory": gpu_memory.measure,
     "sliding": sliding.measure,
 }
 ACCURACY = "accuracy"
