@@ -55,7 +55,7 @@ compare: environment
 gpu-check: environment
 	python -m twinstroke.gpu_check
 
-# What pre-processing costs, into docs/performance.md: make bench, with your footage VIDEO=path
+# What pre-processing and training cost, into docs/performance.md: make bench, with your footage VIDEO=path
 bench: environment
 	python -m benchmarks
 

@@ -50,8 +50,8 @@ def main() -> None:
             history=reports / "history.csv",
             timing=reports / "training.json",
         ),
-        memory_gb=settings.train.memory_gb,
-        loader_workers=settings.train.loader_workers,
+        memory_gb=settings.feed.memory_gb,
+        loader_workers=settings.feed.loader_workers,
     )
     if done is None:
         return  # another process tells

@@ -333,13 +333,18 @@ class PresetTrainSettings(TrainSettings):
 
     batch_size_twin_attention: BatchSize
     """Batch size for Twin with attention blocks: it needs more memory than the others."""
+
+
+class FeedSettings(_Section):
+    """Where training samples lie while a network is trained. Results do not depend on it."""
+
     memory_gb: Annotated[float, Field(ge=0)] = 4.0
-    """Samples that take no more than so many GB of memory are read once and held there, or on the
-    GPU if they take no more than a quarter of what is free. Each process holds its own. Results do
-    not depend on it."""
+    """Samples that take no more than so many GB (10^9 bytes; uncompressed, thrice what they take in
+    ``strokes.h5``) are read once and held in memory, or on the GPU if they take no more than a
+    quarter of what is free there. Each process holds its own."""
     loader_workers: Count = 0
-    """Processes that read windows ahead where the samples are not held; results do not depend on
-    it."""
+    """Processes that read training windows ahead where samples are not held; with 0, training waits
+    for each batch."""
 
 
 class ExecutionSettings(_Section):
@@ -359,7 +364,7 @@ class ExecutionSettings(_Section):
     Repeats, and has the same bits as without. Not together with `compile`."""
     processes: Positive = 1
     """Processes that share each batch, one a GPU where there are any. Repeats for the same number
-    of processes; another number gives the same to rounding."""
+    of processes; another number gives the same to rounding (I3D: other dropout, another curve)."""
 
     @property
     def repeats(self) -> bool:
@@ -396,6 +401,7 @@ class Preset(_Section):
     segment: SegmentSettings
     balance: BalanceSettings
     train: PresetTrainSettings
+    feed: FeedSettings = FeedSettings()
     evaluate: EvaluateSettings
     attend: AttendSettings
 

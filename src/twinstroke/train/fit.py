@@ -168,6 +168,7 @@ def state_folders(
     """Where the state of each network is kept until its training ends.
 
     The names tell one training from another: by data, code, network, settings and type of device.
+    Only `checkpointing` may change meanwhile, since it changes no bit.
     """
     common = {
         "code": _code(),
@@ -175,9 +176,11 @@ def state_folders(
         "samples": {split: list(names) for split, names in samples.items()},
         "device": device_type,
     }
+    execution = description.execution.model_copy(update={"checkpointing": False})
+    told = description.model_copy(update={"execution": execution})
     return [
         work / fingerprint_of(model=part.model_dump(mode="json"), **common)
-        for part in description.networks()
+        for part in told.networks()
     ]
 
 

@@ -165,8 +165,8 @@ def _explaining(
         return part(folders=folders, device=device, ranks=ranks)
     except torch.OutOfMemoryError:
         raise UserError(
-            "train: the GPU's memory is full; use a smaller batch_size, checkpointing: true, or "
-            "precision: bfloat16. What is finished is kept"
+            "train: the GPU's memory is full; with checkpointing: true training goes on after the "
+            "last finished epoch; with precision: bfloat16 or a smaller batch_size it begins anew"
         ) from None
 
 
@@ -217,8 +217,8 @@ def _explained(failures: Mapping[int, ProcessFailure], count: int) -> BaseExcept
         if failure.exitcode < 0 and not (-failure.exitcode == signal.SIGTERM and len(failures) > 1):
             return UserError(
                 f"train: process {rank + 1} of {count} was ended by {failure.signal_name()}, and "
-                "the others with it; dvc repro goes on after the last finished epoch (if memory "
-                "ran out, use a smaller batch_size, or checkpointing)"
+                "the others with it; the same command goes on after the last finished epoch (if "
+                "memory ran out, with checkpointing: true)"
             )
     mark = f"{UserError.__name__}: "
     for _, failure in sorted(failures.items()):
