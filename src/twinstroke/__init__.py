@@ -10,9 +10,9 @@ settings and paths.
 import os
 from importlib.metadata import version
 
-# Threads of torch that wait for each other turn round and round, and where other programs want the
-# processor too, that makes a training several times as slow. After so many turns (microseconds) they
-# sleep. It counts if this is read before torch is; the user's own setting goes first.
+# Threads of torch that wait for each other turn round and round; where other programs want the
+# processor too, that makes a training several times as slow. After so many turns they sleep. It
+# counts if this is read before torch is, and the user's own setting goes first.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
