@@ -14,7 +14,7 @@ test: environment
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest
+	pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Is the data of the preset in params.yaml sound? Before any hour is spent on it.
 check-data: environment

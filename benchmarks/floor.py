@@ -74,12 +74,13 @@ def _needs(modality: Modality, blocks: int, scale: Scale, batch_size: int) -> tu
         name: torch.empty(batch_size, *shape, device=device)
         for name, shape in model.streams.items()
     }
-    own = {id(parameter) for parameter in model.parameters()}
+    own = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
     kept: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        if id(tensor) not in own:
-            kept[id(tensor.untyped_storage())] = tensor.untyped_storage().nbytes()
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            kept[storage._cdata] = storage.nbytes()
         return tensor
 
     with FlopCounterMode(display=False) as counter:

@@ -167,7 +167,7 @@ def test_recorded_masks_are_those_of_the_blocks(strokes: Path) -> None:
         for name, branch in model.branches.items():
             x = streams[name]
             for number, stage in enumerate(branch.stages, start=1):  # type: ignore[arg-type]
-                x = stage.relu(stage.pool(stage.conv(x)))
+                x = stage.conv(x)
                 mask = masks[Place(name, number)]
                 assert torch.equal(mask, stage.attention.mask(x))
                 assert mask.std() > 0.001
@@ -429,7 +429,7 @@ def test_control_is_the_beginning_of_the_training(
     batches = [inputs(strokes, own)["flow"] for own in ([0, 1, 2], [3, 4, 5], [6, 0, 1])]
     stage = fresh.branches["flow"].stages[0]  # type: ignore[index, union-attr]
     with torch.no_grad():
-        means = [stage.relu(stage.pool(stage.conv(x))).mean((0, 2, 3, 4)) for x in batches]
+        means = [stage.conv(x).mean((0, 2, 3, 4)) for x in batches]
     norm = next(m for m in control.modules() if isinstance(m, nn.BatchNorm3d))
     torch.testing.assert_close(norm.running_mean, torch.stack(means).mean(0))
     assert not control.training

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from twinstroke.gpu_check import PAPER_CASES, Case, check, main
-from twinstroke.train import train
+from twinstroke.train import Outputs, train
 
 WINDOW = (8, 16, 24)
 
@@ -26,9 +26,11 @@ def test_equal_runs_have_equal_bits() -> None:
 def test_a_difference_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = iter((1, 2))
 
-    def restless(strokes: Path, samples: Any, description: Any, **others: Any) -> Any:
+    def restless(
+        strokes: Path, samples: Any, description: Any, outputs: Outputs, **others: Any
+    ) -> Any:
         other = description.model_copy(update={"seed": next(seeds)})
-        return train(strokes, samples, other, **others)
+        return train(strokes, samples, other, outputs, **others)
 
     monkeypatch.setattr("twinstroke.gpu_check.train", restless)
     (outcome,) = check([Case("tstcnn", "flow", 0, 2)], WINDOW, loader_workers=0)

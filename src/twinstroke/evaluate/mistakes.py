@@ -54,7 +54,7 @@ def draw_mistakes(strokes: Path, predictions: Sequence[Prediction], title: str, 
         part.suptitle(plain(text), fontsize=9)
         places = part.subplots(2, len(moments), squeeze=False)
         for column, moment in enumerate(moments):
-            places[0, column].imshow(window.rgb[moment])
+            places[0, column].imshow(window.rgb[moment].numpy())
             places[1, column].imshow(flow_colours(field[moment], full))
         for axes in places.flat:
             axes.set_axis_off()

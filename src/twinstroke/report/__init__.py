@@ -170,6 +170,7 @@ def command(settings: Settings) -> str:
             "augment",
         )
     }
+    values |= settings.execution.model_dump()
     words = (f"-S {name}={str(value).lower()}" for name, value in values.items())
     return " \\\n    ".join(("dvc exp run", *words))
 

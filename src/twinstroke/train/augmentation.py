@@ -96,7 +96,7 @@ def resample(
     """Cut windows out of pictures as their views say, by bilinear interpolation.
 
     Args:
-        pictures: float32 (N, T, H', W', C); the middle is the region of interest.
+        pictures: (N, T, H', W', C), of integers or float32; the middle is the region of interest.
         linear: float64 (N, 2, 2), :attr:`View.matrix` of each window.
         shift: float64 (N, 2), pixels to the right and down.
         size: (H, W) of the windows.
@@ -118,11 +118,15 @@ def resample(
     determinant = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
     back = torch.stack(to_picture, 1) / determinant[:, None, None]
     moved = torch.stack([shift[:, 0] * (2 / width), shift[:, 1] * (2 / height)], 1)
-    theta = torch.cat([back, moved[..., None]], 2).to(pictures.dtype)
+    theta = torch.cat([back, moved[..., None]], 2).float()
     grid = F.affine_grid(theta, [samples, 1, *size], align_corners=False)
-    flat = pictures.permute(0, 1, 4, 2, 3).reshape(samples, frames * channels, height, width)
+    # To float32 and into the order of grid_sample in one pass.
+    planes = pictures.permute(0, 1, 4, 2, 3).to(
+        torch.float32, copy=True, memory_format=torch.contiguous_format
+    )
+    flat = planes.view(samples, frames * channels, height, width)
     seen = F.grid_sample(flat, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     result = seen.view(samples, frames, channels, *size).permute(0, 1, 3, 4, 2).contiguous()
     if vectors:
-        result = torch.einsum("nij,nthwj->nthwi", linear.to(pictures.dtype), result)
+        result = torch.einsum("nij,nthwj->nthwi", linear.float(), result)
     return result

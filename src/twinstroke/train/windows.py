@@ -62,8 +62,8 @@ class InputFormat:
     def streams(self, batch: WindowBatch, names: Sequence[str]) -> Mapping[str, Tensor]:
         """What the network sees, on the device where the batch lies.
 
-        Views are taken of the raw flow, in pixels, before its components are divided by their
-        scales: a rotation mixes the two.
+        Views are taken of the raw flow, before its components are divided by their scales: a
+        rotation mixes the two.
 
         Args:
             batch: Windows as stored.
@@ -75,17 +75,17 @@ class InputFormat:
         """
         streams = {}
         if "rgb" in names:
-            rgb = self._seen(batch, batch["rgb"].float(), vectors=False)
+            rgb = self._seen(batch, batch["rgb"], vectors=False)
             streams["rgb"] = rgb.div_(127.5).sub_(1)
         if "flow" in names:
-            flow = self._seen(batch, batch["flow"] * self.flow_unit_px, vectors=True)
+            flow = self._seen(batch, batch["flow"], vectors=True)
             scale = torch.tensor(self.flow_scale).to(flow.device, non_blocking=True)
-            streams["flow"] = flow.div_(scale).clamp_(-1, 1)
+            streams["flow"] = flow.mul_(self.flow_unit_px).div_(scale).clamp_(-1, 1)
         return {name: value.permute(0, 4, 1, 2, 3) for name, value in streams.items()}
 
     def _seen(self, batch: WindowBatch, values: Tensor, *, vectors: bool) -> Tensor:
         if "linear" not in batch:
-            return values
+            return values.float()
         return resample(values, batch["linear"], batch["shift"], self.window[1:], vectors=vectors)
 
 
