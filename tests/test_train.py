@@ -148,6 +148,12 @@ def test_streams_are_scaled_clipped_and_channels_first() -> None:
     torch.testing.assert_close(streams["flow"][:, 0], torch.full((1, 2, 3, 4), 0.5))
     torch.testing.assert_close(streams["flow"][:, 1], torch.full((1, 2, 3, 4), -1.0))
     assert set(format_.streams(batch, ("flow",))) == {"flow"}
+    # Flow in pixels, as other programs have it, is left as it is.
+    batch["flow"] = batch["flow"] / 32
+    pixels = batch["flow"].clone()
+    again = InputFormat((2, 3, 4), 1.0, (4.0, 5.0)).streams(batch, ("flow",))
+    torch.testing.assert_close(again["flow"], streams["flow"])
+    assert torch.equal(batch["flow"], pixels)
 
 
 def run(

@@ -85,7 +85,7 @@ class InputFormat:
 
     def _seen(self, batch: WindowBatch, values: Tensor, *, vectors: bool) -> Tensor:
         if "linear" not in batch:
-            return values.float()
+            return values.to(torch.float32, copy=True)  # what follows is done in place
         return resample(values, batch["linear"], batch["shift"], self.window[1:], vectors=vectors)
 
 
