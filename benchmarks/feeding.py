@@ -20,6 +20,7 @@ from twinstroke.models.network import CHANNELS, STREAMS
 from twinstroke.settings import Modality, TrainSettings
 from twinstroke.train import Outputs, StrokeWindows, TrainedModel, make_deterministic, train
 from twinstroke.train.fit import train_step
+from twinstroke.train.state import State
 
 TARGET = 0.95
 SETTINGS: dict[str, Any] = {
@@ -159,14 +160,7 @@ def _steps_on_tensors(
 
     def run() -> float:
         model = made.build(device).train()
-        optimiser = torch.optim.SGD(
-            model.parameters(),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            nesterov=True,
-            fused=True,
-        )
+        optimiser = State.initial(model, settings, steps=1).optimiser
 
         def epoch() -> float:
             begun = time.perf_counter()

@@ -17,6 +17,7 @@ from twinstroke.models.network import CHANNELS
 from twinstroke.settings import Modality
 from twinstroke.train import make_deterministic
 from twinstroke.train.fit import train_step
+from twinstroke.train.state import State
 
 PASSES_OVER_WEIGHTS = 7
 """Read forward and backward; gradient written and read; momentum read and written; and written."""
@@ -95,10 +96,9 @@ def _needs(modality: Modality, blocks: int, scale: Scale, batch_size: int) -> tu
 def _seconds(
     modality: Modality, blocks: int, scale: Scale, batch_size: int, device: torch.device
 ) -> float:
-    model = description(modality, scale, attention_blocks=blocks).build(device).train()
-    optimiser = torch.optim.SGD(
-        model.parameters(), 1e-3, 0.9, weight_decay=5e-4, nesterov=True, fused=True
-    )
+    made = description(modality, scale, attention_blocks=blocks)
+    model = made.build(device).train()
+    optimiser = State.initial(model, made.optimisation, steps=1).optimiser
     streams = {
         name: torch.rand(batch_size, *scale.window, CHANNELS[name], device=device).permute(
             0, 4, 1, 2, 3
