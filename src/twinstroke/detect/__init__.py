@@ -1,0 +1,1 @@
+"""Strokes in untrimmed videos: found, named, measured, and written for people and programs."""

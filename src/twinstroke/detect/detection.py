@@ -1,0 +1,37 @@
+"""What `detect` finds: a stroke, when, which, and how sure."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from twinstroke.tables import VideoId
+
+
+class Detection(BaseModel):
+    """One row of ``detections.csv``: one stroke that was found in a video.
+
+    Frames are those of the source video, counted from 0; ``end`` is exclusive. Seconds are those of
+    a player's clock (`index.clock`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video: VideoId
+    begin: Annotated[int, Field(ge=0)]
+    end: Annotated[int, Field(ge=1)]
+    label: str
+    """The class, never ``Negative``; ``Stroke`` where the network only tells strokes from none."""
+    begin_s: float
+    end_s: float
+    probability: Annotated[float, Field(ge=0, le=1)]
+    """Of the class, mean over the segment."""
+    stroke_probability: Annotated[float, Field(ge=0, le=1)]
+    """Of any stroke rather than ``Negative``, mean over the segment."""
+
+    @model_validator(mode="after")
+    def _has_frames(self) -> Detection:
+        if self.end <= self.begin:
+            raise ValueError(f"a detection from {self.begin} to {self.end} has no frame")
+        return self
