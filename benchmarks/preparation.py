@@ -13,7 +13,10 @@ from twinstroke.settings import (
     DecodeSettings,
     Estimator,
     FlowSettings,
+    MaskSettings,
     NormalizeSettings,
+    Preparation,
+    RoiSettings,
     WindowSettings,
 )
 from twinstroke.tables import Sample, Video
@@ -56,6 +59,7 @@ def stages(
     """
     name = f"{video.video}.h5"
     settings = DecodeSettings(width=320, frame_step=1)
+    flow_settings = FlowSettings(estimator=estimator, blur=3)
     frames, flow, motion = (folder / part for part in ("frames", "flow", "motion"))
     yield (
         "decode",
@@ -73,7 +77,7 @@ def stages(
         "flow",
         lambda: compute_flow(
             [frames / name],
-            FlowSettings(estimator=estimator, blur=3),
+            flow_settings,
             folder=flow,
             workers=workers,
         ),
@@ -97,6 +101,14 @@ def stages(
             samples,
             [video],
             geometry,
+            preparation=Preparation(
+                kept_fps=float(video.fps),
+                width=settings.width,
+                flow=flow_settings,
+                mask=MaskSettings(),
+                roi=RoiSettings(),
+                margin=MARGIN,
+            ),
             classes=["stroke"],
             folder=folder,
             target=folder / "strokes.h5",

@@ -26,6 +26,7 @@ def main() -> None:
                 frame_step=settings.decode.frame_step,
                 fps=settings.kept_fps,
             ),
+            preparation=settings.preparation,
             classes=[row.label for row in read_table(folder / "classes.csv", StrokeClass)],
             folder=folder,
             target=folder / "strokes.h5",

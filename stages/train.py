@@ -9,11 +9,11 @@ import h5py
 
 import twinstroke
 from twinstroke.balance import UsedSample
-from twinstroke.errors import exits_cleanly
+from twinstroke.errors import UserError, exits_cleanly
 from twinstroke.normalize import FlowStatistics
 from twinstroke.progress import summarise
-from twinstroke.settings import Settings, load_settings
-from twinstroke.tables import read_table
+from twinstroke.settings import Preparation, Settings, load_settings
+from twinstroke.tables import NEGATIVE, STROKE_OR_NOT, read_table
 from twinstroke.train import Outputs, TrainedModel, train
 
 
@@ -29,9 +29,10 @@ def main() -> None:
             modality=settings.modality,
             attention_blocks=settings.attention_blocks,
             residual_blocks=settings.residual_blocks,
-            classes=json.loads(file.attrs["classes"]),
+            classes=_classes(json.loads(file.attrs["classes"]), settings),
             window=tuple(file.attrs["window"].tolist()),
             flow_scale=statistics.scale,
+            preparation=Preparation.model_validate_json(file.attrs["preparation"]),
             seed=settings.seed,
             optimisation=settings.optimisation,
             execution=settings.execution,
@@ -66,6 +67,17 @@ def main() -> None:
         f"{_network(settings)}, {done.epochs} epochs{resumed}; {best}; peak memory "
         f"{done.peak_memory_gib:.1f} GiB",
     )
+
+
+def _classes(known: list[str], settings: Settings) -> list[str]:
+    if settings.targets == "classes":
+        return known
+    if NEGATIVE not in known:
+        raise UserError(
+            f"params.yaml: targets: strokes tells strokes from {NEGATIVE}, which is none of the "
+            "classes; mine negatives (index.negatives of the preset), or set it to classes"
+        )
+    return [*STROKE_OR_NOT]
 
 
 def _network(settings: Settings) -> str:

@@ -230,7 +230,7 @@ def test_a_video_that_breaks_off_is_named_and_the_others_are_finished(tmp_path: 
 
 def test_fewer_frames_than_announced(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", distinct_frames(20))
-    with pytest.raises(UserError, match=r"frame 20 does not decode, but a sample needs it"):
+    with pytest.raises(UserError, match=r"frame 20 does not decode, but is needed"):
         decode_one(path, 30, [sample(10, 30)])
 
 

@@ -29,7 +29,6 @@ from twinstroke.index.clock import Clock
 from twinstroke.index.findings import Finding
 from twinstroke.index.probe import Probe, probe_video
 from twinstroke.index.video_checks import check_decoding, video_findings
-from twinstroke.settings import IndexSettings, SplitSettings
 from twinstroke.video_file import Limits
 
 FRAMES = distinct_frames(30, height=18, width=32)
@@ -38,8 +37,7 @@ NEEDED = [0, 500, 999]
 
 
 def _findings(path: Path, fps: float = 120) -> list[Finding]:
-    settings = IndexSettings(classes=["A", "B"], fps=fps, split=SplitSettings(rule="given"))
-    return video_findings(path, "v", probe_video(path), settings)
+    return video_findings(path, "v", probe_video(path), fps)
 
 
 @pytest.fixture

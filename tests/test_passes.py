@@ -304,7 +304,7 @@ def test_damage_on_the_way_is_named(tmp_path: Path, codec: str) -> None:
             for one in passes:
                 _decode(path, one)
         (problem,) = caught.value.problems
-        assert problem.startswith(f"{path}: frame {first} does not decode, but a sample needs it (")
+        assert problem.startswith(f"{path}: frame {first} does not decode, but is needed (")
         assert problem.endswith("; repair or re-encode the video, or take its annotations out")
 
 

@@ -16,10 +16,19 @@ from numpy.typing import NDArray
 from tests.test_decode import sample
 from twinstroke.files import new_hdf5
 from twinstroke.segment import Geometry, crop_around, cut_strokes
+from twinstroke.settings import FlowSettings, MaskSettings, Preparation, RoiSettings
 from twinstroke.tables import Sample, Video
 from twinstroke.workers import Workers
 
 HEIGHT, WIDTH, FRAMES = 30, 43, 40
+PREPARATION = Preparation(
+    kept_fps=60,
+    width=WIDTH,
+    flow=FlowSettings(estimator="dis"),
+    mask=MaskSettings(),
+    roi=RoiSettings(),
+    margin=3,
+)
 
 
 @given(st.floats(-20, 70), st.floats(-20, 60), st.integers(1, 50), st.integers(1, 50))
@@ -83,6 +92,7 @@ def run(folder: Path, samples: list[Sample], count: int = 0) -> Path:
             samples,
             [video],
             Geometry(window=(8, 10, 12), margin=3, frame_step=2, fps=60),
+            preparation=PREPARATION,
             classes=["Negative", "Serve"],
             folder=folder,
             target=folder / "strokes.h5",

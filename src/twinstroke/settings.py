@@ -25,6 +25,7 @@ Modality = Literal["rgb", "flow", "twin"]
 Schedule = Literal["constant", "one_cycle", "restarts"]
 Precision = Literal["float32", "bfloat16"]
 Estimator = Literal["deepflow", "farneback", "dis", "tvl1"]
+Targets = Literal["classes", "strokes"]
 FromPreset = Literal["preset"]
 ALTERNATIVE = re.compile(r"literal\[|list\[|constrained-|(bool|int|float|str)$")
 """What pydantic puts behind the name of a key that may hold one of several things."""
@@ -240,6 +241,23 @@ class WindowSettings(_Section):
     """W of the crop, in pixels of the kept frame."""
 
 
+class Preparation(_Section):
+    """How frames of a video become what a network sees, but for window and scale of the flow.
+
+    It goes with the network, so that other videos are prepared as those of its training.
+    """
+
+    kept_fps: Annotated[float, Field(gt=0)]
+    """Kept frames a second."""
+    width: Annotated[int, Field(ge=16)]
+    """Of kept frames, in pixels; the height follows from the video."""
+    flow: FlowSettings
+    mask: MaskSettings
+    roi: RoiSettings
+    margin: Count
+    """Pixels around the window, which decide how the place of the crop is rounded."""
+
+
 class BalanceSettings(_Section):
     """How many samples of the rejection class each split keeps."""
 
@@ -386,6 +404,33 @@ class AttendSettings(_Section):
     """Half of them the most confident mistakes, half the most confident right ones."""
 
 
+class DetectSettings(_Section):
+    """How strokes are found in untrimmed videos, by what a network says of all their windows."""
+
+    stride: Positive
+    """Kept frames from window to window."""
+    smoothing: Literal["none", "vote", "mean", "gaussian"] = "gaussian"
+    """What is taken of the windows around a moment: its own only, the share of those that prefer
+    each class, their mean, or a mean that counts the nearer ones more."""
+    smoothing_s: Annotated[float, Field(ge=0)] = 0.8
+    """Seconds over which that goes, half before the moment and half after it."""
+    rejection: Literal["all", "sum"] = "all"
+    """When a moment is no stroke: ``all``: if Negative is more probable than each stroke class;
+    ``sum``: than all of them together."""
+    negative_weight: Annotated[float, Field(gt=0)] = 1.0
+    """Factor on the probability of Negative before that: above 1 where a smaller part of the
+    training samples was negative than of a video, as `balance` leaves it."""
+    runs: Literal["stroke", "class"] = "stroke"
+    """What makes one stroke: neighbouring moments of any stroke class, named by their mean, or of
+    the same class."""
+    shortest_s: Annotated[float, Field(ge=0)] = 0.25
+    """Seconds; shorter runs are dropped (MediaEval's baseline: 30 frames at 120 a second)."""
+    gap_s: Annotated[float, Field(ge=0)] = 0.1
+    """Seconds; shorter interruptions of a run are bridged."""
+    split: Literal["validation", "test"] = "test"
+    """Of which videos the stage finds the strokes: choose the rules above on ``validation``."""
+
+
 class Preset(_Section):
     """``presets/<name>.yaml``: what a data set and a scale fix."""
 
@@ -404,6 +449,7 @@ class Preset(_Section):
     feed: FeedSettings = FeedSettings()
     evaluate: EvaluateSettings
     attend: AttendSettings
+    detect: DetectSettings
 
 
 class Experiment(ExecutionSettings):
@@ -420,6 +466,9 @@ class Experiment(ExecutionSettings):
     """3D attention blocks: after the first k poolings of every branch."""
     residual_blocks: Annotated[int, Field(ge=0, le=POOLINGS)]
     """Residual blocks in the same places, for the ablation."""
+    targets: Targets
+    """``classes``, or ``strokes``: two classes, Negative and Stroke, which is all that finding
+    strokes needs."""
     epochs: Positive | FromPreset
     batch_size: BatchSize | FromPreset
     learning_rate: Annotated[float, Field(gt=0)] | FromPreset
@@ -444,6 +493,7 @@ class Settings(Preset):
     modality: Modality
     attention_blocks: int
     residual_blocks: int
+    targets: Targets
     scheduler: str
     """``local``, or the address of a Dask scheduler."""
     optimisation: TrainSettings
@@ -461,6 +511,18 @@ class Settings(Preset):
     def kept_fps(self) -> float:
         """Frame rate after decoding, in frames a second."""
         return self.index.fps / self.decode.frame_step
+
+    @property
+    def preparation(self) -> Preparation:
+        """How frames become what a network sees."""
+        return Preparation(
+            kept_fps=self.kept_fps,
+            width=self.decode.width,
+            flow=self.flow,
+            mask=self.normalize.mask,
+            roi=self.normalize.roi,
+            margin=self.segment.margin,
+        )
 
 
 def load_settings(root: Path = Path()) -> Settings:
@@ -521,6 +583,7 @@ def load_settings(root: Path = Path()) -> Settings:
         modality=experiment.modality,
         attention_blocks=experiment.attention_blocks,
         residual_blocks=experiment.residual_blocks,
+        targets=experiment.targets,
         scheduler=experiment.scheduler,
         optimisation=TrainSettings(**training),
         execution=ExecutionSettings(
@@ -590,6 +653,12 @@ def _experiment_nonsense(experiment: Experiment) -> list[str]:
 def _preset_nonsense(preset: Preset) -> list[str]:
     problems = []
     window, decode, index = preset.window, preset.decode, preset.index
+    for name in ("evaluate", "detect"):
+        if (stride := getattr(preset, name).stride) > window.frames:
+            problems.append(
+                f"{name}.stride: {stride} kept frames leave out some between two windows of "
+                f"{window.frames} (window.frames); at most that"
+            )
     for axis in ("frames", "height", "width"):
         if getattr(window, axis) < 2**POOLINGS:
             problems.append(

@@ -24,6 +24,8 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 M = TypeVar("M", bound=BaseModel)
 NEGATIVE = "Negative"
 """Name of the rejection class."""
+STROKE_OR_NOT = (NEGATIVE, "Stroke")
+"""Classes of a network that only tells strokes from none."""
 
 VideoId = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$")]
 """Names files below ``data/<preset>``, so it holds no separator and no leading dot."""

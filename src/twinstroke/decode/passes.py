@@ -139,8 +139,8 @@ def decoded_frames(
         if run.entered:
             break
     raise run.ffmpeg.unreadable(
-        f"frame {numbers[given]} does not decode, but a sample needs it",
-        "repair or re-encode the video, or take its annotations out",
+        f"frame {numbers[given]} does not decode, but is needed",
+        "repair or re-encode the video, or leave it, or what is marked there, out",
     )
 
 

@@ -60,7 +60,7 @@ def evaluate(
     for split, names in samples.items():
         if not names:
             continue
-        windows = StrokeWindows(strokes, names)
+        windows = StrokeWindows(strokes, names, classes=description.classes)
         tracks = probability_tracks(model, windows, description, stride=stride, device=device)
         by_rule = _decided(tracks)
         actual = np.array(windows.targets)

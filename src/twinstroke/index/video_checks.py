@@ -11,7 +11,6 @@ import numpy as np
 from twinstroke.errors import UserError
 from twinstroke.index.findings import Finding, Findings, Place
 from twinstroke.index.probe import Probe
-from twinstroke.settings import IndexSettings
 from twinstroke.video_file import DEFAULT_LIMITS, Limits, decoded, video_stream
 
 _LEADS_S = (Fraction(1, 2), Fraction(5))
@@ -19,25 +18,23 @@ _LEADS_S = (Fraction(1, 2), Fraction(5))
 and on the one before; a video that is refreshed bit by bit takes seconds to be whole."""
 
 
-def video_findings(
-    path: Path, video_id: str, probe: Probe, settings: IndexSettings
-) -> list[Finding]:
+def video_findings(path: Path, video_id: str, probe: Probe, expected_fps: float) -> list[Finding]:
     """Check what the probe of a video tells.
 
     Args:
         path: The video.
         video_id: Its id.
         probe: What it holds.
-        settings: Which frame rate is expected.
+        expected_fps: Frames a second that it should have, within 1 %.
     """
     findings = Findings()
     place = Place(str(path))
     fps = float(probe.fps)
-    if abs(fps - settings.fps) > 0.01 * settings.fps:
+    if abs(fps - expected_fps) > 0.01 * expected_fps:
         findings.error(
             "fps",
             place,
-            f"has {fps:.6g} frames a second, but index.fps is {settings.fps:g}",
+            f"has {fps:.6g} frames a second, but index.fps is {expected_fps:g}",
             "set index.fps if that is right, or convert the video",
             video=video_id,
         )

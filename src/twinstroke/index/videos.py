@@ -61,7 +61,7 @@ def probe_videos(
                 own.error("video", Place(str(path)), found, advice, video=video)
         else:
             probes[video] = outcome
-            own.extend(video_findings(path, video, outcome, settings))
+            own.extend(video_findings(path, video, outcome, settings.fps))
             if own.errors:
                 unfit.add(video)
         findings.extend(own.all if video in wanted else own.as_warnings)

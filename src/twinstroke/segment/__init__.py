@@ -17,7 +17,8 @@ samples/offset, samples/length             where each clip lies along the first 
 m is the margin for augmentation. The flow is at most 1/64 px off what the estimator gave. Where a
 clip reaches beyond the video, its first or last frame is repeated, with zero flow; the flow of a
 video's last frame is zero too. Attributes hold the provenance: ``classes``, ``window``, ``margin``,
-``flow_unit_px``, ``fps``, ``frame_step``, ``estimator``, ``opencv``, ``twinstroke``.
+``preparation`` (as JSON), ``flow_unit_px``, ``fps``, ``frame_step``, ``estimator``, ``opencv``,
+``twinstroke``.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, named, op
 from twinstroke.flow import FLOW_UNIT_PX, fields
 from twinstroke.parts import Dataset, Rows, Whole, drop_parts, grouped, make_in_parts
 from twinstroke.segment.crop import crop_around
+from twinstroke.settings import Preparation
 from twinstroke.tables import Sample, Video
 from twinstroke.timeline import clip_range, kept_count
 from twinstroke.workers import Workers
@@ -110,6 +112,7 @@ def cut_strokes(
     videos: Sequence[Video],
     geometry: Geometry,
     *,
+    preparation: Preparation,
     classes: Sequence[str],
     folder: Path,
     target: Path,
@@ -123,6 +126,7 @@ def cut_strokes(
         samples: The table of samples, in the order in which they are stored.
         videos: The table of videos.
         geometry: Window, margin and rate.
+        preparation: How the frames were made, to be kept with them.
         classes: Names in the order of ``class_index``.
         folder: Holds the folders ``frames``, ``flow`` and ``motion``.
         target: ``strokes.h5``.
@@ -138,7 +142,7 @@ def cut_strokes(
     parts = [_Part(own) for own in groups]
     whole = Whole(
         target=target,
-        fingerprint=_fingerprint(jobs, geometry, classes),
+        fingerprint=_fingerprint(jobs, geometry, preparation, classes),
         datasets={
             "rgb": _crops(geometry, 3, np.uint8),
             "flow": _crops(geometry, 2, np.int16),
@@ -147,7 +151,7 @@ def cut_strokes(
         },
         items=parts,
         rows=[sum(len(job.clip) for job in part.jobs) for part in parts],
-        attributes=_provenance(jobs, geometry, classes),
+        attributes=_provenance(jobs, geometry, preparation, classes),
         columns=_columns(jobs),
     )
     if is_finished(target, whole.fingerprint):
@@ -224,7 +228,9 @@ def _block(job: _Job, block: range, source: _Source) -> Rows:
     }
 
 
-def _fingerprint(jobs: Sequence[_Job], geometry: Geometry, classes: Sequence[str]) -> str:
+def _fingerprint(
+    jobs: Sequence[_Job], geometry: Geometry, preparation: Preparation, classes: Sequence[str]
+) -> str:
     sources = {}
     for path in sorted({path for job in jobs for path in (job.frames, job.flow, job.motion)}):
         with opened(path) as file:
@@ -234,6 +240,7 @@ def _fingerprint(jobs: Sequence[_Job], geometry: Geometry, classes: Sequence[str
         sources=sources,
         samples=[job.sample.model_dump() for job in jobs],
         geometry=vars(geometry),
+        preparation=preparation.model_dump(),
         classes=list(classes),
     )
 
@@ -251,7 +258,9 @@ def _columns(jobs: Sequence[_Job]) -> dict[str, list[str | int | float]]:
     }
 
 
-def _provenance(jobs: Sequence[_Job], geometry: Geometry, classes: Sequence[str]) -> dict[str, Any]:
+def _provenance(
+    jobs: Sequence[_Job], geometry: Geometry, preparation: Preparation, classes: Sequence[str]
+) -> dict[str, Any]:
     with opened(jobs[0].flow) as flow:
         estimator, opencv = flow.attrs["estimator"], flow.attrs["opencv"]
     return {
@@ -259,6 +268,7 @@ def _provenance(jobs: Sequence[_Job], geometry: Geometry, classes: Sequence[str]
         "opencv": opencv,
         "classes": json.dumps(list(classes), ensure_ascii=False),
         "window": geometry.window,
+        "preparation": preparation.model_dump_json(),
         "margin": geometry.margin,
         "frame_step": geometry.frame_step,
         "fps": geometry.fps,

@@ -110,9 +110,13 @@ def fit(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     training = StrokeWindows(
-        strokes, samples["train"], seed=description.seed, augmentation=settings.augmentation
+        strokes,
+        samples["train"],
+        classes=description.classes,
+        seed=description.seed,
+        augmentation=settings.augmentation,
     )
-    validation = StrokeWindows(strokes, samples["validation"])
+    validation = StrokeWindows(strokes, samples["validation"], classes=description.classes)
     networks = description.networks()
     if ranks.first:
         _say_what_is_special(description.execution, device)

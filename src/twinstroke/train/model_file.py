@@ -13,7 +13,13 @@ from safetensors.torch import save_file
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.models import Network, build_i3d, build_tstcnn
-from twinstroke.settings import Architecture, ExecutionSettings, Modality, TrainSettings
+from twinstroke.settings import (
+    Architecture,
+    ExecutionSettings,
+    Modality,
+    Preparation,
+    TrainSettings,
+)
 
 KEY = "twinstroke"
 
@@ -36,6 +42,8 @@ class TrainedModel(BaseModel):
     """Epoch of the weights of each network that was trained, from 1: best validation accuracy, then
     lowest validation loss. One network, or two streams that are fused late."""
     seed: int
+    preparation: Preparation | None = None
+    """How its frames were made; None if nobody said, and then it cannot be shown other videos."""
     optimisation: TrainSettings
     execution: ExecutionSettings = ExecutionSettings()
     torch_version: str

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from twinstroke.errors import UserError
 from twinstroke.files import named, opened
 from twinstroke.settings import AugmentationSettings
+from twinstroke.tables import NEGATIVE, STROKE_OR_NOT
 from twinstroke.train.augmentation import View, draw_view, resample
 
 
@@ -101,6 +102,7 @@ class StrokeWindows(Dataset[Window]):
         path: Path,
         samples: Sequence[str],
         *,
+        classes: Sequence[str] | None = None,
         seed: int = 0,
         augmentation: AugmentationSettings | None = None,
     ) -> None:
@@ -109,11 +111,13 @@ class StrokeWindows(Dataset[Window]):
         Args:
             path: ``strokes.h5``.
             samples: Names of the samples, in the order of the items.
+            classes: What targets count: those of the file, which are taken if left out, or
+                `STROKE_OR_NOT`.
             seed: Decides what is drawn.
             augmentation: Ranges of the views; those of the published code if left out.
 
         Raises:
-            UserError: A sample is not in the file.
+            UserError: A sample is not in the file, or the classes are others.
         """
         self.path = path
         self.seed = seed
@@ -136,6 +140,17 @@ class StrokeWindows(Dataset[Window]):
             self.margin = int(file.attrs["margin"])
             self.flow_unit_px = float(file.attrs["flow_unit_px"])
             self.classes: list[str] = json.loads(file.attrs["classes"])
+        if classes is not None and [*classes] != self.classes:
+            self._count(classes)
+
+    def _count(self, classes: Sequence[str]) -> None:
+        if tuple(classes) != STROKE_OR_NOT or NEGATIVE not in self.classes:
+            raise UserError(
+                f"{self.path}: its classes ({', '.join(self.classes)[:200]}) are not those of the "
+                f"network ({', '.join(classes)[:200]}); run dvc repro"
+            )
+        self.targets = [int(self.classes[target] != NEGATIVE) for target in self.targets]
+        self.classes = [*classes]
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -1,0 +1,284 @@
+"""A whole video as a network sees it, a few frames at a time.
+
+The steps are those of `decode`, `flow`, `normalize` and `segment`, by the same functions, with the
+whole video as one run of frames: what comes out equals what ``strokes.h5`` holds of a video that
+`decode` kept as a whole. (Where it keeps parts only, the background is learnt anew in each.)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from dask.system import cpu_count
+from numpy.typing import NDArray
+
+from twinstroke.decode import decoded_frames, plan_passes
+from twinstroke.detect.ahead import chained
+from twinstroke.detect.spent import Spent
+from twinstroke.flow import dequantised, estimate_flow, quantised
+from twinstroke.normalize import foreground, masked, roi_centre, roi_track, smoothing_kernel
+from twinstroke.segment import crop_around
+from twinstroke.settings import Preparation
+from twinstroke.timeline import kept_count
+from twinstroke.video_file import Limits
+
+_BATCH_FRAMES = 16
+"""Frames that FFmpeg hands over at once."""
+_TRACK_FRAMES = 64
+"""Frames whose regions of interest are smoothed at once, always the same ones."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video, and which of its frames are kept."""
+
+    path: Path
+    frames: int
+    """Source frames."""
+    width: int
+    """Pixels, as displayed."""
+    height: int
+    frame_step: int
+    """Every n-th source frame is kept."""
+
+    @property
+    def kept(self) -> int:
+        """Number of kept frames."""
+        return kept_count(self.frames, self.frame_step)
+
+
+class Frame(NamedTuple):
+    """A kept frame, cut out around the region of interest."""
+
+    rgb: NDArray[np.uint8]
+    """(H, W, 3)."""
+    flow: NDArray[np.int16]
+    """(H, W, 2): masked (u, v) to the next kept frame, in units of 1/32 px; of the last one 0."""
+    centre: NDArray[np.float64]
+    """(x, y) in px around which things move, before smoothing in time: of the last frame in which
+    they did; NaN before the first such frame."""
+
+
+def prepared_frames(
+    source: Source,
+    preparation: Preparation,
+    window: tuple[int, int],
+    *,
+    limits: Limits,
+    spent: Spent,
+    centres: NDArray[np.float64] | None = None,
+) -> Iterator[Frame]:
+    """Prepare the kept frames of a video, in order; a few frames are held at a time.
+
+    Flow is estimated on all cores. Before anything moves, the region of interest is where it will
+    be if that is soon, else in the middle of the frame.
+
+    Args:
+        source: The video.
+        preparation: As the network was trained.
+        window: H and W of the network's window.
+        limits: Of the runs of FFmpeg.
+        spent: Gets the time of each step.
+        centres: (n, 2), of the first n frames, which are not given again. The background is still
+            learnt from them.
+
+    Yields:
+        Frames n, n + 1 … of the video, with the same bits whatever n is.
+
+    Raises:
+        UserError: The video is gone, or a frame does not decode.
+    """
+    work = _Preparing(source, preparation, window, spent, centres)
+    with ExitStack() as stack:
+        stack.enter_context(_single_threaded_opencv())
+        pool = stack.enter_context(ThreadPoolExecutor(cpu_count()))
+        frames = work.decoded(limits)
+        stack.enter_context(closing(frames))
+        yield from work.run(frames, pool)
+
+
+@contextmanager
+def _single_threaded_opencv() -> Iterator[None]:
+    """Several pairs of frames are worked on at once; OpenCV's own threads would only compete."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _each(waiting: deque[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    """Give what lies first, whenever that is asked for."""
+    while True:
+        yield waiting.popleft()
+
+
+class _Moved(NamedTuple):
+    """What is known of a frame once its successor is there."""
+
+    rgb: NDArray[np.uint8]
+    flow: NDArray[np.int16]
+
+
+class _Preparing:
+    """One run through a video."""
+
+    def __init__(
+        self,
+        source: Source,
+        preparation: Preparation,
+        window: tuple[int, int],
+        spent: Spent,
+        centres: NDArray[np.float64] | None,
+    ) -> None:
+        self._source = source
+        self._preparation = preparation
+        self._window = window
+        self._spent = spent
+        self._height = source.height * preparation.width // source.width
+        self._motions = source.kept - 1
+        self._centres = np.full((self._motions, 2), np.nan)
+        self._begin = 0 if centres is None else len(centres)
+        if centres is not None:
+            known = centres[: self._motions]
+            self._centres[: len(known)] = known
+        # Frames from which on flow is needed: smoothing begins at the same frames always.
+        self._first = min(self._begin, self._motions - 1) // _TRACK_FRAMES * _TRACK_FRAMES
+        self._kernel = smoothing_kernel(preparation.roi, preparation.kept_fps)
+        self._moved: deque[_Moved] = deque()
+        self._done = self._first
+        """Frames before this one were given."""
+        self._known = self._first
+        """Frames before this one have a centre."""
+
+    @property
+    def _learns(self) -> bool:
+        """Whether the mask of a frame depends on all that came before it."""
+        return self._preparation.mask.method != "none"
+
+    def decoded(self, limits: Limits) -> Generator[NDArray[np.uint8], None, None]:
+        """Batches (n, 3, H, W), from the first frame on that is needed."""
+        source, width = self._source, self._preparation.width
+        kept = range(0 if self._learns else self._first, source.kept)
+        passes = plan_passes(
+            source.path, [kept], frames=source.frames, frame_step=source.frame_step, limits=limits
+        )
+        runs = (
+            partial(
+                decoded_frames,
+                source.path,
+                one,
+                frame_step=source.frame_step,
+                width=width,
+                height=self._height,
+                shrinks=width <= source.width,
+                batch=_BATCH_FRAMES,
+                limits=limits,
+            )
+            for one in passes
+        )
+        return chained(runs, at_once=cpu_count(), depth=4)
+
+    def run(
+        self, batches: Iterator[NDArray[np.uint8]], pool: ThreadPoolExecutor
+    ) -> Iterator[Frame]:
+        """Take frames as they are decoded, and give them prepared."""
+        waiting: deque[NDArray[np.uint8]] = deque()
+        masks = foreground(_each(waiting), self._preparation.mask)
+        jobs: deque[Future[tuple[_Moved, NDArray[np.float64]]]] = deque()
+        number = 0 if self._learns else self._first
+        last: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]] | None = None
+        for batch in self._waited_for(batches):
+            for planes in batch:
+                picture = np.ascontiguousarray(planes.transpose(1, 2, 0))
+                with self._spent.on("masks"):
+                    waiting.append(picture)
+                    mask = next(masks)
+                if number >= self._first:
+                    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+                    if last is not None:
+                        jobs.append(pool.submit(self._motion, *last, grey))
+                    last = picture, grey, mask
+                number += 1
+                while len(jobs) > 2 * _BATCH_FRAMES:
+                    self._take(jobs.popleft())
+                    yield from self._ready()
+        while jobs:
+            self._take(jobs.popleft())
+            yield from self._ready()
+        assert last is not None  # noqa: S101 - two frames at least
+        yield self._cut(last[0], np.zeros((*last[0].shape[:2], 2), np.int16), -1, self._smooth[-1])
+
+    def _waited_for(self, batches: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        while True:
+            with self._spent.on("waiting for FFmpeg"):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def _motion(
+        self,
+        picture: NDArray[np.uint8],
+        grey: NDArray[np.uint8],
+        mask: NDArray[np.bool_],
+        following: NDArray[np.uint8],
+    ) -> tuple[_Moved, NDArray[np.float64]]:
+        with self._spent.on("flow"):
+            stored = quantised(estimate_flow(grey, following, self._preparation.flow))
+        with self._spent.on("regions of interest"):
+            field = masked(dequantised(stored), mask)
+            centre = roi_centre(field, self._window, self._preparation.roi.max_weight)
+        return _Moved(picture, stored * mask[..., None]), centre
+
+    def _take(self, job: Future[tuple[_Moved, NDArray[np.float64]]]) -> None:
+        moved, centre = job.result()
+        self._moved.append(moved)
+        if np.isnan(centre[0]) and self._known:
+            centre = self._centres[self._known - 1]
+        self._centres[self._known] = centre
+        self._known += 1
+
+    def _ready(self) -> Iterator[Frame]:
+        """Give the frames of a block once the track of its regions can be smoothed."""
+        around = len(self._kernel) // 2
+        begin, end = self._done, min(self._done + _TRACK_FRAMES, self._motions)
+        if self._known < min(end + around, self._motions) or begin == end:
+            return
+        low, high = max(0, begin - around), min(self._motions, end + around)
+        size = self._moved[0].rgb.shape[:2]
+        track = roi_track(self._centres[low:high], (size[0], size[1]), self._kernel)
+        # As the stages store it.
+        self._smooth = track[begin - low : end - low].astype(np.float32)
+        for number, centre in zip(range(begin, end), self._smooth, strict=True):
+            moved = self._moved.popleft()
+            if number >= self._begin:
+                yield self._cut(moved.rgb, moved.flow, number, centre)
+        self._done = end
+
+    def _cut(
+        self,
+        rgb: NDArray[np.uint8],
+        flow: NDArray[np.int16],
+        number: int,
+        centre: NDArray[np.float32],
+    ) -> Frame:
+        with self._spent.on("cutting out"):
+            margin = self._preparation.margin
+            size = self._window[0] + 2 * margin, self._window[1] + 2 * margin
+            inside = np.s_[margin : size[0] - margin, margin : size[1] - margin]
+            return Frame(
+                crop_around(rgb, centre, size)[inside],
+                crop_around(flow, centre, size)[inside],
+                self._centres[number],
+            )

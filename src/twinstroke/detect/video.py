@@ -1,0 +1,163 @@
+"""One video: looked at, followed by a network, and its strokes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from twinstroke.detect.detection import Detection
+from twinstroke.detect.prepare import Source
+from twinstroke.detect.recogniser import Recogniser
+from twinstroke.detect.segments import find_strokes
+from twinstroke.detect.spent import Spent
+from twinstroke.detect.track import Track, follow
+from twinstroke.errors import UserError
+from twinstroke.index.probe import Probe, probe_video
+from twinstroke.index.video_checks import video_findings
+from twinstroke.settings import DetectSettings, Preparation
+from twinstroke.tables import VideoId
+from twinstroke.video_file import DEFAULT_LIMITS, Limits
+
+_RATE_TOLERANCE = 0.01
+"""As `index` has it for the videos of a data set."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A video that can be shown to a network."""
+
+    video: str
+    """Its id: the name of the file without suffix."""
+    path: Path
+    probe: Probe
+    source: Source
+    warnings: Sequence[str]
+    """What is odd about it, a line each."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a video."""
+
+    seen: Seen
+    track: Track
+    detections: list[Detection]
+    spent: Spent
+
+    @property
+    def seconds(self) -> float:
+        """How long the video lasts."""
+        probe = self.seen.probe
+        return float(probe.clock.duration - probe.clock.time_of(0))
+
+    @property
+    def speed(self) -> float:
+        """Times real time: seconds of video in a second of work."""
+        return self.seconds / self.spent.passed
+
+
+def look_at(
+    path: Path, preparation: Preparation, window: tuple[int, int, int], limits: Limits
+) -> Seen:
+    """Probe a video, and see whether it can be prepared as a network wants it.
+
+    Any size and shape will do that leaves room for the window, and any frame rate of which the
+    network's is a whole part: frames are left out then, as in training.
+
+    Args:
+        path: The video.
+        preparation: What the network wants.
+        window: T, H, W.
+        limits: Of the runs of FFmpeg.
+
+    Raises:
+        UserError: It is missing, no video, too short, too low, or of another frame rate.
+    """
+    try:
+        video = TypeAdapter(VideoId).validate_python(path.stem)
+    except ValidationError:
+        raise UserError(
+            f"{path}: its name cannot name files; rename it, without a dot in front"
+        ) from None
+    probe = probe_video(path, limits)
+    fps, kept = float(probe.fps), preparation.kept_fps
+    step = max(1, round(fps / kept))
+    if abs(fps / step - kept) > _RATE_TOLERANCE * kept:
+        raise UserError(
+            f"{path}: has {fps:.6g} frames a second, but the network sees {kept:g} a second: it "
+            "needs so many, or twice, three times … as many; convert a copy, with FFmpeg's filter "
+            f"fps={kept:g}"
+        )
+    source = Source(path, probe.frames, probe.width, probe.height, step)
+    if source.kept < 2:
+        raise UserError(
+            f"{path}: {probe.frames} frames are too few for flow, which leads from one kept frame "
+            f"to the next (every {step}.); take it out"
+        )
+    height = probe.height * preparation.width // probe.width
+    if height < window[1]:
+        raise UserError(
+            f"{path}: {probe.width}×{probe.height} pixels become {preparation.width}×{height}, "
+            f"lower than the network's window ({window[1]}); cut the sides off a copy, with "
+            "FFmpeg's filter crop"
+        )
+    findings = video_findings(path, video, probe, fps)
+    warnings = [str(finding) for finding in findings]
+    if probe.height > probe.width:
+        warnings.append(
+            f"{path}: stands upright ({probe.width}×{probe.height}), and its width becomes "
+            f"{preparation.width} pixels; see that players are as large in it as in training"
+        )
+    return Seen(video, path, probe, source, warnings)
+
+
+def detect(
+    seen: Seen,
+    recogniser: Recogniser,
+    settings: DetectSettings,
+    *,
+    folder: Path,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Found:
+    """Find the strokes of a video.
+
+    Args:
+        seen: The video.
+        recogniser: The network.
+        settings: How its words become strokes.
+        folder: Keeps what the network said, in ``<video>.h5``, so that other settings (but for the
+            stride) ask it nothing, and interrupted work goes on.
+        limits: Of the runs of FFmpeg.
+
+    Raises:
+        UserError: A frame does not decode.
+        OSError: The file cannot be written.
+    """
+    spent = Spent()
+    track = follow(
+        seen.source,
+        seen.probe.content,
+        recogniser,
+        stride=settings.stride,
+        target=folder / f"{seen.video}.h5",
+        limits=limits,
+        spent=spent,
+    )
+    clock = seen.probe.clock
+    detections = [
+        Detection(
+            video=seen.video,
+            begin=segment.begin,
+            end=segment.end,
+            label=segment.label,
+            begin_s=round(float(clock.time_of(segment.begin)), 3),
+            end_s=round(float(clock.time_of(segment.end)), 3),
+            probability=round(segment.probability, 4),
+            stroke_probability=round(segment.stroke_probability, 4),
+        )
+        for segment in find_strokes(track, settings, recogniser.preparation.kept_fps)
+    ]
+    return Found(seen, track, detections, spent)
