@@ -118,7 +118,7 @@ def indexed() -> Project:
     for number, (video, split) in enumerate(
         zip(VIDEOS, ("train", "validation", "test"), strict=True)
     ):
-        write_grouped_video(raw / "videos" / f"{video}.mp4", _moving(number), group=12)
+        write_grouped_video(raw / "videos" / f"{video}.mp4", moving(number), group=12)
         rows += [f"{video}.mp4,{n},{n + 60},{label},{split}" for n, label in _STROKES]
     (raw / "strokes.csv").write_text("\n".join(rows) + "\n")
     params = (ROOT / "params.yaml").read_text().replace("preset: demo", "preset: own")
@@ -148,7 +148,7 @@ def _scratch() -> Path:
     return folder
 
 
-def _moving(seed: int) -> Frames:
+def moving(seed: int) -> Frames:
     """A bright square that runs over a still texture."""
     random = np.random.default_rng(seed)
     still = cv2.GaussianBlur(random.integers(0, 200, (_HEIGHT, _WIDTH, 3)).astype(float), (0, 0), 2)

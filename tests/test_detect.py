@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -13,97 +14,140 @@ import pytest
 from numpy.typing import NDArray
 
 import twinstroke.detect.track as track_module
-from tests.project import FRAMES, HEAVY, Project, indexed
-from tests.videos import distinct_frames, write_video
+from tests.project import FRAMES, moving
+from tests.test_decode import sample
+from tests.videos import distinct_frames, write_grouped_video, write_video
+from twinstroke.decode import decode_videos
 from twinstroke.detect.ahead import chained
 from twinstroke.detect.prepare import Frame, Source, prepared_frames
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.spent import Spent
 from twinstroke.detect.track import Track, follow
 from twinstroke.errors import UserError
-from twinstroke.settings import FlowSettings, MaskSettings, Preparation, RoiSettings, load_settings
+from twinstroke.flow import compute_flow
+from twinstroke.normalize import describe_motion
+from twinstroke.segment import Geometry, cut_strokes
+from twinstroke.settings import (
+    DecodeSettings,
+    FlowSettings,
+    MaskSettings,
+    NormalizeSettings,
+    Preparation,
+    RoiSettings,
+    WindowSettings,
+)
+from twinstroke.tables import Video
 from twinstroke.video_file import DEFAULT_LIMITS
+from twinstroke.workers import Workers
+
+STROKES = ((0, 6), (10, 70), (120, 180), (225, 285), (FRAMES - 5, FRAMES))
+"""Reaching over both ends of the video, and inside it."""
+PREPARATION = Preparation(
+    kept_fps=60,
+    width=96,
+    flow=FlowSettings(estimator="farneback", blur=3),
+    mask=MaskSettings(),
+    roi=RoiSettings(),
+    margin=10,
+)
+WINDOW = WindowSettings(frames=16, height=32, width=32)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project of which every frame is kept, after `segment`; strokes reach over both ends."""
-    project = indexed().copy(tmp_path_factory.mktemp("whole"))
-    preset = project.folder / "presets" / "own.yaml"
-    text = preset.read_text().replace("context: 4", f"context: {FRAMES}")
-    assert f"context: {FRAMES}" in text
-    preset.write_text(text)
-    strokes = project.folder / "data" / "raw" / "own" / "strokes.csv"
-    ends = "".join(
-        f"{video}.mp4,{begin},{end},push,{split}\n"
-        for video, split in (("a", "train"), ("b", "validation"), ("c", "test"))
-        for begin, end in ((0, 6), (FRAMES - 5, FRAMES))
-    )
-    strokes.write_text(strokes.read_text() + ends)
-    for stage in ("index", *HEAVY):
-        project.run(stage)
-    return project
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the stages from `decode` to `segment` make of a video of which every frame is kept."""
+    folder = tmp_path_factory.mktemp("data")
+    write_grouped_video(folder / "v.mp4", moving(0), group=12)
+    videos = [
+        Video(
+            video="v",
+            path="v.mp4",
+            sha256="",
+            frames=FRAMES,
+            fps=Fraction(60),
+            width=160,
+            height=90,
+            variable_frame_rate=False,
+        )
+    ]
+    samples = [sample(begin, end) for begin, end in STROKES]
+    made = PREPARATION
+    with Workers(count=0) as workers:
+        decode_videos(
+            videos,
+            samples,
+            DecodeSettings(width=made.width, frame_step=1, context=FRAMES),
+            window=WINDOW,
+            root=folder,
+            folder=folder / "frames",
+            workers=workers,
+        )
+        frames, flow, motion = (folder / part / "v.h5" for part in ("frames", "flow", "motion"))
+        compute_flow([frames], made.flow, folder=flow.parent, workers=workers)
+        describe_motion(
+            [flow],
+            NormalizeSettings(mask=made.mask, roi=made.roi),
+            WINDOW,
+            frames_folder=frames.parent,
+            fps=made.kept_fps,
+            folder=motion.parent,
+            workers=workers,
+        )
+        cut_strokes(
+            samples,
+            videos,
+            Geometry((WINDOW.frames, WINDOW.height, WINDOW.width), made.margin, 1, made.kept_fps),
+            preparation=made,
+            classes=["Negative", "Serve"],
+            folder=folder,
+            target=folder / "strokes.h5",
+            workers=workers,
+        )
+    return folder
 
 
-def _frames(
-    project: Project, video: str, centres: NDArray[np.float64] | None = None
-) -> Iterator[Frame]:
-    settings = load_settings(project.folder)
-    path = project.folder / "data" / "raw" / "own" / "videos" / f"{video}.mp4"
-    window = settings.window
+def _frames(folder: Path, centres: NDArray[np.float64] | None = None) -> Iterator[Frame]:
     return prepared_frames(
-        Source(path, FRAMES, 160, 90, settings.decode.frame_step),
-        settings.preparation,
-        (window.height, window.width),
+        Source(folder / "v.mp4", FRAMES, 160, 90, 1),
+        PREPARATION,
+        (WINDOW.height, WINDOW.width),
         limits=DEFAULT_LIMITS,
         spent=Spent(),
         centres=centres,
     )
 
 
-def test_frames_are_those_of_the_training_file(whole: Project) -> None:
-    with h5py.File(whole.data / "strokes.h5") as file:
-        margin, seen = int(file.attrs["margin"]), 0
-        height, width = file["rgb"].shape[1:3]
-        inside = np.s_[:, margin : height - margin, margin : width - margin]
-        videos = file["samples/video"].asstr()[:]
-        for video in ("a", "b", "c"):
-            frames = list(_frames(whole, video))
-            assert len(frames) == FRAMES
-            for row in np.flatnonzero(videos == video):
-                begin = int(file["samples/offset"][row])
-                clip = slice(begin, begin + int(file["samples/length"][row]))
-                own = [frames[k] for k in file["frame"][clip]]
-                rgb, flow = file["rgb"][clip][inside], file["flow"][clip][inside]
-                np.testing.assert_array_equal(np.stack([frame.rgb for frame in own]), rgb)
-                # Where a clip reaches beyond the video, the file repeats a frame without its flow.
-                first, last = file["samples/begin"][row], file["samples/end"][row]
-                around = (16 - (last - first)) // 2 if last - first < 16 else 0
-                numbers = np.arange(len(own)) + first - max(0, around)
-                beyond = (numbers < 0) | (numbers >= FRAMES)
-                expected = np.stack([frame.flow for frame in own])
-                expected[beyond] = 0
-                np.testing.assert_array_equal(expected, flow)
-                seen += 1
-    assert seen == 15
+def test_frames_are_those_of_the_training_file(data: Path) -> None:
+    frames = list(_frames(data))
+    assert len(frames) == FRAMES
+    margin = PREPARATION.margin
+    inside = np.s_[:, margin:-margin, margin:-margin]
+    with h5py.File(data / "strokes.h5") as file:
+        for row, (begin, end) in enumerate(STROKES):
+            offset, length = (int(file[f"samples/{name}"][row]) for name in ("offset", "length"))
+            assert length == max(end - begin, WINDOW.frames)
+            clip = slice(offset, offset + length)
+            # Of a stroke shorter than the window, one window around it.
+            first = begin if end - begin >= WINDOW.frames else (begin + end - WINDOW.frames) // 2
+            numbers = range(first, first + length)
+            own = [frames[min(max(k, 0), FRAMES - 1)] for k in numbers]
+            np.testing.assert_array_equal(
+                np.stack([frame.rgb for frame in own]), file["rgb"][clip][inside]
+            )
+            # Where a clip reaches beyond the video, a frame is repeated without its flow.
+            flow = [f.flow * (0 <= k < FRAMES) for k, f in zip(numbers, own, strict=True)]
+            np.testing.assert_array_equal(np.stack(flow), file["flow"][clip][inside])
+        assert Preparation.model_validate_json(file.attrs["preparation"]) == PREPARATION
 
 
 @pytest.mark.parametrize("begin", [1, 63, 64, 150, FRAMES - 1])
-def test_frames_do_not_depend_on_where_one_goes_on(whole: Project, begin: int) -> None:
-    frames = list(_frames(whole, "b"))
-    centres = np.stack([frame.centre for frame in frames[:begin]])
-    later = list(_frames(whole, "b", centres))
+def test_frames_do_not_depend_on_where_one_goes_on(data: Path, begin: int) -> None:
+    frames = list(_frames(data))
+    later = list(_frames(data, np.stack([frame.centre for frame in frames[:begin]])))
     assert len(later) == FRAMES - begin
     for one, other in zip(later, frames[begin:], strict=True):
         for name in Frame._fields:
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-
-
-def test_preparation_stands_in_the_file_of_strokes(whole: Project) -> None:
-    with h5py.File(whole.data / "strokes.h5") as file:
-        found = Preparation.model_validate_json(file.attrs["preparation"])
-    assert found == load_settings(whole.folder).preparation
-    assert (found.kept_fps, found.width, found.margin) == (60, 96, 10)
 
 
 class _Watching:
