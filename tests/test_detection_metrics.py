@@ -283,7 +283,7 @@ def test_pairs_are_the_best_of_all_pairings(
 
 
 @given(CASES, st.randoms(use_true_random=False), st.integers(1, 50))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_order_of_videos_and_rows_and_the_time_of_day_mean_nothing(
     case: tuple[Truths, Founds, dict[str, int]], random: Any, shift: int
 ) -> None:
@@ -330,7 +330,7 @@ def test_order_of_videos_and_rows_and_the_time_of_day_mean_nothing(
 
 
 @given(CASES, RANGES)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_false_detection_of_least_confidence_never_helps(
     case: tuple[Truths, Founds, dict[str, int]], place: tuple[int, int]
 ) -> None:

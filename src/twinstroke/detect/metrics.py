@@ -114,7 +114,7 @@ def detection_scores(
     """All figures of the detections in some videos.
 
     Args:
-        truth: Strokes by video; they may overlap.
+        truth: Strokes by video, without any ``Negative``; they may overlap.
         found: Detections by video, in the order of their file, which only MediaEval's figures heed.
         frames: Number of frames of each video that was searched, those without any stroke included.
         tolerance: Frames by which a boundary may be off and count as `begin_within`, `end_within`.
@@ -148,7 +148,8 @@ def detection_scores(
         None for a single video, for average precision of fewer than 20 videos, of which resamples
         would give too short an interval, and where all videos agree so well that it has no width.
 
-        All that ask for the class are None where a detection has no class but ``Stroke``.
+        All that ask for the class are None where a detection has no class but ``Stroke``, or no
+        annotated stroke has one.
 
     Raises:
         ValueError: A range is empty or begins before frame 0, or a video has no number of frames.
@@ -186,10 +187,8 @@ def detection_scores(
     by_class = {label: _Ranked(videos, label) for label in classes}
     of_classes = [by_class[label] for label in occurring if asks_class]
     plain = np.ones((1, len(videos)))
-    aps, class_aps = (
-        average_precisions([ranked], plain)[0],
-        average_precisions(of_classes, plain)[0],
-    )
+    aps = average_precisions([ranked], plain)[0]
+    class_aps = average_precisions(of_classes, plain)[0]
     figures |= _with_resamples("ap", [ranked], aps, len(videos))
     figures |= _with_resamples("class_ap", of_classes, class_aps, len(videos))
 

@@ -469,9 +469,7 @@ def _present(run: Path, names: Iterable[str], findings: Findings) -> list[Path]:
     return present
 
 
-def _classification_check(
-    template: Path, edition: Edition
-) -> Callable[[Path, Findings], None]:  # fmt: skip
+def _classification_check(template: Path, edition: Edition) -> Callable[[Path, Findings], None]:
     """Read the template, and give what checks a run against it."""
     findings = Findings()
     names = class_names(edition)
