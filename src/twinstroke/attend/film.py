@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from twinstroke.attend.sheet import heading
 from twinstroke.attend.subject import COLOURS, SHADES, Pictures, Subject, over_flow, over_frames
 from twinstroke.drawing import plain
+from twinstroke.h264 import BROWSER_MP4
 
 SHORTEST_S = 2
 """Shorter windows are slowed down."""
@@ -27,8 +28,6 @@ GAP = 6
 HEAD, CAPTION, FOOT, LEFT = 58, 18, 72, 26
 """Room in px: above all, above the pictures of each branch, below all, and to the left."""
 DPI = 100
-REMOVE_SEI = "filter_units=remove_types=6"
-"""x264 writes its version and settings into the stream as an SEI unit (type 6)."""
 
 
 def film_rate(frames: int, fps: float) -> Fraction:
@@ -175,21 +174,10 @@ def encode(frames: Iterable[Pictures], size: tuple[int, int], rate: Fraction, fi
         )
         .output(
             str(file),
-            format="mp4",
-            vcodec="libx264",
-            pix_fmt="yuv420p",
-            preset="medium",
-            crf=23,
-            threads=1,
             colorspace=colours,
             color_primaries=colours,
             color_trc=colours,
-            flags="+bitexact",
-            fflags="+bitexact",
-            # A browser can begin before it has the end.
-            movflags="+faststart",
-            map_metadata=-1,
-            **{"bsf:v": REMOVE_SEI},
+            **BROWSER_MP4,
         )
         .global_args("-loglevel", "error", "-filter_threads", "1")
         .overwrite_output()
