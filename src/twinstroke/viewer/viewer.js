@@ -3,13 +3,13 @@
 const $ = id => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
 const UNKNOWN = "Unknown";
-const CLICK_PX = 5, HANDLE_PX = 40, LANE_PX = 40, TITLE_PX = 13, RULER_PX = 26, ROW_PX = 48;
+const CLICK_PX = 5, LANE_PX = 40, TITLE_PX = 13, RULER_PX = 26, ROW_PX = 48;
 const INK = "#1c2330", SOFT = "#5a6475";
 // Of Okabe and Ito, "Color universal design" (2008), but for the yellow, which white swallows.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666"];
 const PATTERNS = 4;
 
-// ---- Time: frames are pictures from 0; a stroke is [begin, end) ----
+// ---- Time: frames count from 0; a stroke is [begin, end) ----
 
 const [unitTop, unitBottom] = data.clock.base;
 const ticks = (() => {
@@ -164,7 +164,7 @@ function afterChange(text) {
   if (typeof selected === "number" && !items.has(selected)) selected = null;
   isSaved = false;
   store();
-  refresh();
+  refresh(true);
   say(text);
 }
 const edited = (s, changes) => ({ ...s, checked: true, ...changes });
@@ -276,14 +276,14 @@ function arrange() {
 }
 let correctedLane = 0;
 
-function refresh() {
+function refresh(mayScroll = false) {
   arrange();
   sizeLanes();
   drawOverview();
   invalidate();
   fillEditor();
   fillCounts();
-  fillList();
+  fillList(mayScroll);
   const checked = ordered.filter(s => stateOf(s) !== "unchecked").length;
   const deleted = base.filter(b => !byNumber.has(b.number)).length;
   $("progress").textContent = `${checked} of ${ordered.length} checked` + (deleted ? `, ${deleted} deleted` : "");
@@ -455,7 +455,7 @@ function draw() {
     pen.fillStyle = "#d5dae2";
     pen.fillRect(0, y + LANE_PX - 1, width, 1);
   });
-  // How much work a picture of the timeline was; nobody sees it, the tests count it.
+  // How much work the drawing was; nobody sees it, the tests count it.
   Object.assign(canvas.dataset, { draws: ++draws, drawn, visible });
   placeHandles();
   placeHead();
@@ -478,13 +478,13 @@ function drawOverview() {
     }
   });
 }
-const heads = [...document.querySelectorAll(".playhead")];
+const head = lanesBox.querySelector(".playhead"), smallHead = overviewBox.querySelector(".playhead");
 function placeHead() {
   const seconds = timeOf(now);
   const x = xOf(seconds);
-  lanesBox.querySelector(".playhead").hidden = x < -2 || x > width + 2;
-  lanesBox.querySelector(".playhead").style.transform = `translateX(${x}px)`;
-  overviewBox.querySelector(".playhead").style.transform =
+  head.hidden = x < -2 || x > width + 2;
+  head.style.transform = `translateX(${x}px)`;
+  smallHead.style.transform =
     `translateX(${(seconds - startOfAll) / (duration - startOfAll) * overviewBox.clientWidth}px)`;
   if (pending !== null) {
     const style = $("pending").style, from = Math.min(pending, now), to = Math.max(pending, now) + 1;
@@ -502,7 +502,7 @@ function placeHandles() {
     node.hidden = item?.kind !== "corrected" || x < -1 || x > width + 1;
     if (node.hidden) continue;
     node.style.top = `${RULER_PX + correctedLane * LANE_PX}px`;
-    node.style.transform = `translateX(${edge === "begin" ? x - HANDLE_PX : x}px)`;
+    node.style.transform = `translateX(${edge === "begin" ? x - node.offsetWidth : x}px)`;
     node.setAttribute("aria-valuemin", edge === "begin" ? 0 : item.begin + 1);
     node.setAttribute("aria-valuemax", edge === "begin" ? item.end - 1 : frames);
     node.setAttribute("aria-valuenow", item[edge]);
@@ -601,14 +601,14 @@ function setEdge(edge, frame) {
   if (after[edge] === item[edge]) return say(frame === item[edge] ? `${EDGE[edge]} is there already.` : "It cannot go further.");
   change([[item, after]], `${EDGE[edge]} moved to ${timeText(after[edge])}, frame ${after[edge]}.`);
 }
-/** The picture that shows a boundary: the first one of the stroke, or the last one. */
-const pictureAt = (item, edge) => edge === "begin" ? item.begin : item.end - 1;
+/** The frame that shows a boundary: the first one of the stroke, or the last one. */
+const frameAt = (item, edge) => edge === "begin" ? item.begin : item.end - 1;
 function nudge(edge, by) {
   const item = chosen();
   if (item?.kind !== "corrected") return say("Choose a corrected stroke first.");
   setEdge(edge, item[edge] + by);
   stop();
-  jump(pictureAt(chosen(), edge));
+  jump(frameAt(chosen(), edge));
 }
 for (const edge of ["begin", "end"]) {
   const node = $(`handle-${edge}`);
@@ -627,16 +627,20 @@ for (const edge of ["begin", "end"]) {
     const after = moved(from.item, edge, boundaryAt(secondsAt(placeIn(lanesBox, event)[0] - from.shift)));
     if (after[edge] === (preview ?? from.item)[edge]) return;
     preview = after;
-    jump(pictureAt(after, edge));
+    jump(frameAt(after, edge));
     fillEditor();
     invalidate();
   });
   const drop = event => {
     if (!from) return;
-    const after = preview;
+    const after = preview, [x, y] = placeIn(lanesBox, event);
     from = preview = null;
-    if (after && event.type === "pointerup") setEdge(edge, after[edge]);
-    else { fillEditor(); invalidate(); }
+    if (after && event.type === "pointerup") return setEdge(edge, after[edge]);
+    // A click that was meant for what lies under the handle.
+    const item = after ? null : strokeAt(x, y, 0);
+    if (item && item.id !== selected) return choose(item);
+    fillEditor();
+    invalidate();
   };
   node.addEventListener("pointerup", drop);
   node.addEventListener("pointercancel", drop);
@@ -713,14 +717,14 @@ function mute() {
   video.muted = !video.muted;
   $("mute").setAttribute("aria-pressed", video.muted);
 }
-function watchPictures() {
-  video.requestVideoFrameCallback?.((_, picture) => { presented = picture.mediaTime; watchPictures(); });
+function watchFrames() {
+  video.requestVideoFrameCallback?.((_, frame) => { presented = frame.mediaTime; watchFrames(); });
 }
 video.addEventListener("seeked", () => { if (wanted !== null) seek(); });
 video.addEventListener("play", () => { $("play").textContent = "⏸ Pause"; requestAnimationFrame(tick); });
 video.addEventListener("pause", () => {
   $("play").textContent = "▶ Play";
-  // The picture that stands still, which the time of the player may be ahead of.
+  // The frame that stands still, which the time of the player may be ahead of.
   if (!video.ended && wanted === null && !video.seeking) jump(shownAt(presented ?? video.currentTime));
 });
 video.addEventListener("ended", () => {
@@ -766,11 +770,11 @@ function choose(item, isQuiet = false) {
   fillList(true);
   if (!isQuiet) say(describe(item));
 }
-function describe(item) {
+function remarks(item) {
   const sure = sureOf(item), kind = { marked: "marked by hand", found: "found by the network" }[item.kind] ?? STATES[stateOf(item)];
-  return `${nameOf(item.label)}, ${timeText(item.begin)} to ${timeText(item.end)}` +
-    (sure === null ? "" : `, ${Math.round(100 * sure)} % sure`) + `, ${kind}` + (item.who ? ` (${item.who})` : "") + ".";
+  return kind + (sure === null ? "" : `, ${Math.round(100 * sure)} % sure`) + (item.who ? `, by ${item.who}` : "");
 }
+const describe = item => `${nameOf(item.label)}, ${timeText(item.begin)} to ${timeText(item.end)}, ${remarks(item)}.`;
 function neighbour(by) {
   const item = chosen();
   // Without a chosen stroke the playhead counts.
@@ -811,7 +815,7 @@ function add() {
     $("add").textContent = "+ The stroke ends here";
     $("add").setAttribute("aria-pressed", true);
     placeHead();
-    return say("A new stroke begins here. Go to its last picture, and press again (A); Escape gives it up.");
+    return say("A new stroke begins here. Go to its last frame, and press again (A); Escape gives it up.");
   }
   const from = Math.min(pending, now), to = Math.max(pending, now) + 1;
   const label = filter.classes.size === 1 ? [...filter.classes][0] : lastLabel;
@@ -836,7 +840,7 @@ function restart() {
 
 function fillEditor() {
   const item = preview ?? chosen(), isOwn = item?.kind === "corrected";
-  $("chosen").textContent = !item ? "none: click one in the timeline or in the list" : describe(item);
+  $("chosen").textContent = !item ? "none: click one in the timeline or in the list" : isOwn ? remarks(item) : describe(item);
   $("fields").hidden = !isOwn;
   $("copy").hidden = !item || isOwn;
   $("right").disabled = $("delete").disabled = !isOwn;
@@ -1063,23 +1067,26 @@ function saveTable() {
   save(rows.map(row => row.map(value => cell(String(value))).join(",") + "\n").join(""), "csv", "text/csv");
 }
 const escaped = text => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-const quoted = text => `"${escaped(text).replaceAll('"', "&quot;").replace(/[\t\n\r]/g, c => `&#${c.charCodeAt(0)};`)}"`;
+function quoted(text) {
+  const own = escaped(text).replace(/[\t\n\r]/g, sign => `&#${sign.charCodeAt(0)};`);
+  return own.includes('"') && !own.includes("'") ? `'${own}'` : `"${own.replaceAll('"', "&quot;")}"`;
+}
 function saveElan() {
   for (const text of [data.name, annotator, ...ordered.map(s => s.label)])
     if (/[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u.test(text))
       return say(`“${text}” holds characters that ELAN's files cannot; save as a table, or rename it.`);
-  const strokes = ordered.map((s, n) => ({ ...s, slots: [2 * n, 2 * n + 1] }));
-  const times = strokes.flatMap(s => [millisecondsOf(s.begin), millisecondsOf(s.end)]);
-  const lost = strokes.find(s => s.slots.some((slot, side) => !comesBack(side ? s.end : s.begin, times[slot])));
-  if (lost) return say(`ELAN counts whole milliseconds, too few for the stroke at ${timeText(lost.begin)}; save as a table.`);
-  // ELAN wants the time slots in the order of time, and no two strokes of a tier at once.
-  const byTime = [...times.keys()].sort((a, b) => times[a] - times[b] || a - b);
-  const rank = new Map(byTime.map((slot, n) => [slot, n + 1]));
+  // No two strokes of a tier may be at once.
   const tiers = [];
-  for (const s of strokes) {
+  for (const s of ordered) {
     const free = tiers.find(tier => tier.at(-1).end <= s.begin);
     if (free) free.push(s); else tiers.push([s]);
   }
+  const strokes = tiers.flat(), bounds = strokes.flatMap(s => [s.begin, s.end]), times = bounds.map(millisecondsOf);
+  const lost = bounds.findIndex((frame, n) => !comesBack(frame, times[n]));
+  if (lost >= 0) return say(`ELAN counts whole milliseconds, too few for the stroke at ${timeText(bounds[lost])}; save as a table.`);
+  // ELAN wants the time slots in the order of time.
+  const byTime = [...times.keys()].sort((a, b) => times[a] - times[b] || a - b);
+  const rank = new Map(byTime.map((slot, n) => [slot, n + 1]));
   const who = tidy(annotator) || "strokes", media = quoted("./" + data.name.replace(/^(?:\.?\/)+/, ""));
   const kind = data.name.toLowerCase().endsWith(".mp4") ? "video/mp4" : "video/*";
   const lines = [
@@ -1099,10 +1106,13 @@ function saveElan() {
   tiers.forEach((own, n) => {
     const name = quoted(n ? `${who} ${n + 1}` : who);
     lines.push(`<TIER ANNOTATOR=${quoted(who)} LINGUISTIC_TYPE_REF="strokes" TIER_ID=${name}>`);
-    for (const s of own) lines.push(
-      `<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a${++number}" ` +
-      `TIME_SLOT_REF1="ts${rank.get(s.slots[0])}" TIME_SLOT_REF2="ts${rank.get(s.slots[1])}">` +
-      `<ANNOTATION_VALUE>${escaped(s.label)}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>`);
+    for (const s of own) {
+      lines.push(
+        `<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a${number + 1}" ` +
+        `TIME_SLOT_REF1="ts${rank.get(2 * number)}" TIME_SLOT_REF2="ts${rank.get(2 * number + 1)}">` +
+        `<ANNOTATION_VALUE>${escaped(s.label)}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>`);
+      number++;
+    }
     lines.push("</TIER>");
   });
   lines.push('<LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="strokes" TIME_ALIGNABLE="true"/>', "</ANNOTATION_DOCUMENT>\n");
@@ -1185,7 +1195,7 @@ const moveBy = seconds => { const at = clamp(timeOf(now) + seconds, startOfAll, 
 const stepBy = count => { stop(); jump(now + count); follow(); };
 const keys = [
   [["Space", "K"], "play or pause", toggle],
-  [[",", "."], "one picture back or on (with Shift: ten)", null],
+  [[",", "."], "one frame back or on (with Shift: ten)", null],
   [["←", "→"], "one second back or on", null],
   [["N", "P"], "next or previous stroke", null],
   [["L"], "repeat the chosen stroke, or no more", () => setLoop(!isLooping)],
@@ -1193,10 +1203,10 @@ const keys = [
   [["M"], "sound off or on", mute],
   [["R"], "it is right; go to the next", confirmRight],
   [["C"], "choose which stroke it is: type a part of its name, Enter", () => chosen()?.kind === "corrected" ? labelBox.focus() : say("Choose a corrected stroke first.")],
-  [["B"], "it begins with the picture that is shown", () => setEdge("begin", now)],
-  [["E"], "it ends with the picture that is shown", () => setEdge("end", now + 1)],
-  [["1", "2"], "begin one picture earlier or later", null],
-  [["3", "4"], "end one picture earlier or later", null],
+  [["B"], "it begins with the frame that is shown", () => setEdge("begin", now)],
+  [["E"], "it ends with the frame that is shown", () => setEdge("end", now + 1)],
+  [["1", "2"], "begin one frame earlier or later", null],
+  [["3", "4"], "end one frame earlier or later", null],
   [["A"], "add a stroke: where it begins, and again where it ends", add],
   [["T"], "take over a stroke that was found or marked", takeOver],
   [["Delete"], "delete the chosen stroke", remove],
@@ -1292,6 +1302,6 @@ tellKept();
 new ResizeObserver(() => { drawOverview(); draw(); fillList(); }).observe(lanesBox);
 refresh();
 showNow();
-watchPictures();
+watchFrames();
 video.src = data.url;
 })();
