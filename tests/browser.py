@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -103,6 +103,23 @@ class Browser:
         """Turn the wheel over an element."""
         origin = ScrollOrigin.from_element(self.find(css))
         ActionChains(self._session).scroll_from_origin(origin, 0, down).perform()
+
+    def touch(self, *moments: Sequence[tuple[float, float]]) -> None:
+        """Put fingers on the page, move them from moment to moment, and lift them.
+
+        Args:
+            moments: Where the fingers are, in pixels from the left and top of what is seen.
+        """
+        for number, fingers in enumerate(moments):
+            points = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(fingers)]
+            kind = "touchMove" if number else "touchStart"
+            self._touch(kind, points)
+        self._touch("touchEnd", [])
+
+    def _touch(self, kind: str, points: list[dict[str, float]]) -> None:
+        self._session.execute_cdp_cmd(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
+        )
 
     def press(self, *keys: str) -> None:
         """Type keys, one after the other, wherever the focus is."""

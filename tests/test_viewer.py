@@ -40,7 +40,12 @@ FOREHAND, BACKHAND, SERVE = (
     "Defensive Backhand Push",
     "Serve Forehand Topspin",
 )
-HOSTILE = ["</script><script>document.title='x'</script>", "a, \"b\" & 'c'", "Rückhand 🏓", "=1+1;<!--"]
+HOSTILE = [
+    "</script><script>document.title='x'</script>",
+    "a, \"b\" & 'c'",
+    "Rückhand 🏓",
+    "=1+1;<!--",
+]
 
 
 def grey_frames(count: int) -> Frames:
@@ -106,7 +111,7 @@ def frame(browser: Browser) -> int:
     return int(browser.find("#now-frame").text.removeprefix("frame "))
 
 
-def visible_frame(browser: Browser, target: Path) -> int:
+def visible_frame(browser: Browser) -> int:
     """Which frame the pixels of the video show."""
     browser.wait("!document.getElementById('video').seeking")
     time.sleep(0.15)
@@ -139,9 +144,7 @@ def indexed(raw: Path, form: str, classes: list[str], fps: float) -> list[tuple[
             "max_overlap": 1.0,
         }
     )
-    index = build_index(
-        settings, raw=raw, root=raw.parent, seed=1, workers=1, window=4, context=0
-    )
+    index = build_index(settings, raw=raw, root=raw.parent, seed=1, workers=1, window=4, context=0)
     assert [f for f in index.findings if f.severity == "error"] == []
     named = [(sample.begin, sample.end, sample.label) for sample in index.samples]
     return sorted(named + [(mark.begin, mark.end, "Unknown") for mark in index.unlabelled])
@@ -159,11 +162,11 @@ def test_watch(film: Path, tmp_path: Path) -> None:
     )
     with viewer(page) as browser:
         loaded(browser)
-        assert visible_frame(browser, tmp_path) == frame(browser) == 0
+        assert visible_frame(browser) == frame(browser) == 0
         browser.press("n")
-        assert visible_frame(browser, tmp_path) == frame(browser) == 6
+        assert visible_frame(browser) == frame(browser) == 6
         browser.press("n", ".", ".", ",")
-        assert visible_frame(browser, tmp_path) == frame(browser) == 21
+        assert visible_frame(browser) == frame(browser) == 21
         browser.press("p")
         assert frame(browser) == 6
         # A click on the second stroke in the row of the corrected ones, at 4 s for the width.
@@ -172,12 +175,12 @@ def test_watch(film: Path, tmp_path: Path) -> None:
         assert frame(browser) == 20 and said(browser).startswith(BACKHAND)
         # Anywhere else, the click is a jump.
         browser.click("#lanes", (1 + 40.5 / 48 * width, 26 + 2 * 40 + 20))
-        assert visible_frame(browser, tmp_path) == frame(browser) == 40
+        assert visible_frame(browser) == frame(browser) == 40
 
-        browser.press("p", "[", "[", "[", "]")
+        browser.press("p", "s", "s", "s", "f")
         assert browser.run("return document.getElementById('video').playbackRate") == 0.25
         assert browser.find("#speed").get_attribute("value") == "0.25"
-        browser.press("]")
+        browser.press("f")
         browser.run(
             "window.seen = [];"
             "new MutationObserver(() => seen.push(+document.getElementById('now-frame')"
@@ -195,7 +198,7 @@ def test_watch(film: Path, tmp_path: Path) -> None:
         assert set(range(6, 12)) - {11} <= set(seen) <= set(range(6, 13))
         # Playing moves the playhead; nothing else is drawn.
         assert browser.run(f"return {draws}") == before
-        assert visible_frame(browser, tmp_path) == frame(browser)
+        assert visible_frame(browser) == frame(browser)
         assert {Path(url).name for url in browser.requests()} == {"rally%201.mp4"}
         assert browser.complaints() == []
 
@@ -217,22 +220,22 @@ def test_correct_and_reload(film: Path, tmp_path: Path) -> None:
         browser.press("n")
         browser.wait("!document.getElementById('handle-end').hidden")
         browser.drag("#handle-end", 70)
-        first = [6, nearest(12, 70), FOREHAND]
-        assert first[1] > 12 and kept(browser)[0] == tuple(first)
-        assert frame(browser) == first[1] - 1
+        begin, end = 6, nearest(12, 70)
+        assert end > 12 and kept(browser)[0] == (begin, end, FOREHAND)
+        assert frame(browser) == end - 1
         browser.drag("#handle-begin", -40)
-        first[0] = nearest(6, -40)
-        assert first[0] < 6 and kept(browser)[0] == tuple(first)
+        begin = nearest(6, -40)
+        assert begin < 6 and kept(browser)[0] == (begin, end, FOREHAND)
         # Never beyond the other boundary.
         browser.drag("#handle-begin", 600)
-        assert kept(browser)[0] == (first[1] - 1, first[1], FOREHAND)
+        assert kept(browser)[0] == (end - 1, end, FOREHAND)
         browser.press_with(Keys.CONTROL, "z")
-        assert kept(browser)[0] == tuple(first)
+        assert kept(browser)[0] == (begin, end, FOREHAND)
         # The handle has the focus: its arrows move it. So do the keys from anywhere.
         browser.run("document.getElementById('handle-end').focus()")
         browser.press(Keys.ARROW_LEFT, "1", "1", "2", "3", "4", "4")
-        first = [first[0] - 1, first[1], FOREHAND]
-        assert kept(browser)[0] == tuple(first)
+        begin -= 1
+        assert kept(browser)[0] == (begin, end, FOREHAND)
         browser.press("n")
         browser.press(".", ".", "b", ",", ",", ",", "b", ".", "e")
         assert kept(browser)[1] == (19, 21, BACKHAND)
@@ -254,7 +257,7 @@ def test_correct_and_reload(film: Path, tmp_path: Path) -> None:
         browser.press_with(Keys.CONTROL, "y")
         browser.press_with(Keys.CONTROL, "y")
         # "Serve Forehand Topspin", "Serve Backhand Topspin": the second one.
-        expected = [tuple(first), (19, 21, "smash"), (40, 44, "Serve Backhand Topspin")]
+        expected = [(begin, end, FOREHAND), (19, 21, "smash"), (40, 44, "Serve Backhand Topspin")]
         assert kept(browser) == expected
         assert browser.find("#progress").text == "3 of 3 checked, 1 deleted"
         browser.reload()
@@ -313,7 +316,11 @@ def test_what_is_saved_is_what_index_reads(
         browser.downloads_to(tmp_path / "saved")
         loaded(browser)
         assert browser.run("return document.title") == f"{name}: strokes"
-        browser.press("n", "4", "r", "r", Keys.DELETE)
+        browser.run("document.getElementById('list').focus()")
+        for key, first in ((Keys.END, 44), (Keys.HOME, 0)):
+            browser.press(key)
+            assert visible_frame(browser) == frame(browser) == first
+        browser.press("4", "r", "r", Keys.DELETE)
         expected = [(row.begin, row.end, row.label) for row in found]
         expected[0] = (0, 4, HOSTILE[0])
         del expected[2]
@@ -461,7 +468,7 @@ def test_a_video_that_does_not_play(film: Path, tmp_path: Path) -> None:
         browser.find("#choose-file").send_keys(str(film))
         loaded(browser)
         assert not browser.find("#video-notice").is_displayed()
-        assert visible_frame(browser, tmp_path) == frame(browser) == 21
+        assert visible_frame(browser) == frame(browser) == 21
         # A table of another video, and one that does not fit, change nothing.
         for text, answer in (
             ("video,begin,end,label\nother.mp4,1,2,x\n", "other videos"),
@@ -473,6 +480,27 @@ def test_a_video_that_does_not_play(film: Path, tmp_path: Path) -> None:
             browser.wait(f"document.getElementById('said').textContent.includes('{answer}')")
             assert len(browser.texts(".row")) == 2
     assert page == tmp_path / "v.html"
+
+
+def test_elan_cannot_tell_short_frames_apart(tmp_path: Path) -> None:
+    """At 3333 frames a second a time in whole milliseconds names no frame."""
+    clock = Clock(3 * np.arange(101), Fraction(1, 10_000))
+    page = write_viewer(
+        tmp_path / "v.html",
+        video=tmp_path / "v.mp4",
+        clock=clock,
+        classes=["a"],
+        annotations=[Marked(10, 20, "a"), Marked(32, 50, "a")],
+    )
+    with viewer(page) as browser:
+        browser.downloads_to(tmp_path / "saved")
+        browser.click("#save-eaf")
+        # 10 and 20 are 3 and 6 ms; 32 is 9.6 ms, and 10 ms is nearer to 33.
+        assert said(browser).startswith("ELAN counts whole milliseconds, too few for the stroke at")
+        assert "0:00.010" in said(browser)
+        browser.press("n", "n", Keys.DELETE)
+        browser.click("#save-eaf")
+        assert "TIME_VALUE" in file_in(tmp_path / "saved", ".eaf").read_text()
 
 
 def test_phone_and_keyboard(film: Path, tmp_path: Path) -> None:
@@ -498,6 +526,25 @@ def test_phone_and_keyboard(film: Path, tmp_path: Path) -> None:
             """
         )
         assert small == []
+        # Fingers: a tap chooses, one drags the timeline along, two spread it.
+        shown = "document.querySelector('#lanes canvas').dataset.visible"
+        box = browser.run("return document.getElementById('lanes').getBoundingClientRect()")
+        row = box["top"] + 26 + 40 + 25
+        browser.touch([(box["left"] + 18 / 48 * box["width"], row)])
+        assert frame(browser) == 16
+        several = int(browser.run(f"return {shown}"))
+        middle = box["left"] + 18 / 48 * box["width"]
+        browser.touch(*([(middle - 12 * n, row), (middle + 12 * n, row)] for n in range(1, 9)))
+        browser.wait(f"{shown} < {several}")
+        # Frames 17 and 19 were 24 px apart and are 192: about 48 / 8 frames are in sight.
+        placed = "return document.querySelector('#lanes .playhead').style.transform"
+        before = float(browser.run(placed).removeprefix("translateX(").removesuffix("px)"))
+        browser.touch(*([(middle + 10 * n, row)] for n in range(9)))
+        browser.wait(
+            f"!document.querySelector('#lanes .playhead').style.transform.includes({before})"
+        )
+        after = float(browser.run(placed).removeprefix("translateX(").removesuffix("px)"))
+        assert after - before == pytest.approx(80, abs=1) and frame(browser) == 16
         # The video stays in sight while one scrolls to the list.
         browser.run("document.getElementById('list').scrollIntoView()")
         top = browser.run("return document.getElementById('video').getBoundingClientRect().top")

@@ -4,6 +4,8 @@ const $ = id => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
 const UNKNOWN = "Unknown";
 const CLICK_PX = 5, LANE_PX = 40, TITLE_PX = 13, RULER_PX = 26, ROW_PX = 48;
+// Browsers round times to microseconds.
+const SLACK_S = 1e-5;
 const INK = "#1c2330", SOFT = "#5a6475";
 // Of Okabe and Ito, "Color universal design" (2008), but for the yellow, which white swallows.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666"];
@@ -38,7 +40,7 @@ function countUpTo(length, isBeyond) {
 }
 const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 /** The frame that is shown at a time. */
-const shownAt = seconds => clamp(countUpTo(frames, f => timeOf(f) > seconds + 1e-6) - 1, 0, frames - 1);
+const shownAt = seconds => clamp(countUpTo(frames, f => timeOf(f) > seconds + SLACK_S) - 1, 0, frames - 1);
 /** The boundary between frames that is nearest to a time, 0 to `frames`. */
 function boundaryAt(seconds) {
   const after = clamp(countUpTo(frames + 1, f => timeOf(f) > seconds), 1, frames);
@@ -741,6 +743,7 @@ video.addEventListener("loadedmetadata", () => {
     `This seems to be another video: it lasts ${clockText(video.duration)}, the strokes are of one of ${clockText(duration)}.`);
 });
 video.addEventListener("error", complain);
+video.addEventListener("click", toggle);
 function complain() {
   hasVideo = false;
   $("play").disabled = $("loop").disabled = true;
@@ -1199,7 +1202,7 @@ const keys = [
   [["←", "→"], "one second back or on", null],
   [["N", "P"], "next or previous stroke", null],
   [["L"], "repeat the chosen stroke, or no more", () => setLoop(!isLooping)],
-  [["[", "]"], "slower or faster", null],
+  [["S", "F"], "slower or faster", null],
   [["M"], "sound off or on", mute],
   [["R"], "it is right; go to the next", confirmRight],
   [["C"], "choose which stroke it is: type a part of its name, Enter", () => chosen()?.kind === "corrected" ? labelBox.focus() : say("Choose a corrected stroke first.")],
@@ -1220,7 +1223,7 @@ const acts = {
   " ": toggle, k: toggle, ",": () => stepBy(-1), ".": () => stepBy(1), "<": () => stepBy(-10), ">": () => stepBy(10),
   ";": () => stepBy(-10), ":": () => stepBy(10),
   ArrowLeft: () => moveBy(-1), ArrowRight: () => moveBy(1), n: () => go(1), p: () => go(-1),
-  l: () => setLoop(!isLooping), "[": () => setSpeed(-1), "]": () => setSpeed(1), m: mute, r: confirmRight,
+  l: () => setLoop(!isLooping), s: () => setSpeed(-1), f: () => setSpeed(1), m: mute, r: confirmRight,
   c: keys[8][2], b: keys[9][2], e: keys[10][2], 1: () => nudge("begin", -1), 2: () => nudge("begin", 1),
   3: () => nudge("end", -1), 4: () => nudge("end", 1), a: add, t: takeOver, Delete: remove, Backspace: remove,
   "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), "−": () => zoom(2), z: zoomToStroke,
