@@ -24,7 +24,9 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 M = TypeVar("M", bound=BaseModel)
 NEGATIVE = "Negative"
 """Name of the rejection class."""
-STROKE_OR_NOT = (NEGATIVE, "Stroke")
+STROKE = "Stroke"
+"""Class of a stroke that is told apart from none, but from no other (MediaEval detection)."""
+STROKE_OR_NOT = (NEGATIVE, STROKE)
 """Classes of a network that only tells strokes from none."""
 
 VideoId = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$")]

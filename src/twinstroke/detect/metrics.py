@@ -23,7 +23,7 @@ from twinstroke.evaluate.intervals import (
     clustered_interval,
     wilson,
 )
-from twinstroke.index.classes import STROKE
+from twinstroke.tables import STROKE
 
 THRESHOLDS = tuple(0.5 + step / 20 for step in range(10))
 """Temporal IoU from which a detection may count as a stroke: 0.50, 0.55 … 0.95."""

@@ -76,7 +76,7 @@ def prepared_frames(
     limits: Limits,
     spent: Spent,
     centres: NDArray[np.float64] | None = None,
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """Prepare the kept frames of a video, in order; a few frames are held at a time.
 
     Flow is estimated on all cores. Before anything moves, the region of interest is where it will
@@ -198,7 +198,7 @@ class _Preparing:
         jobs: deque[Future[tuple[_Moved, NDArray[np.float64]]]] = deque()
         number = 0 if self._learns else self._first
         last: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]] | None = None
-        for batch in self._waited_for(batches):
+        for batch in batches:
             for planes in batch:
                 picture = np.ascontiguousarray(planes.transpose(1, 2, 0))
                 with self._spent.on("masks"):
@@ -218,14 +218,6 @@ class _Preparing:
             yield from self._ready()
         assert last is not None  # noqa: S101 - two frames at least
         yield self._cut(last[0], np.zeros((*last[0].shape[:2], 2), np.int16), -1, self._smooth[-1])
-
-    def _waited_for(self, batches: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-        while True:
-            with self._spent.on("waiting for FFmpeg"):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
 
     def _motion(
         self,

@@ -57,6 +57,7 @@ class Recogniser:
         """
         self._network = _loaded(model_file)
         self.description = self._network.description
+        self.name = _name(self.description)
         self.preparation = _preparation(model_file, self.description)
         self.digest = sha256_of(model_file)
         self._where = None
@@ -80,6 +81,7 @@ class Recogniser:
                     "(window, frames, flow or masks); train both on the same strokes.h5"
                 )
             self.digest += sha256_of(stroke_file)
+            self.name += f", and where strokes are by {_name(where)} of two classes"
 
     @property
     def window(self) -> tuple[int, int, int]:
@@ -118,6 +120,19 @@ class Recogniser:
 
 def _loaded(path: Path) -> _Network:
     return _Exported(path) if path.suffix == ".onnx" else _Trained(path)
+
+
+def _name(made: TrainedModel) -> str:
+    kind = "I3D" if made.architecture == "i3d" else "TSTCNN"
+    blocks = [
+        f"{count} {what} block{'s' if count > 1 else ''}"
+        for count, what in (
+            (made.attention_blocks, "attention"),
+            (made.residual_blocks, "residual"),
+        )
+        if count
+    ]
+    return f"{made.modality} {kind}" + (f" with {blocks[0]}" if blocks else "")
 
 
 def _preparation(path: Path, description: TrainedModel) -> Preparation:

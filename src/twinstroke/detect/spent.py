@@ -6,39 +6,41 @@ import resource
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 class Spent:
-    """Seconds of work by step. Steps overlap, so that together they may exceed what passed."""
+    """Seconds of work by step, of several threads. Steps overlap."""
 
     def __init__(self) -> None:
+        self.passed = 0.0
+        """Seconds from beginning to end."""
         self.seconds: dict[str, float] = defaultdict(float)
-        """Of each step that was measured: as long as it took, whoever did it."""
+        """Of each step: of a core that worked on it, but for the network those that passed."""
         self._lock = threading.Lock()
         self._begin = time.perf_counter()
         self._others = _children()
 
+    @property
+    def worked(self) -> bool:
+        """Whether there was anything to do."""
+        return "network" in self.seconds
+
     @contextmanager
-    def on(self, step: str) -> Iterator[None]:
-        """Count the time of the block."""
-        begin = time.perf_counter()
+    def on(self, step: str, clock: Callable[[], float] = time.thread_time) -> Iterator[None]:
+        """Count the time of the block, by the clock of its thread if no other is named."""
+        begin = clock()
         try:
             yield
         finally:
             with self._lock:
-                self.seconds[step] += time.perf_counter() - begin
+                self.seconds[step] += clock() - begin
 
-    @property
-    def passed(self) -> float:
-        """Seconds since the beginning."""
-        return time.perf_counter() - self._begin
-
-    @property
-    def in_programs(self) -> float:
-        """Seconds of processor time of programs that were started and have ended: of FFmpeg."""
-        return _children() - self._others
+    def end(self) -> None:
+        """Count what programs took that were started since the beginning and have ended: FFmpeg."""
+        self.seconds["decoding"] += _children() - self._others
+        self.passed = time.perf_counter() - self._begin
 
 
 def _children() -> float:

@@ -53,11 +53,6 @@ class Found:
         probe = self.seen.probe
         return float(probe.clock.duration - probe.clock.time_of(0))
 
-    @property
-    def speed(self) -> float:
-        """Times real time: seconds of video in a second of work."""
-        return self.seconds / self.spent.passed
-
 
 def look_at(
     path: Path, preparation: Preparation, window: tuple[int, int, int], limits: Limits
@@ -146,6 +141,7 @@ def detect(
         limits=limits,
         spent=spent,
     )
+    spent.end()
     clock = seen.probe.clock
     detections = [
         Detection(

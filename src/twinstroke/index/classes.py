@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict
 from twinstroke.settings import IndexSettings
 from twinstroke.tables import NEGATIVE
 
-STROKE = "Stroke"
-"""Class of an annotation that tells when a stroke happens but not which (MediaEval detection)."""
 UNKNOWN = "Unknown"
 """MediaEval's label of a test stroke that is to be classified by the participants."""
 MOST_CLASSES = 200

@@ -32,11 +32,12 @@ from twinstroke.index.annotations import (
     frame_number,
     split_of,
 )
-from twinstroke.index.classes import STROKE, UNKNOWN
+from twinstroke.index.classes import UNKNOWN
 from twinstroke.index.findings import Findings, Place
 from twinstroke.index.formats.clips import add_clips
 from twinstroke.index.formats.xml import parse_xml, root_of
 from twinstroke.settings import IndexSettings
+from twinstroke.tables import STROKE
 
 SUFFIXES = (".xml",)
 CHILDREN = {"video": "action", "videos": "video"}

@@ -1,0 +1,89 @@
+"""The classes of strokes of which one knows where they are: for submissions without `index`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinstroke.detect.prepare import Frame, Source, prepared_frames
+from twinstroke.detect.recogniser import Recogniser
+from twinstroke.detect.spent import Spent
+from twinstroke.detect.video import look_at
+from twinstroke.evaluate import Decision
+from twinstroke.evaluate.decisions import decide, window_starts
+from twinstroke.timeline import clip_range
+from twinstroke.video_file import DEFAULT_LIMITS, Limits
+
+
+def classify(
+    video: Path,
+    strokes: Sequence[tuple[int, int]],
+    recogniser: Recogniser,
+    *,
+    decision: Decision,
+    stride: int,
+    limits: Limits = DEFAULT_LIMITS,
+) -> list[dict[str, float]]:
+    """Class probabilities of strokes, as `evaluate` would have them.
+
+    Args:
+        video: The video.
+        strokes: Begin and end of each in source frames, in any order; they may overlap.
+        recogniser: The network.
+        decision: By which windows of a stroke.
+        stride: Kept frames from window to window, for decisions that ask several.
+        limits: Of the runs of FFmpeg.
+
+    Returns:
+        Probabilities by class, of each stroke.
+
+    Raises:
+        UserError: The video cannot be shown to the network, or a frame does not decode.
+    """
+    seen = look_at(video, recogniser.preparation, recogniser.window, limits)
+    window, step = recogniser.window[0], seen.source.frame_step
+    clips = [clip_range(begin, end, step, window) for begin, end in strokes]
+    found: dict[int, dict[str, float]] = {}
+    frames = prepared_frames(
+        seen.source,
+        recogniser.preparation,
+        recogniser.window[1:],
+        limits=limits,
+        spent=Spent(),
+    )
+    with closing(frames):
+        for number, rgb, flow in _cut(frames, clips, seen.source):
+            slack = len(clips[number]) - window
+            starts = window_starts(slack + window, window, stride)
+            if decision == "single":
+                starts = np.array([slack // 2])
+            probabilities = recogniser.probabilities(rgb, flow, starts.tolist())
+            own = decide(probabilities, starts, slack)[decision]
+            found[number] = dict(zip(recogniser.description.classes, own.tolist(), strict=True))
+    return [found[number] for number in range(len(strokes))]
+
+
+def _cut(
+    frames: Iterator[Frame], clips: Sequence[range], source: Source
+) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.int16]]]:
+    """Gather the frames of each clip as they come by; at most those of open clips are held."""
+    waiting = sorted(range(len(clips)), key=lambda number: clips[number].start)
+    last = source.kept - 1
+    held: dict[int, Frame] = {}
+    for place, frame in enumerate(frames):
+        held[place] = frame
+        while waiting and min(clips[waiting[0]].stop - 1, last) <= place:
+            number = waiting.pop(0)
+            own = [held[min(max(k, 0), last)] for k in clips[number]]
+            flow = np.stack([frame.flow for frame in own])
+            flow[[k < 0 or k > last for k in clips[number]]] = 0
+            yield number, np.stack([frame.rgb for frame in own]), flow
+        if not waiting:
+            return
+        begin = max(0, min(clips[number].start for number in waiting))
+        for gone in [k for k in held if k < begin]:
+            del held[gone]

@@ -1,0 +1,216 @@
+"""Detection in the untrimmed videos of a data set, measured against their annotations."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinstroke.detect.metrics import (
+    ClassRow,
+    DetectionScores,
+    ThresholdRow,
+    Truth,
+    detection_scores,
+)
+from twinstroke.detect.palette import stroke_colours
+from twinstroke.detect.picture import Timeline, draw_timelines
+from twinstroke.detect.recogniser import Recogniser
+from twinstroke.detect.video import Found, detect, look_at
+from twinstroke.detect.written import write_found
+from twinstroke.files import prune, replacing
+from twinstroke.index import Mark, StrokeClass
+from twinstroke.settings import DetectSettings
+from twinstroke.tables import NEGATIVE, Sample, Split, Video, write_table
+from twinstroke.video_file import Limits
+from twinstroke.viewer import Marked
+
+TOLERANCE_S = 0.1
+"""By which a boundary may be off and count as right, in seconds: people differ by as much."""
+HEADLINE = (
+    "n_videos",
+    "n_strokes",
+    "n_found",
+    "iou",
+    "precision_50",
+    "recall_50",
+    "f1_50",
+    "ap",
+    "class_ap",
+    "map_2021",
+    "map_2022",
+)
+"""Figures by which experiments are compared."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """An untrimmed video of one split, with its strokes."""
+
+    video: Video
+    truth: list[Truth]
+    """In the order of time; those of unknown class too."""
+
+
+def held_out(
+    videos: Sequence[Video], samples: Sequence[Sample], unlabelled: Sequence[Mark], split: Split
+) -> list[HeldOut]:
+    """Find the untrimmed videos that belong to one split as a whole.
+
+    A video of which other splits have samples too is left out: the network may have learnt from it.
+    So is a trimmed clip, which is one stroke from its first frame to its last.
+
+    Args:
+        videos: The table of videos.
+        samples: The table of samples.
+        unlabelled: Strokes that are no samples, because nobody says which they are.
+        split: Which split.
+    """
+    own: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        own[sample.video].append(sample)
+    strokes: dict[str, list[Truth]] = defaultdict(list)
+    for mark in unlabelled:
+        strokes[mark.video].append(Truth(mark.begin, mark.end, None))
+    for sample in samples:
+        if sample.label != NEGATIVE:
+            strokes[sample.video].append(Truth(sample.begin, sample.end, sample.label))
+    return [
+        HeldOut(video, sorted(strokes[video.video], key=lambda s: (s.begin, s.end, s.label or "")))
+        for video in videos
+        if {sample.split for sample in own[video.video]} == {split}
+        and not any((s.begin, s.end) == (0, video.frames) for s in own[video.video])
+    ]
+
+
+def detect_held_out(
+    chosen: Sequence[HeldOut],
+    model_file: Path,
+    settings: DetectSettings,
+    *,
+    root: Path,
+    folder: Path,
+    reports: Path,
+    limits: Limits,
+) -> list[Found]:
+    """Find the strokes of videos, one after the other, and write them down.
+
+    Args:
+        chosen: The videos; if there is none, no network is looked at.
+        model_file: The network.
+        settings: How its words become strokes.
+        root: What the paths of the videos are relative to.
+        folder: Keeps what the network said; files of other videos are deleted.
+        reports: Gets the tables and the page of each video, and loses all else.
+        limits: Of the runs of FFmpeg.
+
+    Raises:
+        UserError: The network cannot find strokes, or a video cannot be shown to it.
+        OSError: A file cannot be written.
+    """
+    for place in (folder, reports):
+        place.mkdir(parents=True, exist_ok=True)
+    names = {f"{item.video.video}.h5" for item in chosen}
+    prune(folder, [path for path in folder.iterdir() if _whole(path.name) in names])
+    prune(reports, [])
+    done = []
+    recogniser = Recogniser(model_file) if chosen else None
+    for item in chosen:
+        assert recogniser is not None  # noqa: S101 - there are videos
+        path = root / item.video.path
+        seen = look_at(path, recogniser.preparation, recogniser.window, limits)
+        found = detect(seen, recogniser, settings, folder=folder, limits=limits)
+        marked = [Marked(s.begin, s.end, s.label or "") for s in item.truth]
+        write_found(found, recogniser, settings, folder=reports, annotations=marked)
+        done.append(found)
+    return done
+
+
+def _whole(name: str) -> str:
+    """File to which a file or a folder of parts belongs: ``.a.h5.0123abcd.parts`` to ``a.h5``."""
+    return name[1:].rpartition(".h5.")[0] + ".h5" if name.startswith(".") else name
+
+
+def write_measured(
+    chosen: Sequence[HeldOut],
+    found: Sequence[Found],
+    classes: Sequence[StrokeClass],
+    split: Split,
+    folder: Path,
+) -> DetectionScores:
+    """Measure what was found, and write figures, tables and a picture.
+
+    ============================== ===========================================================
+    file                           what
+    ============================== ===========================================================
+    detection.json                 `HEADLINE`
+    detection_scores.json          all figures, see :func:`detection_scores`
+    detection_thresholds.csv       figures by temporal IoU (`ThresholdRow`)
+    detection_classes.csv          figures by class (`ClassRow`)
+    detections.png                 annotated and found strokes of each video
+    ============================== ===========================================================
+
+    Args:
+        chosen: The videos.
+        found: What was found in each.
+        classes: As in ``classes.csv``, for the colours.
+        split: Of the videos.
+        folder: Where the files go.
+    """
+    pairs = list(zip(chosen, found, strict=True))
+    # People differ by about so much; the rates of all videos are the same within 1 %.
+    tolerance = round(TOLERANCE_S * float(chosen[0].video.fps)) if chosen else 0
+    scores = detection_scores(
+        {item.video.video: item.truth for item in chosen},
+        {item.video.video: own.detections for item, own in pairs},
+        {item.video.video: item.video.frames for item in chosen},
+        tolerance,
+    )
+    figures = scores.figures
+    for name, content in (
+        ("detection", {key: figures[key] for key in HEADLINE}),
+        ("detection_scores", figures),
+    ):
+        with replacing(folder / f"{name}.json") as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_table(folder / "detection_thresholds.csv", scores.by_threshold, ThresholdRow)
+    write_table(folder / "detection_classes.csv", scores.by_class, ClassRow)
+    timelines = [
+        Timeline(item.video.video, own.seconds, item.video.frames, item.truth, own.detections)
+        for item, own in pairs
+    ]
+    draw_timelines(
+        timelines, stroke_colours(classes), folder / "detections.png", title=f"{split} videos"
+    )
+    return scores
+
+
+def in_words(figures: Mapping[str, float | int | None], found: Sequence[Found]) -> str:
+    """The most important figures, and how fast it went, in one line."""
+    shown = {
+        key: "–" if value is None else f"{value:.2f}"
+        for key, value in figures.items()
+        if key in ("iou", "f1_50", "ap", "class_ap")
+    }
+    new = [own for own in found if own.spent.worked]
+    text = (
+        f"{figures['n_found']} detections for {figures['n_strokes']} strokes in "
+        f"{figures['n_videos']} videos: IoU of frames {shown['iou']}, F1 {shown['f1_50']} at "
+        f"temporal IoU 0.5, AP {shown['ap']}, with classes {shown['class_ap']}"
+    )
+    return f"{text}; {pace(new)}" if new else f"{text}; what the network says was there"
+
+
+def pace(found: Sequence[Found]) -> str:
+    """How fast videos were gone through, and where the time went."""
+    passed = sum(own.spent.passed for own in found)
+    steps: dict[str, float] = defaultdict(float)
+    for own in found:
+        for step, seconds in own.spent.seconds.items():
+            steps[step] += seconds
+    most = sorted(steps.items(), key=lambda item: -item[1])
+    parts = ", ".join(f"{step} {seconds:.1f}" for step, seconds in most)
+    speed = sum(own.seconds for own in found) / passed
+    return f"{speed:.1f} × real time ({passed:.1f} s; seconds of work: {parts})"

@@ -1,0 +1,72 @@
+"""Everything that is written about one video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from twinstroke.detect.outputs import write_outputs
+from twinstroke.detect.recogniser import Recogniser
+from twinstroke.detect.video import Found
+from twinstroke.settings import DetectSettings
+from twinstroke.viewer import Marked, write_viewer
+
+
+def write_found(
+    found: Found,
+    recogniser: Recogniser,
+    settings: DetectSettings,
+    *,
+    folder: Path,
+    annotations: Sequence[Marked] = (),
+) -> dict[str, Path]:
+    """Write tables, files for other programs, and the page to watch and correct it.
+
+    Args:
+        found: What was found in a video.
+        recogniser: By which network.
+        settings: By which rules.
+        folder: Gets ``<video>.csv`` and so on.
+        annotations: Strokes that somebody marked, for the page.
+
+    Returns:
+        The files, by form; the page is ``html``.
+
+    Raises:
+        UserError: A label holds characters that XML cannot.
+        OSError: A file cannot be written.
+    """
+    seen, classes = found.seen, recogniser.description.classes
+    paths = write_outputs(
+        folder,
+        seen.path,
+        found.detections,
+        seen.probe.clock,
+        classes,
+        _facts(recogniser, settings),
+        name=seen.video,
+    )
+    paths["html"] = write_viewer(
+        folder / f"{seen.video}.html",
+        video=seen.path,
+        clock=seen.probe.clock,
+        classes=classes,
+        annotations=annotations,
+        detections=found.detections,
+        about=f"Found by {recogniser.name}.",
+    )
+    return paths
+
+
+def _facts(recogniser: Recogniser, settings: DetectSettings) -> dict[str, Any]:
+    made = recogniser.description
+    rules = settings.model_dump(exclude={"split"})
+    return {
+        "network": recogniser.name,
+        "sha256": recogniser.digest,
+        "window": list(made.window),
+        "kept_fps": recogniser.preparation.kept_fps,
+        "twinstroke": made.twinstroke_version,
+        "rules": rules,
+    }

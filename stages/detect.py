@@ -1,0 +1,49 @@
+"""Find the strokes of untrimmed videos that training did not see, and measure what was found."""
+
+from pathlib import Path
+
+from twinstroke.detect import detect_held_out, held_out, in_words, write_measured
+from twinstroke.errors import exits_cleanly
+from twinstroke.index import Mark, StrokeClass
+from twinstroke.progress import summarise
+from twinstroke.settings import load_settings
+from twinstroke.tables import NEGATIVE, Sample, Video, read_table
+
+
+@exits_cleanly
+def main() -> None:
+    settings = load_settings()
+    folder, reports = Path("data", settings.name), Path("reports", settings.name)
+    split = settings.detect.split
+    classes = read_table(folder / "classes.csv", StrokeClass)
+    chosen = held_out(
+        read_table(folder / "videos.csv", Video),
+        read_table(folder / "samples.csv", Sample),
+        read_table(folder / "unlabelled.csv", Mark),
+        split,
+    )
+    untrimmed = bool(chosen)
+    if all(row.label != NEGATIVE for row in classes):
+        chosen = []
+    found = detect_held_out(
+        chosen,
+        folder / "model.safetensors",
+        settings.detect,
+        root=Path(),
+        folder=folder / "detections",
+        reports=reports / "detections",
+        limits=settings.decode.limits,
+    )
+    figures = write_measured(chosen, found, classes, split, reports).figures
+    if chosen:
+        summarise("detect", in_words(figures, found))
+    elif untrimmed:
+        summarise(
+            "detect", f"without a class {NEGATIVE}, the network cannot tell where strokes are"
+        )
+    else:
+        summarise("detect", f"no untrimmed video belongs to the {split} split as a whole")
+
+
+if __name__ == "__main__":
+    main()
