@@ -116,7 +116,7 @@ def detection_videos(templates: Path, videos: Path) -> dict[str, int]:
     problems: list[str] = []
     for file in _xml_files(templates):
         try:
-            frames[file.stem] = probe_video(_video_of(file.stem, videos)).frames
+            frames[file.stem] = probe_video(video_of(file.stem, videos)).frames
         except UserError as error:
             problems += error.problems
     if problems:
@@ -202,7 +202,7 @@ def write_classifications(
                     found = f"begin {begin} is not before end {end}"
                     findings.error("time", element.place, found, _ORIGINAL)
             try:
-                jobs.append((file, [(_video_of(file.stem, videos), ranges)]))
+                jobs.append((file, [(video_of(file.stem, videos), ranges)]))
             except UserError as error:
                 findings.error("video", Place(str(file)), str(error))
     if findings.errors:
@@ -305,7 +305,7 @@ def _listing(template: Path) -> Path:
     return file
 
 
-def _video_of(stem: str, videos: Path) -> Path:
+def video_of(stem: str, videos: Path) -> Path:
     """The one video with this stem."""
     found = []
     if videos.is_dir():

@@ -47,6 +47,12 @@ def ttstroke21() -> list[StrokeClass]:
     return [StrokeClass.model_validate(row) for row in rows]
 
 
+def with_superclasses(names: Iterable[str]) -> list[StrokeClass]:
+    """Classes by their names, with their superclasses where these are known."""
+    known = {row.label: row for row in ttstroke21()}
+    return [known.get(name, StrokeClass(label=name)) for name in names]
+
+
 def tidy(name: str) -> str:
     """A name without white space to spare, in Unicode's composed form, so that equals are equal."""
     return " ".join(unicodedata.normalize("NFC", name).split())
@@ -83,7 +89,7 @@ class ClassList:
     @property
     def table(self) -> list[StrokeClass]:
         """The classes with their superclasses."""
-        return [self._known.get(name, StrokeClass(label=name)) for name in self.names]
+        return with_superclasses(self.names)
 
     def __contains__(self, name: str) -> bool:
         return self.are_found or name in self._given

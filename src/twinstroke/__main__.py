@@ -1,0 +1,28 @@
+"""What one does with a trained network: ``twinstroke detect match.mp4 --model …``."""
+
+from __future__ import annotations
+
+import argparse
+
+import twinstroke
+from twinstroke.detect import command, submit_command
+from twinstroke.errors import exits_cleanly
+
+
+@exits_cleanly
+def main() -> None:
+    """Carry out the command that is named first."""
+    parser = argparse.ArgumentParser(
+        prog="twinstroke",
+        description="Find strokes in videos with a trained network, watch and correct them.",
+    )
+    parser.add_argument("--version", action="version", version=twinstroke.__version__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    command.add_to(commands)
+    submit_command.add_to(commands)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()
