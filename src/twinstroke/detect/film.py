@@ -14,11 +14,12 @@ from __future__ import annotations
 import errno
 import os
 import warnings
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import ffmpeg
@@ -32,7 +33,6 @@ from twinstroke.colours import BLUE
 from twinstroke.detect.detection import Detection
 from twinstroke.detect.outputs import percent
 from twinstroke.detect.palette import stroke_colours
-from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.h264 import BROWSER_MP4
 from twinstroke.index.classes import StrokeClass, tidy
@@ -49,6 +49,10 @@ PLAYED_AS_THEY_ARE = ("aac", "mp3")
 """Kinds of sound that browsers play in MP4."""
 _LEAST_TEXT = 9
 """px"""
+_LONGEST_TEXT = 200
+"""Characters."""
+_SEAM = 2
+"""Dark rows between picture and bar, in px: the colour of the bar would run into the picture."""
 # The last bit must not depend on the processor.
 _EXACT = "accurate_rnd+full_chroma_int+bitexact"
 _Image = NDArray[np.uint8]
@@ -67,6 +71,7 @@ class Layout(NamedTuple):
 
     @property
     def height(self) -> int:
+        """Of the film."""
         return self.picture[1] + self.bar + self.timeline
 
 
@@ -255,19 +260,25 @@ def drawn_bar(parts: Sequence[tuple[str, str, str]], size: tuple[int, int]) -> _
     image[:] = _rgb(GROUND)
     edges = [width * number // max(1, len(parts)) for number in range(len(parts) + 1)]
     for (label, chance, colour), left, right in zip(parts, edges, edges[1:], strict=False):
-        image[:, left:right] = _lettered(label, chance, colour, (right - left, height))
+        image[_SEAM:, left:right] = _lettered(label, chance, colour, (right - left, height - _SEAM))
     return image
 
 
 def _lettered(label: str, chance: str, colour: str, size: tuple[int, int]) -> _Image:
     width, height = size
+    label = label[:_LONGEST_TEXT]
     figure = Figure(figsize=(width / 72, height / 72), dpi=72, facecolor=colour)
     canvas = FigureCanvasAgg(figure)
     # Of black and white, what is seen better (contrast of WCAG 2).
     ink = "black" if _luminance(colour) > 0.179 else "white"
     text_size = 0.56 * height
     margin = 0.4 * height
-    style = {"color": ink, "va": "center_baseline", "parse_math": False, "weight": "bold"}
+    style: dict[str, Any] = {
+        "color": ink,
+        "va": "center_baseline",
+        "parse_math": False,
+        "weight": "bold",
+    }
     with warnings.catch_warnings():
         # Of letters that the font lacks: they are shown as boxes.
         warnings.simplefilter("ignore")
@@ -276,15 +287,24 @@ def _lettered(label: str, chance: str, colour: str, size: tuple[int, int]) -> _I
         room = max(0.0, width - 3 * margin - right.get_window_extent().width)
         taken = left.get_window_extent().width
         if taken > room:
-            text_size = max(_LEAST_TEXT, text_size * room / taken)
-            left.set_size(text_size)
-            kept = label[:300]
-            while kept and left.get_window_extent().width > room:
-                kept = kept[:-1].rstrip()
-                left.set_text(f"{kept}…" if kept else "")
-        canvas.draw()
-    drawn = np.asarray(canvas.buffer_rgba())
+            left.set_fontsize(max(_LEAST_TEXT, text_size * room / taken))
+
+            def is_too_wide(length: int) -> bool:
+                left.set_text(_shortened(label, length))
+                return bool(left.get_window_extent().width > room)
+
+            # Of all lengths that are not too wide, the greatest.
+            fitting = bisect_left(range(len(label) + 1), True, key=is_too_wide) - 1
+            left.set_text(_shortened(label, fitting))
+        canvas.draw()  # type: ignore[no-untyped-call]
+    drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     return drawn[:height, :width, :3].copy()
+
+
+def _shortened(label: str, length: int) -> str:
+    if length >= len(label):
+        return label
+    return f"{label[:length].rstrip()}…" if length > 0 else ""
 
 
 def _luminance(colour: str) -> float:
@@ -382,6 +402,3 @@ def _complaint(run: Run, path: Path, video: Path, limits: Limits) -> Exception:
             "repair or re-encode the video",
         )
     return run.unreadable(f"FFmpeg cannot write {path}", "see that one may write there")
-
-
-__all__ = ["Layout", "UserError", "drawn_bar", "write_film"]
