@@ -111,7 +111,7 @@ def errors_of(process: subprocess.Popen[str], printed: str) -> list[str]:
 @cache
 def indexed() -> Project:
     """Three videos of three strokes each, up to the stage `index`; not to be changed."""
-    project = Project(_scratch())
+    project = Project(scratch())
     raw = project.folder / "data" / "raw" / "own"
     (raw / "videos").mkdir(parents=True)
     rows = ["video,begin,end,label,split"]
@@ -132,7 +132,7 @@ def indexed() -> Project:
 @cache
 def finished() -> Project:
     """The same after all heavy stages, which nothing disturbed; not to be changed."""
-    project = indexed().copy(_scratch())
+    project = indexed().copy(scratch())
     for stage in HEAVY:
         project.run(stage)
     return project
@@ -141,7 +141,7 @@ def finished() -> Project:
 _STROKES = ((10, "drive"), (120, "push"), (225, "drive"))
 
 
-def _scratch() -> Path:
+def scratch() -> Path:
     """A folder that is gone when the tests are over."""
     folder = Path(mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

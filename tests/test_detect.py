@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -14,96 +13,21 @@ import pytest
 from numpy.typing import NDArray
 
 import twinstroke.detect.track as track_module
-from tests.project import FRAMES, moving
-from tests.test_decode import sample
-from tests.videos import distinct_frames, write_grouped_video, write_video
-from twinstroke.decode import decode_videos
+from tests.prepared import FRAMES, PREPARATION, STROKES, WINDOW, prepared_data
+from tests.videos import distinct_frames, write_video
 from twinstroke.detect.ahead import chained
 from twinstroke.detect.prepare import Frame, Source, prepared_frames
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.spent import Spent
 from twinstroke.detect.track import Track, follow
 from twinstroke.errors import UserError
-from twinstroke.flow import compute_flow
-from twinstroke.normalize import describe_motion
-from twinstroke.segment import Geometry, cut_strokes
-from twinstroke.settings import (
-    DecodeSettings,
-    FlowSettings,
-    MaskSettings,
-    NormalizeSettings,
-    Preparation,
-    RoiSettings,
-    WindowSettings,
-)
-from twinstroke.tables import Video
+from twinstroke.settings import FlowSettings, MaskSettings, Preparation, RoiSettings
 from twinstroke.video_file import DEFAULT_LIMITS
-from twinstroke.workers import Workers
-
-STROKES = ((0, 6), (10, 70), (120, 180), (225, 285), (FRAMES - 5, FRAMES))
-"""Reaching over both ends of the video, and inside it."""
-PREPARATION = Preparation(
-    kept_fps=60,
-    width=96,
-    flow=FlowSettings(estimator="farneback", blur=3),
-    mask=MaskSettings(),
-    roi=RoiSettings(),
-    margin=10,
-)
-WINDOW = WindowSettings(frames=16, height=32, width=32)
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the stages from `decode` to `segment` make of a video of which every frame is kept."""
-    folder = tmp_path_factory.mktemp("data")
-    write_grouped_video(folder / "v.mp4", moving(0), group=12)
-    videos = [
-        Video(
-            video="v",
-            path="v.mp4",
-            sha256="",
-            frames=FRAMES,
-            fps=Fraction(60),
-            width=160,
-            height=90,
-            variable_frame_rate=False,
-        )
-    ]
-    samples = [sample(begin, end) for begin, end in STROKES]
-    made = PREPARATION
-    with Workers(count=0) as workers:
-        decode_videos(
-            videos,
-            samples,
-            DecodeSettings(width=made.width, frame_step=1, context=FRAMES),
-            window=WINDOW,
-            root=folder,
-            folder=folder / "frames",
-            workers=workers,
-        )
-        frames, flow, motion = (folder / part / "v.h5" for part in ("frames", "flow", "motion"))
-        compute_flow([frames], made.flow, folder=flow.parent, workers=workers)
-        describe_motion(
-            [flow],
-            NormalizeSettings(mask=made.mask, roi=made.roi),
-            WINDOW,
-            frames_folder=frames.parent,
-            fps=made.kept_fps,
-            folder=motion.parent,
-            workers=workers,
-        )
-        cut_strokes(
-            samples,
-            videos,
-            Geometry((WINDOW.frames, WINDOW.height, WINDOW.width), made.margin, 1, made.kept_fps),
-            preparation=made,
-            classes=["Negative", "Serve"],
-            folder=folder,
-            target=folder / "strokes.h5",
-            workers=workers,
-        )
-    return folder
+def data() -> Path:
+    return prepared_data()
 
 
 def _frames(folder: Path, centres: NDArray[np.float64] | None = None) -> Iterator[Frame]:
@@ -200,6 +124,16 @@ def _followed(
         limits=DEFAULT_LIMITS,
         spent=Spent(),
     )
+
+
+@pytest.mark.parametrize("count", [2, 3, 50, 64, 65, 66, 70, 128, 135])
+def test_no_frame_is_lost_whatever_their_number(tmp_path: Path, count: int) -> None:
+    """Regions of interest are smoothed in blocks of 64, with a look ahead."""
+    path = write_video(tmp_path / "v.mp4", distinct_frames(count), 60)
+    source = Source(path, count, 32, 18, 1)
+    watching = _Watching().preparation
+    frames = list(prepared_frames(source, watching, (8, 8), limits=DEFAULT_LIMITS, spent=Spent()))
+    assert len(frames) == count
 
 
 @pytest.mark.parametrize(("stride", "frame_step"), [(1, 1), (2, 1), (3, 2), (6, 1)])

@@ -144,6 +144,13 @@ def _detect(arguments: argparse.Namespace) -> None:
             f"{double[0]!r} is the name of several videos, and would be that of their results; "
             "call the command once for each, with another --out"
         )
+    out: Path = arguments.out
+    for path in videos:
+        if path.absolute().parent.resolve() == out.absolute().resolve():
+            raise UserError(
+                f"--out: {out} is the folder of {path}, where results could replace annotations; "
+                "name another one"
+            )
     recogniser = Recogniser(arguments.model, arguments.stroke_model)
     settings = rules_of(arguments, recogniser)
     problems: list[str] = []
@@ -156,7 +163,7 @@ def _detect(arguments: argparse.Namespace) -> None:
             # The other videos are worth their results.
             problems += error.problems
     if arguments.label_studio and done:
-        _write_label_studio(done, recogniser, arguments.out)
+        _write_label_studio(done, recogniser, out)
     if problems:
         raise UserError(problems)
 
@@ -182,12 +189,13 @@ def _detect_one(
     counts = Counter(item.label for item in found.detections)
     most = ", ".join(f"{times} {label}" for label, times in counts.most_common(3))
     rest = " …" if len(counts) > 3 else ""
-    sizes = f"{len(found.detections)} strokes" + (f" ({most}{rest})" if counts else "")
+    count = len(found.detections)
+    sizes = f"{count} stroke{'' if count == 1 else 's'}" + (f" ({most}{rest})" if counts else "")
     speed = pace([found]) if found.spent.worked else "what the network says was there"
     summarise("detect", f"{seen.path}: {sizes}; {speed}")
     if arguments.film:
         classes = with_superclasses(recogniser.description.classes)
-        film = out / f"{seen.video}.mp4"
+        film = out / f"{seen.video}.found.mp4"
         with progress_bar(f"film: {seen.path.name}", seen.probe.frames, "frames") as bar:
             write_film(film, seen.path, seen.probe, found.detections, classes, passed=bar.update)
         summarise("detect", f"the film is {film}")

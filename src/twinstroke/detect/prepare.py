@@ -242,21 +242,22 @@ class _Preparing:
         self._known += 1
 
     def _ready(self) -> Iterator[Frame]:
-        """Give the frames of a block once the track of its regions can be smoothed."""
+        """Give the frames of each block of which the track of its regions can be smoothed."""
         around = len(self._kernel) // 2
-        begin, end = self._done, min(self._done + _TRACK_FRAMES, self._motions)
-        if self._known < min(end + around, self._motions) or begin == end:
-            return
-        low, high = max(0, begin - around), min(self._motions, end + around)
-        size = self._moved[0].rgb.shape[:2]
-        track = roi_track(self._centres[low:high], (size[0], size[1]), self._kernel)
-        # As the stages store it.
-        self._smooth = track[begin - low : end - low].astype(np.float32)
-        for number, centre in zip(range(begin, end), self._smooth, strict=True):
-            moved = self._moved.popleft()
-            if number >= self._begin:
-                yield self._cut(moved.rgb, moved.flow, number, centre)
-        self._done = end
+        while self._done < self._motions:
+            begin, end = self._done, min(self._done + _TRACK_FRAMES, self._motions)
+            if self._known < min(end + around, self._motions):
+                return
+            low, high = max(0, begin - around), min(self._motions, end + around)
+            height, width = self._moved[0].rgb.shape[:2]
+            track = roi_track(self._centres[low:high], (height, width), self._kernel)
+            # As the stages store it.
+            self._smooth = track[begin - low : end - low].astype(np.float32)
+            for number, centre in zip(range(begin, end), self._smooth, strict=True):
+                moved = self._moved.popleft()
+                if number >= self._begin:
+                    yield self._cut(moved.rgb, moved.flow, number, centre)
+            self._done = end
 
     def _cut(
         self,

@@ -171,6 +171,8 @@ def _runs(kinds: NDArray[np.intp], gap: float) -> list[tuple[int, int]]:
 
 
 def _border(place: int, track: Track) -> int:
-    """Source frame halfway between a window and the one before it, within the video."""
+    """Source frame halfway between a window and the one before it; the last one has the rest."""
+    if place == len(track.probabilities):
+        return track.frames
     twice = (2 * place - 1) * track.stride * track.frame_step
     return min(max(0, -(-twice // 2)), track.frames)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from twinstroke.detect.classify import classify
-from twinstroke.detect.command import KEPT, add_network, rules_of, seen_of
+from twinstroke.detect.command import KEPT, add_network, add_rules, rules_of, seen_of
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.submissions import (
     Edition,

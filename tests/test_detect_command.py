@@ -1,0 +1,281 @@
+"""`twinstroke detect` and its like, as a user meets them; and networks of every kind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tests.prepared import FRAMES, PREPARATION, STROKES, WINDOW, prepared_data
+from tests.test_export_model import random_weights
+from tests.test_train import description
+from tests.videos import (
+    distinct_frames,
+    write_damaged_copy,
+    write_rotated_copy,
+    write_sound,
+    write_trimmed_copy,
+    write_video,
+)
+from twinstroke.__main__ import main
+from twinstroke.detect import Recogniser, classify
+from twinstroke.errors import UserError
+from twinstroke.evaluate import evaluate
+from twinstroke.export_model import export_model
+from twinstroke.tables import STROKE_OR_NOT
+from twinstroke.train import save_model
+
+CLASSES = ["Negative", "Serve"]
+SIZE = (WINDOW.frames, WINDOW.height, WINDOW.width)
+
+
+def network(path: Path, **changes: Any) -> Path:
+    """Random weights, which always find some strokes and some gaps."""
+    values = {"classes": CLASSES, "window": SIZE, "preparation": PREPARATION, **changes}
+    made = description(**values)
+    save_model(path, made, random_weights(made))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network ``model.safetensors``."""
+    folder = tmp_path_factory.mktemp("commands")
+    network(folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def video() -> Path:
+    return prepared_data() / "v.mp4"
+
+
+def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["twinstroke", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("modality", ["rgb", "flow", "twin"])
+def test_classes_of_known_strokes_are_those_of_evaluate(
+    tmp_path: Path, video: Path, modality: str
+) -> None:
+    model = network(tmp_path / "model.safetensors", modality=modality, best_epochs={"it": 1})
+    names = [f"v:{begin}-{end}" for begin, end in STROKES]
+    result = evaluate(prepared_data() / "strokes.h5", {"train": names}, model, stride=3)
+    recogniser = Recogniser(model)
+    for decision in ("single", "gaussian"):
+        # In any order.
+        found = classify(video, STROKES[::-1], recogniser, decision=decision, stride=3)
+        expected = [row for row in result.predictions["train"] if row.decision == decision]
+        assert [row.sample for row in expected] == names
+        for own, row in zip(found[::-1], expected, strict=True):
+            assert own == pytest.approx(row.probabilities, abs=1e-5)
+    assert len({round(row.probabilities["Serve"], 4) for row in expected}) > 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"modality": "twin"}, {"modality": "rgb", "attention_blocks": 1}],
+    ids=["twin", "attention"],
+)
+def test_an_exported_network_says_the_same(tmp_path: Path, changes: dict[str, Any]) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra onnx")
+    model = network(tmp_path / "model.safetensors", **changes)
+    export_model(model, tmp_path / "model.onnx")
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 256, (30, *SIZE[1:], 3), np.uint8)
+    flow = random.integers(-99, 99, (30, *SIZE[1:], 2), np.int16)
+    starts = [0, 1, 5, 14]
+    found = [
+        Recogniser(path).probabilities(rgb, flow, starts)
+        for path in (model, tmp_path / "model.onnx")
+    ]
+    # Differences of logits, whatever their size.
+    odds = [np.log(own[:, 0] / own[:, 1]) for own in found]
+    np.testing.assert_allclose(odds[1], odds[0], rtol=1e-4)
+    assert np.ptp(odds[0]) > 0.1
+
+
+def test_two_i3ds_serve_too(tmp_path: Path) -> None:
+    model = network(
+        tmp_path / "model.safetensors", architecture="i3d", modality="twin", window=SIZE
+    )
+    rgb, flow = np.zeros((16, *SIZE[1:], 3), np.uint8), np.zeros((16, *SIZE[1:], 2), np.int16)
+    found = Recogniser(model).probabilities(rgb, flow, [0])
+    np.testing.assert_allclose(found.sum(), 1)
+
+
+def test_a_second_network_says_where_strokes_are(tmp_path: Path) -> None:
+    classes = ["A", "Negative", "B"]
+    one = network(tmp_path / "one.safetensors", classes=classes)
+    two = network(tmp_path / "two.safetensors", classes=[*STROKE_OR_NOT], modality="rgb")
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 256, (40, *SIZE[1:], 3), np.uint8)
+    flow = random.integers(-99, 99, (40, *SIZE[1:], 2), np.int16)
+    starts = [0, 7, 20]
+
+    def probabilities(*models: Path) -> NDArray[np.float64]:
+        return Recogniser(*models).probabilities(rgb, flow, starts)
+
+    named, where, both = probabilities(one), probabilities(two), probabilities(one, two)
+    np.testing.assert_allclose(both[:, 1], where[:, 0])
+    np.testing.assert_allclose(both.sum(1), 1)
+    np.testing.assert_allclose(both[:, 0] / both[:, 2], named[:, 0] / named[:, 2])
+
+
+def test_what_is_no_pair_of_networks_is_refused(tmp_path: Path) -> None:
+    one = network(tmp_path / "one.safetensors")
+    with pytest.raises(UserError, match=r"one\.safetensors: has 2 classes; expected a network of"):
+        Recogniser(one, one)
+    other = PREPARATION.model_copy(update={"width": 64})
+    two = network(tmp_path / "two.safetensors", classes=[*STROKE_OR_NOT], preparation=other)
+    with pytest.raises(UserError, match=r"two\.safetensors: wants its videos prepared otherwise"):
+        Recogniser(one, two)
+    silent = network(tmp_path / "silent.safetensors", preparation=None)
+    with pytest.raises(UserError, match=r"silent\.safetensors: does not say how its frames"):
+        Recogniser(silent)
+    eager = network(tmp_path / "eager.safetensors", classes=["A", "B"])
+    with pytest.raises(UserError, match=r"eager\.safetensors: has no class Negative"):
+        Recogniser(eager)
+
+
+def test_detect_writes_everything_and_asks_the_network_once(
+    folder: Path,
+    video: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "found"
+    arguments = ("detect", video, "--model", folder / "model.safetensors", "--out", out)
+    assert run(*arguments, "--film", "--label-studio", monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr().out
+    assert "× real time" in printed
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        ".tracks",
+        *(f"v.{form}" for form in ("csv", "json", "xml", "eaf", "vtt", "html", "found.mp4")),
+        *(f"label-studio.{form}" for form in ("xml", "json")),
+    }
+    first = rows(out / "v.csv")
+    assert json.loads((out / "v.json").read_text())["frames"] == FRAMES
+    # Other rules ask nothing again; a factor beyond all doubt leaves nothing.
+    weight = ("--negative-weight", "1e12")
+    assert run(*arguments, *weight, monkeypatch=monkeypatch) == 0
+    assert "0 strokes; what the network says was there" in capsys.readouterr().out
+    assert rows(out / "v.csv") == []
+    weight = ("--negative-weight", "1e-12")
+    assert run(*arguments, *weight, monkeypatch=monkeypatch) == 0
+    (everything,) = rows(out / "v.csv")
+    assert (everything["begin"], everything["end"]) == ("0", str(FRAMES))
+    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    assert rows(out / "v.csv") == first
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        assert run(*arguments, monkeypatch=monkeypatch) == 0
+
+
+def test_what_cannot_be_shown_is_one_line_each_and_the_rest_is_done(
+    folder: Path,
+    video: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    long = np.tile(distinct_frames(100, 36, 64), (2, 1, 1, 1))
+    write_video(odd / "slow.mp4", long, 50)
+    write_video(odd / "single.mp4", long[:1], 60)
+    write_video(odd / "flat.mp4", distinct_frames(20, 16, 96), 60)
+    write_sound(odd / "sound.mp4")
+    (odd / "empty.mp4").touch()
+    whole = write_video(odd / "whole.mp4", long, 60)
+    write_damaged_copy(odd / "damaged.mp4", whole, 120)
+    write_video(odd / "fast.mp4", long, 120)
+    write_rotated_copy(odd / "turned.mp4", whole, 90)
+    write_trimmed_copy(odd / "trimmed.mp4", whole, 1)
+    bad = ["slow", "single", "flat", "sound", "empty", "gone", "damaged"]
+    good = ["fast", "turned", "trimmed"]
+    status = run(
+        "detect",
+        *(odd / f"{name}.mp4" for name in (*bad, *good)),
+        *("--model", folder / "model.safetensors", "--out", tmp_path / "found"),
+        monkeypatch=monkeypatch,
+    )
+    assert status == 1
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    errors = [line for line in printed.err.splitlines() if "error: " in line]
+    expected = (
+        "has 50 frames a second, but the network sees 60 a second",
+        "1 frames are too few for flow",
+        "96×16 pixels become 96×16, lower than the network's window",
+        "holds no video stream",
+        "the video file is empty",
+        "no such video",
+        "frame 120 does not decode",
+    )
+    assert len(errors) == len(expected)
+    for line, name, text in zip(errors, bad, expected, strict=True):
+        assert line.rpartition("error: ")[2].startswith(f"{odd / name}.mp4: {text}"), line
+    for name in good:
+        assert (tmp_path / "found" / f"{name}.html").exists()
+    assert "its rotation flag turns it by 270° clockwise" in printed.out
+    assert f"{odd}/turned.mp4: stands upright (36×64)" in printed.out
+    # Twice the rate: every second frame.
+    assert json.loads((tmp_path / "found" / "fast.json").read_text())["fps"] == 120
+
+
+def test_results_never_stand_beside_the_video(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    video = write_video(tmp_path / "v.mp4", distinct_frames(20), 60)
+    model = ("--model", folder / "model.safetensors")
+    assert run("detect", video, *model, "--out", tmp_path, monkeypatch=monkeypatch) == 1
+    assert "could replace annotations" in capsys.readouterr().err
+    twice = tmp_path / "other" / "v.mp4"
+    assert run("detect", video, twice, *model, monkeypatch=monkeypatch) == 1
+    assert "'v' is the name of several videos" in capsys.readouterr().err
+    assert run("detect", video, *model, "--stride", 17, monkeypatch=monkeypatch) == 1
+    assert "--stride: 17 kept frames leave out some" in capsys.readouterr().err
+    assert run("detect", video, *model, "--gap-s", "-1", monkeypatch=monkeypatch) == 1
+    assert "--gap-s: Input should be greater than or equal to 0" in capsys.readouterr().err
+
+
+def test_view_reads_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = write_video(tmp_path / "v.mp4", distinct_frames(20), 60)
+    table = tmp_path / "strokes.csv"
+    table.write_text("video,begin,end,label\nv.mp4,2,9,Lob\nw.mp4,1,2,Lob\nv,12,15,Flick\n")
+    assert run("view", video, "--strokes", table, monkeypatch=monkeypatch) == 0
+    assert "(2 strokes)" in capsys.readouterr().out
+    page = (tmp_path / "v.html").read_text()
+    assert "[2, 9," in page.replace("[2,9,", "[2, 9,") and "Lob" in page
+    table.write_text("video,begin,end,label\nv.mp4,9,2,Lob\nv.mp4,one,2,Lob\n")
+    assert run("view", video, "--strokes", table, monkeypatch=monkeypatch) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert [line.partition(": ")[2] for line in errors] == [
+        f"{table}:2: '9' to '2' are no frames; write frames",
+        f"{table}:3: 'one' to '2' are no frames; write frames",
+    ]
