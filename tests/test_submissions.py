@@ -538,8 +538,10 @@ def test_broken_folders(test_set: Path) -> None:
     team = _detected(test_set)
     frames = {"a": FRAMES, "b": FRAMES}
     task = team / "detectionTask"
-    for run in "23456":
+    for run in "2345":
         shutil.copytree(task / "1", task / run)
+    assert check_submission(team, 2022, detection=frames) == []
+    shutil.copytree(task / "1", task / "6")
     (task / "readme").write_text("")
     (team / "detection").mkdir()
     assert check_submission(team, 2022, detection=frames) == [
