@@ -534,6 +534,14 @@ def test_broken_detection(test_set: Path, damage: Break, expected: list[str]) ->
     _assert_problems(problems, team, "detectionTask", expected)
 
 
+def test_strokes_that_share_exactly_half_are_two(test_set: Path) -> None:
+    team = _detected(test_set)
+    for end, problems in ((40, 0), (42, 1)):
+        text = f'<video><action begin="0" end="{end}" /><action begin="0" end="80" />'
+        (team / "detectionTask/1/a.xml").write_text(f"{text}</video>")
+        assert len(check_submission(team, 2021, detection={"a": 80, "b": FRAMES})) == problems
+
+
 def test_broken_folders(test_set: Path) -> None:
     team = _detected(test_set)
     frames = {"a": FRAMES, "b": FRAMES}
