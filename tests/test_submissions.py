@@ -606,6 +606,10 @@ def test_folder_of_another_run_is_not_mixed_with_this_one(test_set: Path) -> Non
     team = _detected(test_set)
     with pytest.raises(UserError, match=r"1: holds 'b\.xml', which is no file of this run"):
         write_detections(team / "detectionTask/1", {}, {"a": FRAMES})
+    (team / "classificationTask/1").mkdir(parents=True)
+    (team / "classificationTask/1/test.xml").write_text("")
+    with pytest.raises(UserError, match=r"1: holds 'test\.xml', which is no file of this run"):
+        _classified(test_set, 2021)
     with pytest.raises(UserError, match="'c' is no test video"):
         write_detections(team / "detectionTask/2", {"c": []}, {"a": FRAMES})
     assert not (team / "detectionTask/2").exists()
