@@ -534,12 +534,22 @@ def test_broken_detection(test_set: Path, damage: Break, expected: list[str]) ->
     _assert_problems(problems, team, "detectionTask", expected)
 
 
+def test_strokes_that_share_exactly_half_are_two(test_set: Path) -> None:
+    team = _detected(test_set)
+    for end, problems in ((40, 0), (42, 1)):
+        text = f'<video><action begin="0" end="{end}" /><action begin="0" end="80" />'
+        (team / "detectionTask/1/a.xml").write_text(f"{text}</video>")
+        assert len(check_submission(team, 2021, detection={"a": 80, "b": FRAMES})) == problems
+
+
 def test_broken_folders(test_set: Path) -> None:
     team = _detected(test_set)
     frames = {"a": FRAMES, "b": FRAMES}
     task = team / "detectionTask"
-    for run in "23456":
+    for run in "2345":
         shutil.copytree(task / "1", task / run)
+    assert check_submission(team, 2022, detection=frames) == []
+    shutil.copytree(task / "1", task / "6")
     (task / "readme").write_text("")
     (team / "detection").mkdir()
     assert check_submission(team, 2022, detection=frames) == [
@@ -596,6 +606,10 @@ def test_folder_of_another_run_is_not_mixed_with_this_one(test_set: Path) -> Non
     team = _detected(test_set)
     with pytest.raises(UserError, match=r"1: holds 'b\.xml', which is no file of this run"):
         write_detections(team / "detectionTask/1", {}, {"a": FRAMES})
+    (team / "classificationTask/1").mkdir(parents=True)
+    (team / "classificationTask/1/test.xml").write_text("")
+    with pytest.raises(UserError, match=r"1: holds 'test\.xml', which is no file of this run"):
+        _classified(test_set, 2021)
     with pytest.raises(UserError, match="'c' is no test video"):
         write_detections(team / "detectionTask/2", {"c": []}, {"a": FRAMES})
     assert not (team / "detectionTask/2").exists()
