@@ -33,8 +33,7 @@ from twinstroke.index.annotations import frame_number
 from twinstroke.index.classes import ttstroke21
 from twinstroke.index.findings import Findings, Place
 from twinstroke.index.folders import VIDEO_SUFFIXES
-from twinstroke.index.formats.mediaeval import _Element, _Handler
-from twinstroke.index.formats.xml import parse_xml
+from twinstroke.index.formats.mediaeval import Element, elements_of
 from twinstroke.index.probe import probe_video
 from twinstroke.tables import NEGATIVE
 
@@ -345,7 +344,7 @@ def _without_doubles(found: Sequence[Detection], frames: int) -> list[tuple[int,
 
 
 def _clips(
-    elements: Sequence[_Element], videos: Path, findings: Findings
+    elements: Sequence[Element], videos: Path, findings: Findings
 ) -> Iterable[tuple[Path, list[tuple[int, int]]]]:
     for place, attributes in elements:
         name = attributes.get("name", "")
@@ -397,29 +396,29 @@ def _fill(template: Path, target: Path, attribute: str, labels: Sequence[str]) -
         tree.write(partial, encoding="UTF-8", xml_declaration=True)
 
 
-def _read(file: Path, root: str, findings: Findings) -> list[_Element] | None:
+def _read(file: Path, root: str, findings: Findings) -> list[Element] | None:
     """Elements of a file, or None, with an error, if it is not of the task."""
     if file.stat().st_size > LARGEST_FILE:
         findings.error(
             "size", Place(str(file)), f"is larger than {LARGEST_FILE // 2**20} MiB", "write it anew"
         )
         return None
-    handler = _Handler(file, findings)
-    if not parse_xml(file, handler, findings):
+    own, elements, is_whole = elements_of(file, findings)
+    if not is_whole:
         return None
-    if handler.root != root:
-        if handler.root in ("video", "videos"):
+    if own != root:
+        if own in ("video", "videos"):
             findings.error(
                 "xml",
                 Place(str(file)),
-                f"its root is {handler.root!r}, not {root!r}",
+                f"its root is {own!r}, not {root!r}",
                 "see that the edition and the task are right",
             )
         return None
-    return handler.elements
+    return elements
 
 
-def _ends(element: _Element, findings: Findings) -> tuple[int, int] | None:
+def _ends(element: Element, findings: Findings) -> tuple[int, int] | None:
     place, attributes = element
     begin, end = (frame_number(attributes.get(name, "")) for name in ("begin", "end"))
     for name, number in (("begin", begin), ("end", end)):
@@ -549,7 +548,7 @@ def _check_number(file: Path, found: int, expected: int, what: str, findings: Fi
 
 
 def _check_class(
-    element: _Element, attribute: str, names: Sequence[str], findings: Findings
+    element: Element, attribute: str, names: Sequence[str], findings: Findings
 ) -> None:
     label = element.attributes.get(attribute)
     if label in names:

@@ -51,23 +51,34 @@ def recognises(start: str) -> bool:
 
 def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Reading) -> None:
     """Read all XML files, and the clips that lie in folders of classes."""
-    listed: list[_Element] = []
+    listed: list[Element] = []
     for file in files:
-        handler = _Handler(file, reading.findings)
-        parse_xml(file, handler, reading.findings)
-        if handler.root == "videos":
-            listed += handler.elements
-        elif handler.root == "video":
+        root, elements, _ = elements_of(file, reading.findings)
+        if root == "videos":
+            listed += elements
+        elif root == "video":
             name = file.relative_to(raw).with_suffix("").as_posix()
             video = reading.video_named(name, Place(str(file)))
             if video is not None:
                 split = split_of(file.relative_to(raw).parts[:-1])
-                for element in handler.elements:
+                for element in elements:
                     _add_action(element, video, split, reading)
     clips = [video for video in reading.videos if _is_clip(video, raw, reading)]
     add_clips(clips, raw, reading)
     for element in listed:
         _add_listed(element, raw, reading)
+
+
+def elements_of(file: Path, findings: Findings) -> tuple[str, list[Element], bool]:
+    """Name of the root of a file, what is below it, and whether it could be read to its end.
+
+    Args:
+        file: An XML file of the task.
+        findings: Gets what is wrong with it.
+    """
+    handler = _Handler(file, findings)
+    is_whole = parse_xml(file, handler, findings)
+    return handler.root, handler.elements, is_whole
 
 
 def write(path: Path, strokes: Iterable[tuple[int, int, str]]) -> None:
@@ -86,12 +97,14 @@ def write(path: Path, strokes: Iterable[tuple[int, int, str]]) -> None:
         partial.write_text(f"{head}{''.join(actions)}</video>\n", encoding="utf-8")
 
 
-class _Element(NamedTuple):
+class Element(NamedTuple):
+    """A stroke of an untrimmed video, or a clip, as it stands in a file."""
+
     place: Place
     attributes: Mapping[str, str]
 
 
-def _add_action(element: _Element, video: str, split: str | None, reading: Reading) -> None:
+def _add_action(element: Element, video: str, split: str | None, reading: Reading) -> None:
     place, attributes = element
     label = attributes.get("move", STROKE)
     if "move" not in attributes and STROKE not in reading.classes:
@@ -137,7 +150,7 @@ def _is_clip(video: str, raw: Path, reading: Reading) -> bool:
     )
 
 
-def _add_listed(element: _Element, raw: Path, reading: Reading) -> None:
+def _add_listed(element: Element, raw: Path, reading: Reading) -> None:
     place, attributes = element
     video = reading.video_named(attributes.get("name", ""), place)
     if video is None:
@@ -155,7 +168,7 @@ class _Handler(ContentHandler):
     def __init__(self, file: Path, findings: Findings) -> None:
         super().__init__()
         self.root = ""
-        self.elements: list[_Element] = []
+        self.elements: list[Element] = []
         self._file = str(file)
         self._findings = findings
         self._locator: Locator
@@ -180,7 +193,7 @@ class _Handler(ContentHandler):
                 "see that the file is of the format that is read",
             )
         elif self._depth == 2:
-            self.elements.append(_Element(place, dict(attrs.items())))
+            self.elements.append(Element(place, dict(attrs.items())))
 
     def endElement(self, name: str) -> None:  # noqa: N802 (as above)
         self._depth -= 1
