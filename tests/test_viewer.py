@@ -40,6 +40,8 @@ FOREHAND, BACKHAND, SERVE = (
     "Defensive Backhand Push",
     "Serve Forehand Topspin",
 )
+ROW = 34
+"""Height of a row of the timeline in pixels; 40 where fingers are."""
 HOSTILE = [
     "</script><script>document.title='x'</script>",
     "a, \"b\" & 'c'",
@@ -171,10 +173,10 @@ def test_watch(film: Path, tmp_path: Path) -> None:
         assert frame(browser) == 6
         # A click on the second stroke in the row of the corrected ones, at 4 s for the width.
         width = browser.run("return document.getElementById('lanes').clientWidth")
-        browser.click("#lanes", (1 + 22 / 48 * width, 26 + 2 * 40 + 20))
+        browser.click("#lanes", (1 + 22 / 48 * width, 26 + 2 * ROW + 20))
         assert frame(browser) == 20 and said(browser).startswith(BACKHAND)
         # Anywhere else, the click is a jump.
-        browser.click("#lanes", (1 + 40.5 / 48 * width, 26 + 2 * 40 + 20))
+        browser.click("#lanes", (1 + 40.5 / 48 * width, 26 + 2 * ROW + 20))
         assert visible_frame(browser) == frame(browser) == 40
 
         browser.press("p", "s", "s", "s", "f")
@@ -424,7 +426,7 @@ def test_filters_and_counts(film: Path, tmp_path: Path) -> None:
         browser.press(Keys.DELETE)
         assert sums() == [2, 4, 3]
         width = browser.run("return document.getElementById('lanes').clientWidth")
-        browser.click("#lanes", (1 + 17 / 48 * width, 26 + 40 + 20))
+        browser.click("#lanes", (1 + 17 / 48 * width, 26 + ROW + 20))
         browser.press("t")
         assert sums() == [2, 4, 4] and (15, 20, BACKHAND) in kept(browser)
         assert browser.complaints() == []

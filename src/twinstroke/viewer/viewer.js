@@ -3,7 +3,9 @@
 const $ = id => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
 const UNKNOWN = "Unknown";
-const CLICK_PX = 5, LANE_PX = 40, TITLE_PX = 13, RULER_PX = 26, ROW_PX = 48;
+const CLICK_PX = 5, TITLE_PX = 13, RULER_PX = 26, ROW_PX = 48;
+// Fingers need more room.
+const LANE_PX = matchMedia("(any-pointer: coarse)").matches ? 40 : 34;
 // Browsers round times to microseconds.
 const SLACK_S = 1e-5;
 const INK = "#1c2330", SOFT = "#5a6475";
@@ -884,7 +886,9 @@ function mark(number) {
   option = (number + options.length) % options.length;
   [...optionBox.children].forEach((node, n) => node.setAttribute("aria-selected", n === option));
   labelBox.setAttribute("aria-activedescendant", `option-${option}`);
-  optionBox.children[option].scrollIntoView({ block: "nearest" });
+  // Not scrollIntoView, which moves the page too.
+  const node = optionBox.children[option], high = optionBox.clientHeight;
+  optionBox.scrollTop = clamp(optionBox.scrollTop, node.offsetTop + node.offsetHeight - high, node.offsetTop);
 }
 function closeOptions() {
   optionBox.hidden = true;
