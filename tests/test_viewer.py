@@ -450,6 +450,9 @@ def test_a_video_that_does_not_play(film: Path, tmp_path: Path) -> None:
         assert film.name in browser.find("#video-problem").text
         assert "until you close it" in browser.find("#store-notice").text
         assert not browser.find("#play").is_enabled()
+        # Names that tell no hand and no certainty: nothing to filter by.
+        hidden = ("by-hand-field", "by-type-field", "by-sure-field", "sum-found")
+        assert not any(browser.find(f"#{name}").is_displayed() for name in hidden)
         # Corrections begin with what was marked, since nothing was found.
         browser.press("n", "n", "2")
         assert frame(browser) == 21
@@ -493,6 +496,7 @@ def test_elan_cannot_tell_short_frames_apart(tmp_path: Path) -> None:
         clock=clock,
         classes=["a"],
         annotations=[Marked(10, 20, "a"), Marked(32, 50, "a")],
+        name="day 1/v.mp4",
     )
     with viewer(page) as browser:
         browser.downloads_to(tmp_path / "saved")
@@ -502,7 +506,10 @@ def test_elan_cannot_tell_short_frames_apart(tmp_path: Path) -> None:
         assert "0:00.010" in said(browser)
         browser.press("n", "n", Keys.DELETE)
         browser.click("#save-eaf")
-        assert "TIME_VALUE" in file_in(tmp_path / "saved", ".eaf").read_text()
+        saved = file_in(tmp_path / "saved", ".eaf").read_text()
+        assert re.findall('TIME_VALUE="(.*?)"', saved) == ["3", "6"]
+        # Of videos of one name in several folders, the folder tells which.
+        assert 'RELATIVE_MEDIA_URL="./day 1/v.mp4"' in saved
 
 
 def test_phone_and_keyboard(film: Path, tmp_path: Path) -> None:
