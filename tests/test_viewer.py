@@ -114,12 +114,17 @@ def frame(browser: Browser) -> int:
 
 
 def visible_frame(browser: Browser) -> int:
-    """Which frame the pixels of the video show."""
-    browser.wait("!document.getElementById('video').seeking")
-    time.sleep(0.15)
-    grey = imread(BytesIO(browser.find("#video").screenshot_as_png))
-    height, width = grey.shape[:2]
-    return round((255 * float(grey[height // 2, width // 2, 0]) - 20) / 4)
+    """Which frame the pixels of the video show; a busy machine paints late."""
+    found = -1
+    for _ in range(50):
+        browser.wait("!document.getElementById('video').seeking")
+        time.sleep(0.1)
+        grey = imread(BytesIO(browser.find("#video").screenshot_as_png))
+        height, width = grey.shape[:2]
+        found = round((255 * float(grey[height // 2, width // 2, 0]) - 20) / 4)
+        if found == frame(browser):
+            break
+    return found
 
 
 def file_in(folder: Path, suffix: str) -> Path:
