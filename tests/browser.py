@@ -54,6 +54,7 @@ def opened(page: Path, width: int) -> Iterator[Browser]:
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": width < 600},
         )
+        session.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": width < 600})
         session.get(page.resolve().as_uri())
         yield Browser(session)
     finally:

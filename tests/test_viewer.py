@@ -40,6 +40,8 @@ FOREHAND, BACKHAND, SERVE = (
     "Defensive Backhand Push",
     "Serve Forehand Topspin",
 )
+ROW = 34
+"""Height of a row of the timeline in pixels; 40 where fingers are."""
 HOSTILE = [
     "</script><script>document.title='x'</script>",
     "a, \"b\" & 'c'",
@@ -112,12 +114,17 @@ def frame(browser: Browser) -> int:
 
 
 def visible_frame(browser: Browser) -> int:
-    """Which frame the pixels of the video show."""
-    browser.wait("!document.getElementById('video').seeking")
-    time.sleep(0.15)
-    grey = imread(BytesIO(browser.find("#video").screenshot_as_png))
-    height, width = grey.shape[:2]
-    return round((255 * float(grey[height // 2, width // 2, 0]) - 20) / 4)
+    """Which frame the pixels of the video show; a busy machine paints late."""
+    found = -1
+    for _ in range(50):
+        browser.wait("!document.getElementById('video').seeking")
+        time.sleep(0.1)
+        grey = imread(BytesIO(browser.find("#video").screenshot_as_png))
+        height, width = grey.shape[:2]
+        found = round((255 * float(grey[height // 2, width // 2, 0]) - 20) / 4)
+        if found == frame(browser):
+            break
+    return found
 
 
 def file_in(folder: Path, suffix: str) -> Path:
@@ -171,10 +178,10 @@ def test_watch(film: Path, tmp_path: Path) -> None:
         assert frame(browser) == 6
         # A click on the second stroke in the row of the corrected ones, at 4 s for the width.
         width = browser.run("return document.getElementById('lanes').clientWidth")
-        browser.click("#lanes", (1 + 22 / 48 * width, 26 + 2 * 40 + 20))
+        browser.click("#lanes", (1 + 22 / 48 * width, 26 + 2 * ROW + 20))
         assert frame(browser) == 20 and said(browser).startswith(BACKHAND)
         # Anywhere else, the click is a jump.
-        browser.click("#lanes", (1 + 40.5 / 48 * width, 26 + 2 * 40 + 20))
+        browser.click("#lanes", (1 + 40.5 / 48 * width, 26 + 2 * ROW + 20))
         assert visible_frame(browser) == frame(browser) == 40
 
         browser.press("p", "s", "s", "s", "f")
@@ -424,7 +431,7 @@ def test_filters_and_counts(film: Path, tmp_path: Path) -> None:
         browser.press(Keys.DELETE)
         assert sums() == [2, 4, 3]
         width = browser.run("return document.getElementById('lanes').clientWidth")
-        browser.click("#lanes", (1 + 17 / 48 * width, 26 + 40 + 20))
+        browser.click("#lanes", (1 + 17 / 48 * width, 26 + ROW + 20))
         browser.press("t")
         assert sums() == [2, 4, 4] and (15, 20, BACKHAND) in kept(browser)
         assert browser.complaints() == []
@@ -448,6 +455,9 @@ def test_a_video_that_does_not_play(film: Path, tmp_path: Path) -> None:
         assert film.name in browser.find("#video-problem").text
         assert "until you close it" in browser.find("#store-notice").text
         assert not browser.find("#play").is_enabled()
+        # Names that tell no hand and no certainty: nothing to filter by.
+        hidden = ("by-hand-field", "by-type-field", "by-sure-field", "sum-found")
+        assert not any(browser.find(f"#{name}").is_displayed() for name in hidden)
         # Corrections begin with what was marked, since nothing was found.
         browser.press("n", "n", "2")
         assert frame(browser) == 21
@@ -491,6 +501,7 @@ def test_elan_cannot_tell_short_frames_apart(tmp_path: Path) -> None:
         clock=clock,
         classes=["a"],
         annotations=[Marked(10, 20, "a"), Marked(32, 50, "a")],
+        name="day 1/v.mp4",
     )
     with viewer(page) as browser:
         browser.downloads_to(tmp_path / "saved")
@@ -500,7 +511,10 @@ def test_elan_cannot_tell_short_frames_apart(tmp_path: Path) -> None:
         assert "0:00.010" in said(browser)
         browser.press("n", "n", Keys.DELETE)
         browser.click("#save-eaf")
-        assert "TIME_VALUE" in file_in(tmp_path / "saved", ".eaf").read_text()
+        saved = file_in(tmp_path / "saved", ".eaf").read_text()
+        assert re.findall('TIME_VALUE="(.*?)"', saved) == ["3", "6"]
+        # Of videos of one name in several folders, the folder tells which.
+        assert 'RELATIVE_MEDIA_URL="./day 1/v.mp4"' in saved
 
 
 def test_phone_and_keyboard(film: Path, tmp_path: Path) -> None:
@@ -527,18 +541,26 @@ def test_phone_and_keyboard(film: Path, tmp_path: Path) -> None:
         )
         assert small == []
         # Fingers: a tap chooses, one drags the timeline along, two spread it.
-        shown = "document.querySelector('#lanes canvas').dataset.visible"
+        shown = "document.querySelector('#lanes canvas').dataset.looked"
         box = browser.run("return document.getElementById('lanes').getBoundingClientRect()")
-        row = box["top"] + 26 + 40 + 25
+        row = box["top"] + 26 + 2 * 40 + 25
         browser.touch([(box["left"] + 18 / 48 * box["width"], row)])
         assert frame(browser) == 16
+        # The next stroke lies under the handle of this one; a tap still chooses it.
+        browser.touch([(box["left"] + 25 / 48 * box["width"], row)])
+        assert frame(browser) == 24
+        browser.press("p")
+        assert frame(browser) == 16
+        row -= 40
         several = int(browser.run(f"return {shown}"))
         middle = box["left"] + 18 / 48 * box["width"]
-        browser.touch(*([(middle - 12 * n, row), (middle + 12 * n, row)] for n in range(1, 9)))
+        browser.touch(*([(middle - 20 * n, row), (middle + 20 * n, row)] for n in range(1, 4)))
         browser.wait(f"{shown} < {several}")
-        # Frames 17 and 19 were 24 px apart and are 192: about 48 / 8 frames are in sight.
         placed = "return document.querySelector('#lanes .playhead').style.transform"
         before = float(browser.run(placed).removeprefix("translateX(").removesuffix("px)"))
+        # What was 40 px apart is 120 now, and what lay between the fingers is there still.
+        apart = 3 * (18 - 16) / 48 * box["width"]
+        assert before == pytest.approx(middle - box["left"] - apart, abs=1)
         browser.touch(*([(middle + 10 * n, row)] for n in range(9)))
         browser.wait(
             f"!document.querySelector('#lanes .playhead').style.transform.includes({before})"
@@ -606,7 +628,7 @@ def test_two_hours_with_2000_strokes(tmp_path: Path) -> None:
         def work() -> tuple[int, int]:
             time.sleep(0.1)
             done = browser.run("return {...document.querySelector('#lanes canvas').dataset}")
-            return int(done["drawn"]), int(done["visible"])
+            return int(done["drawn"]), int(done["looked"])
 
         # Half a minute, rows: by hand, found, corrected, and the hand.
         visible = sum(begin < 30 * 120 for begin, _, _ in rows)
@@ -615,11 +637,11 @@ def test_two_hours_with_2000_strokes(tmp_path: Path) -> None:
         drawn, visible = work()
         width = browser.run("return document.getElementById('lanes').clientWidth")
         assert visible == 4 * 2000 and drawn <= 5 * width
-        browser.press("n", "z")
-        # The stroke and its length on both sides, moved into the video.
-        begin = rows[0][0]
-        low = max(0, begin - 150)
-        visible = sum(b < low + 450 and end > low for b, end, _ in rows)
+        browser.run("document.getElementById('list').focus()")
+        browser.press(Keys.END, "z")
+        # The stroke and its length on both sides.
+        last = rows[-1][0]
+        visible = sum(b < last + 300 and end > last - 150 for b, end, _ in rows)
         assert work() == (4 * visible, 4 * visible)
         for _ in range(3):
             browser.wheel("#lanes", 300)
@@ -630,7 +652,7 @@ def test_two_hours_with_2000_strokes(tmp_path: Path) -> None:
         assert rows[1000][2] in listed and len(listed) < 30
         assert browser.run(nodes) <= few + 40
         browser.press(Keys.DELETE)
-        assert len(kept(browser)) == 1999
+        assert kept(browser) == rows[:-1]
         assert browser.run("return document.documentElement.scrollWidth") <= DESK
 
 

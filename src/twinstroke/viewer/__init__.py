@@ -1,9 +1,9 @@
 """One HTML page beside a video: its strokes on a timeline, to watch and to correct.
 
-The page needs no server and asks for nothing but the video; all else stands in it. What is
-corrected stays in the browser, and is saved as CSV or ``.eaf`` that `index` reads. Program and style
-are inline and known to the page's Content-Security-Policy by their hashes; names and labels go in
-as JSON, so none of them can become a program.
+The page needs no server and asks for nothing but the video; all else stands in it. Corrections
+stay in the browser, and are saved as CSV or ``.eaf`` that `index` reads. Program and style are
+inline and known to the page's Content-Security-Policy by their hashes; names and labels go in as
+JSON, so none of them can become a program.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 const $ = id => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
 const UNKNOWN = "Unknown";
-const CLICK_PX = 5, LANE_PX = 40, TITLE_PX = 13, RULER_PX = 26, ROW_PX = 48;
+const CLICK_PX = 5, TITLE_PX = 13, RULER_PX = 26, ROW_PX = 48;
+// Fingers need more room.
+const LANE_PX = matchMedia("(any-pointer: coarse)").matches ? 40 : 34;
 // Browsers round times to microseconds.
 const SLACK_S = 1e-5;
 const INK = "#1c2330", SOFT = "#5a6475";
@@ -309,9 +311,9 @@ let width = 1, isStale = false, draws = 0;
 
 const xOf = seconds => (seconds - view.begin) / span() * width;
 const secondsAt = x => view.begin + x / width * span();
+const clampSpan = length => clamp(length, shortest, duration - startOfAll);
 function lookAt(begin, length) {
-  const most = duration - startOfAll;
-  length = clamp(length, shortest, most);
+  length = clampSpan(length);
   view.begin = clamp(begin, startOfAll, duration - length);
   view.end = view.begin + length;
   invalidate();
@@ -319,7 +321,7 @@ function lookAt(begin, length) {
 function zoom(factor, x = null) {
   const head = xOf(timeOf(now));
   x ??= head >= 0 && head <= width ? head : width / 2;
-  const still = secondsAt(x), length = clamp(span() * factor, shortest, duration - startOfAll);
+  const still = secondsAt(x), length = clampSpan(span() * factor);
   lookAt(still - x / width * length, length);
 }
 function bringIntoView(item) {
@@ -413,7 +415,7 @@ function drawBox(item, x0, x1, y, isCorrected) {
     pen.strokeRect(x0 - 0.5, top - 0.5, wide + 1, high + 1);
   }
   const left = Math.max(x0 + 6, 3), room = Math.min(x1, width) - left - 3;
-  if (room < 14) return;
+  if (room < 24) return;
   pen.save();
   pen.beginPath();
   pen.rect(left, top, room, high);
@@ -432,15 +434,15 @@ function draw() {
   pen.font = "12px system-ui, sans-serif";
   drawRuler();
   const from = shownAt(view.begin), to = boundaryAt(view.end);
-  let drawn = 0, visible = 0;
+  let drawn = 0, looked = 0;
   lanes.forEach((row, number) => {
     const y = RULER_PX + number * LANE_PX;
     if (number >= correctedLane) { pen.fillStyle = number === correctedLane ? "#0072b20c" : "#00000005"; pen.fillRect(0, y, width, LANE_PX); }
     let column = -1, later = null;
     for (let i = firstVisible(row, from); i < row.members.length && row.members[i].begin < to; i++) {
       const item = preview?.id === row.members[i].id ? preview : row.members[i];
+      looked++;
       if (item.end <= from) continue;
-      visible++;
       const x0 = xOf(timeOf(item.begin)), x1 = xOf(timeOf(item.end));
       if (item.id === selected) { later = [item, x0, x1]; continue; }
       // Strokes far below a pixel lie upon each other: one is drawn.
@@ -458,7 +460,7 @@ function draw() {
     pen.fillRect(0, y + LANE_PX - 1, width, 1);
   });
   // How much work the drawing was; nobody sees it, the tests count it.
-  Object.assign(canvas.dataset, { draws: ++draws, drawn, visible });
+  Object.assign(canvas.dataset, { draws: ++draws, drawn, looked });
   placeHandles();
   placeHead();
   const wide = overviewBox.clientWidth, whole = duration - startOfAll, pane = $("window").style;
@@ -547,8 +549,9 @@ lanesBox.addEventListener("pointermove", event => {
   const [x] = placeIn(lanesBox, event);
   if (fingers.size === 2) {
     const other = [...fingers].find(([id]) => id !== event.pointerId)[1], before = fingers.get(event.pointerId);
-    const gap = Math.max(10, Math.abs(before - other));
-    zoom(gap / Math.max(10, Math.abs(x - other)), (x + other) / 2);
+    // What lies under the fingers stays there.
+    const length = span() * Math.max(10, Math.abs(before - other)) / Math.max(10, Math.abs(x - other));
+    lookAt(secondsAt((before + other) / 2) - (x + other) / 2 / width * clampSpan(length), length);
     dragged.isFar = true;
   } else if (dragged.isRuler) {
     jump(shownAt(secondsAt(x)));
@@ -883,7 +886,9 @@ function mark(number) {
   option = (number + options.length) % options.length;
   [...optionBox.children].forEach((node, n) => node.setAttribute("aria-selected", n === option));
   labelBox.setAttribute("aria-activedescendant", `option-${option}`);
-  optionBox.children[option].scrollIntoView({ block: "nearest" });
+  // Not scrollIntoView, which moves the page too.
+  const node = optionBox.children[option], high = optionBox.clientHeight;
+  optionBox.scrollTop = clamp(optionBox.scrollTop, node.offsetTop + node.offsetHeight - high, node.offsetTop);
 }
 function closeOptions() {
   optionBox.hidden = true;
