@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks import (
     busy,
     decode_rate,
+    detection,
     disk,
     feeding,
     floor,
@@ -50,6 +51,7 @@ BENCHMARKS: dict[str, Callable[[Path], Section]] = {
     "floor": floor.measure,
     "gpu_memory": gpu_memory.measure,
     "sliding": sliding.measure,
+    "detection": detection.measure,
 }
 ACCURACY = "accuracy"
 

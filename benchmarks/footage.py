@@ -136,6 +136,12 @@ def copied(stream: ffmpeg.Stream, file: Path, frames: int | None = None) -> None
     _run(stream.output(str(file), c="copy", **limit))
 
 
+def resized(source: Path, size: tuple[int, int], file: Path) -> Path:
+    """Encode a video anew, in another size."""
+    _run(ffmpeg.input(str(source))["V:0"].filter("scale", *size).output(str(file), **_ENCODER))
+    return file
+
+
 def pattern(file: Path, size: tuple[int, int], frames: int, fps: int = FPS) -> Path:
     """Encode FFmpeg's test pattern, with key frames every second."""
     source = ffmpeg.input(f"testsrc2=size={size[0]}x{size[1]}:rate={fps}", f="lavfi")

@@ -95,8 +95,9 @@ def _rows(draw: st.DrawFn) -> NDArray[np.float64]:
             st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=count, max_size=count
         )
     )
-    rows = np.array(values, np.float64) + 0.5
-    return rows / rows.sum(1, keepdims=True)
+    rows: NDArray[np.float64] = np.array(values, np.float64) + 0.5
+    rows /= rows.sum(1, keepdims=True)
+    return rows
 
 
 rows = st.composite(_rows)()
