@@ -122,7 +122,7 @@ def _normalize(file: Path, folder: Path) -> None:
         )
 
 
-def peak_memory(run: Callable[[], None]) -> dict[str, int]:
+def peak_memory(run: Callable[[], object]) -> dict[str, int]:
     """Carry a function out in a fresh process; give the peaks of it and its children, in bytes.
 
     Returns:
