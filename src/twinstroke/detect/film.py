@@ -384,7 +384,7 @@ def _run(partial: Path, video: Path, probe: Probe, stills: _Stills, limits: Limi
 
 
 def _steady(video: Path, limits: Limits) -> ffmpeg.Stream:
-    """A video whose filters go on, and keep what they know, where the size of its frames changes."""
+    """A video whose filters go on as they are where the size of its frames changes."""
     return video_stream(video, limits, reinit_filter=0)
 
 
