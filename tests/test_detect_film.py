@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import re
 import subprocess
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.disks import small_disk
 from tests.videos import (
     distinct_frames,
     write_copy,
@@ -201,6 +203,37 @@ def test_large_videos_shrink_and_odd_sides_become_even(tmp_path: Path) -> None:
     assert len(_frames(tmp_path / "f.mp4", layout)) == 3
 
 
+def test_frames_that_change_their_size_stay_in_the_picture(tmp_path: Path) -> None:
+    """Two streams in one, as a recorder leaves them whose input changed."""
+    parts = []
+    for name, side in (("a", "320x180"), ("b", "480x270")):
+        part = tmp_path / f"{name}.h264"
+        source = f"color=c=0x808080:size={side}:rate=25:duration=0.8"
+        _ffmpeg(*("-f", "lavfi", "-i", source, "-c:v", "libx264", "-bf", "0", str(part)))
+        parts.append(part.read_bytes())
+    (tmp_path / "ab.h264").write_bytes(b"".join(parts))
+    video = tmp_path / "source.mp4"
+    _ffmpeg("-framerate", "25", "-i", str(tmp_path / "ab.h264"), "-c", "copy", str(video))
+    layout = write_film(tmp_path / "f.mp4", video, probe_video(video), STROKES, CLASSES)
+    frames = _frames(tmp_path / "f.mp4", layout)
+    assert layout.picture == (320, 180)
+    assert len(frames) == FRAMES
+    assert np.abs(frames[:, :176].astype(int) - 128).max() < 12
+    assert _bars(frames, layout) == LASTING
+
+
+def test_a_time_that_steps_back_does_no_harm(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "s.mp4", _soft(), 30)
+    video = tmp_path / "source.mp4"
+    # In ticks of 1/15360 s: frame 25 claims to be shown before frame 24.
+    back = "setts=pts=PTS-700*eq(N\\,25):dts=DTS-2000"
+    _ffmpeg("-i", str(source), "-c", "copy", "-bsf:v", back, str(video))
+    layout = write_film(tmp_path / "f.mp4", video, probe_video(video), STROKES[:2], CLASSES)
+    frames = _frames(tmp_path / "f.mp4", layout)
+    assert _bars(frames, layout) == [*LASTING[:20], *[""] * 20]
+    assert np.abs(frames[:, :176].astype(int) - _soft()[:, :176]).mean() < 1.5
+
+
 def test_pixels_become_square(tmp_path: Path) -> None:
     source = write_video(tmp_path / "s.mkv", _soft(3, 180, 240), 30)
     video = write_copy(tmp_path / "source.mkv", source, aspect="16:9")
@@ -277,6 +310,15 @@ def test_a_video_cut_short_names_the_frame(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"source\.mp4: frame [12]\d does not decode"):
         write_film(tmp_path / "f.mp4", video, probe, STROKES, CLASSES)
     assert not (tmp_path / "f.mp4").exists()
+
+
+def test_a_full_disk_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "source.mp4", distinct_frames(60, 180, 320), 30)
+    with small_disk(tmp_path / "disk", 16) as disk:
+        with pytest.raises(OSError, match=r"No space left on device: .*/f\.mp4'") as caught:
+            write_film(disk / "f.mp4", video, probe_video(video), STROKES, CLASSES)
+        assert caught.value.errno == errno.ENOSPC
+        assert list(disk.iterdir()) == []
 
 
 @pytest.mark.parametrize(

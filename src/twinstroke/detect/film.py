@@ -324,13 +324,18 @@ def _save(path: Path, image: _Image) -> None:
 
 def _run(partial: Path, video: Path, probe: Probe, stills: _Stills, limits: Limits) -> Run:
     layout, clock = stills.layout, stills.clock
-    source = video_stream(video, limits)
-    frames = source if probe.timed else source.filter("setpts", f"N*{clock.time_base}/TB")
+    source = _steady(video, limits)
+    if probe.timed:
+        # A few cameras step back in time now and then, which no film may.
+        times = "if(isnan(PREV_OUTPTS),PTS,max(PTS,PREV_OUTPTS+1))"
+    else:
+        times = f"N*{clock.time_base}/TB"
     begin, length = clock.time_of(0), clock.duration - clock.time_of(0)
     time_base = probe.clock.time_base if probe.timed else clock.time_base
     (width, height), left = layout.picture, (layout.width - layout.picture[0]) // 4 * 2
     ground = (
-        frames.filter("scale", width, height, flags=f"bicubic+{_EXACT}", out_range="tv")
+        source.filter("setpts", times)
+        .filter("scale", width, height, flags=f"bicubic+{_EXACT}", out_range="tv")
         .filter("setsar", 1)
         .filter("format", "yuv420p")
         .filter("pad", layout.width, layout.height, left, 0, GROUND)
@@ -352,13 +357,17 @@ def _run(partial: Path, video: Path, probe: Probe, stills: _Stills, limits: Limi
     if codec is not None:
         streams.append(sound)
         options["c:a"] = "copy" if codec in PLAYED_AS_THEY_ARE else "aac"
-    times = {"fps_mode": "passthrough", "enc_time_base": str(time_base)}
+    timing = {"fps_mode": "passthrough", "enc_time_base": str(time_base)}
     film = ffmpeg.output(
-        *streams, f"file:{partial.absolute()}", map_chapters=-1, **BROWSER_MP4, **times, **options
+        *streams,
+        f"file:{partial.absolute()}",
+        map_chapters=-1,
+        # A match has hundreds of thousands of frames.
+        **{**BROWSER_MP4, "preset": "veryfast", **timing, **options},
     )
     # One line a frame, so that FFmpeg does not seem to hang.
     lines = ffmpeg.output(
-        counted, "pipe:", format="framecrc", **{"c:v": "wrapped_avframe"}, **times
+        counted, "pipe:", format="framecrc", **{"c:v": "wrapped_avframe"}, **timing
     )
     return Run(
         video,
@@ -372,6 +381,11 @@ def _run(partial: Path, video: Path, probe: Probe, stills: _Stills, limits: Limi
         "1",
         "-y",
     )
+
+
+def _steady(video: Path, limits: Limits) -> ffmpeg.Stream:
+    """A video whose filters go on as they are where the size of its frames changes."""
+    return video_stream(video, limits, reinit_filter=0)
 
 
 def _still(path: Path, begin: Fraction, **options: str | int) -> ffmpeg.Stream:
@@ -392,9 +406,9 @@ def _codec_of(video: Path, sound: ffmpeg.Stream, limits: Limits) -> str | None:
 def _complaint(run: Run, path: Path, video: Path, limits: Limits) -> Exception:
     if "No space left on device" in run.log:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    again = decoded(
-        video, video_stream(video, limits), limits, "-loglevel", "level+error", "-xerror"
-    )
+    # Whether it was the video's fault, whatever its times are.
+    stream = _steady(video, limits).filter("setpts", "N")
+    again = decoded(video, stream, limits, "-loglevel", "level+error", "-xerror")
     good = sum(1 for _ in again)
     if again.run.failed:
         return again.run.unreadable(
