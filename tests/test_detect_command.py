@@ -276,6 +276,6 @@ def test_view_reads_a_table(
     assert run("view", video, "--strokes", table, monkeypatch=monkeypatch) == 1
     errors = capsys.readouterr().err.splitlines()
     assert [line.partition(": ")[2] for line in errors] == [
-        f"{table}:2: '9' to '2' are no frames; write frames",
-        f"{table}:3: 'one' to '2' are no frames; write frames",
+        f"{table}:2: '9' to '2' are no frames; write whole frame numbers, the end being the frame after the last one",
+        f"{table}:3: 'one' to '2' are no frames; write whole frame numbers, the end being the frame after the last one",
     ]

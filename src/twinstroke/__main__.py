@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import twinstroke
-from twinstroke.detect import command, submit_command
+from twinstroke.detect import command, score_command, submit_command
 from twinstroke.errors import exits_cleanly
 
 
@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("--version", action="version", version=twinstroke.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     command.add_to(commands)
+    score_command.add_to(commands)
     submit_command.add_to(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path, PurePosixPath
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from twinstroke.detect.data_set import pace
+from twinstroke.detect.data_set import THERE, pace
 from twinstroke.detect.film import write_film
 from twinstroke.detect.label_studio import (
     task,
@@ -18,21 +20,20 @@ from twinstroke.detect.label_studio import (
     write_labelling_settings,
     write_tasks,
 )
+from twinstroke.detect.marked import read_marked
 from twinstroke.detect.outputs import mean_rate
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.video import Found, Seen, detect, look_at
 from twinstroke.detect.written import write_found
 from twinstroke.errors import UserError
 from twinstroke.index.classes import ttstroke21, with_superclasses
-from twinstroke.index.findings import Findings
-from twinstroke.index.formats.csv import COLUMNS
 from twinstroke.index.probe import probe_video
-from twinstroke.index.rows import read_rows
+from twinstroke.index.resolve import exact_rate
 from twinstroke.progress import progress_bar, summarise
 from twinstroke.settings import DetectSettings
 from twinstroke.tables import NEGATIVE
 from twinstroke.video_file import DEFAULT_LIMITS
-from twinstroke.viewer import Marked, write_viewer
+from twinstroke.viewer import write_viewer
 
 KEPT = ".tracks"
 """Folder, among the results, of what networks said: other rules ask them nothing again."""
@@ -100,12 +101,12 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
         ("gap_s", float),
     ):
         known = get_args(fields[name].annotation) if kind is str else None
+        more = ", with --stroke-model sum" if name == "rejection" else ""
         group.add_argument(
             f"--{name.replace('_', '-')}",
             type=kind,
             choices=known,
-            default=fields[name].default,
-            help=f"({fields[name].default})",
+            help=f"({fields[name].default}{more})",
         )
 
 
@@ -121,8 +122,12 @@ def rules_of(arguments: argparse.Namespace, recogniser: Recogniser) -> DetectSet
         if getattr(arguments, name, None) is not None
     }
     length = recogniser.window[0]
+    defaults: dict[str, Any] = {"stride": max(1, length // 6)}
+    if arguments.stroke_model is not None:
+        # Where strokes are, is then not asked of many classes.
+        defaults["rejection"] = "sum"
     try:
-        settings = DetectSettings(**{"stride": max(1, length // 6), **values})
+        settings = DetectSettings(**{**defaults, **values})
     except ValidationError as error:
         raise UserError(
             f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']} (found {item['input']!r})"
@@ -191,7 +196,7 @@ def _detect_one(
     rest = " …" if len(counts) > 3 else ""
     count = len(found.detections)
     sizes = f"{count} stroke{'' if count == 1 else 's'}" + (f" ({most}{rest})" if counts else "")
-    speed = pace([found]) if found.spent.worked else "what the network says was there"
+    speed = pace([found]) if found.spent.worked else THERE
     summarise("detect", f"{seen.path}: {sizes}; {speed}")
     if arguments.film:
         classes = with_superclasses(recogniser.description.classes)
@@ -205,7 +210,8 @@ def _detect_one(
 
 def _write_label_studio(done: Sequence[Found], recogniser: Recogniser, out: Path) -> None:
     # One rate for all videos of a project: the largest loses nothing of the others.
-    rate = max(mean_rate(found.seen.probe.clock) for found in done)
+    shown = _short(max(mean_rate(found.seen.probe.clock) for found in done))
+    rate = exact_rate(shown)
     classes = with_superclasses(recogniser.description.classes)
     write_labelling_settings(out / "label-studio.xml", classes, rate)
     tasks = [
@@ -222,9 +228,16 @@ def _write_label_studio(done: Sequence[Found], recogniser: Recogniser, out: Path
     summarise(
         "detect",
         f"for Label Studio: {out / 'label-studio.xml'} is the labelling interface, "
-        f"{out / 'label-studio.json'} holds the tasks; index.annotation_fps is {float(rate):.6g} "
-        "on the way back",
+        f"{out / 'label-studio.json'} holds the tasks; on the way back, index.annotation_fps is "
+        f"{shown:g}",
     )
+
+
+def _short(rate: Fraction) -> float:
+    """A rate to be written in a preset: exactly this one if possible, else hardly more."""
+    if exact_rate(usual := round(float(rate), 2)) == rate:
+        return usual
+    return math.ceil(rate * 1000) / 1000
 
 
 def _add_view(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -249,7 +262,15 @@ def _add_view(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _view(arguments: argparse.Namespace) -> None:
     video: Path = arguments.video
     probe = probe_video(video)
-    marked = _marked(arguments.strokes, video) if arguments.strokes else []
+    marked = []
+    if arguments.strokes:
+        tables = read_marked(arguments.strokes)
+        marked = tables.get(video.stem, [])
+        if tables and not marked:
+            raise UserError(
+                f"{arguments.strokes}: none of its strokes is of {video.name}, but of "
+                f"{', '.join(sorted(tables))[:200]}; see how it names the video"
+            )
     names = arguments.classes or [row.label for row in ttstroke21()]
     names = list(dict.fromkeys([*names, *(stroke.label for stroke in marked)]))
     page = write_viewer(
@@ -260,26 +281,3 @@ def _view(arguments: argparse.Namespace) -> None:
         annotations=marked,
     )
     summarise("view", f"open {page} in a browser ({len(marked)} strokes)")
-
-
-def _marked(table: Path, video: Path) -> list[Marked]:
-    findings = Findings()
-    if not table.is_file():
-        raise UserError(f"{table}: no such table; name one with the columns {','.join(COLUMNS)}")
-    strokes, others = [], 0
-    for place, row in read_rows(table, COLUMNS, findings):
-        if PurePosixPath(row["video"]).name not in (video.name, video.stem):
-            others += 1
-            continue
-        begin, end = row["begin"], row["end"]
-        if not (begin.isdecimal() and end.isdecimal() and int(begin) < int(end)):
-            findings.error(
-                "time", place, f"{begin[:40]!r} to {end[:40]!r} are no frames", "write frames"
-            )
-            continue
-        strokes.append(Marked(int(begin), int(end), row["label"], row.get("annotator", "")))
-    if findings.errors:
-        raise UserError(str(item) for item in findings.errors)
-    if others and not strokes:
-        raise UserError(f"{table}: none of its {others} strokes is of {video.name}; see its names")
-    return strokes

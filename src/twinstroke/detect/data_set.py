@@ -29,6 +29,7 @@ from twinstroke.viewer import Marked
 
 TOLERANCE_S = 0.1
 """By which a boundary may be off and count as right, in seconds: people differ by as much."""
+THERE = "what the network says was there"
 HEADLINE = (
     "n_videos",
     "n_strokes",
@@ -189,18 +190,23 @@ def write_measured(
 
 def in_words(figures: Mapping[str, float | int | None], found: Sequence[Found]) -> str:
     """The most important figures, and how fast it went, in one line."""
-    shown = {
-        key: "–" if value is None else f"{value:.2f}"
-        for key, value in figures.items()
-        if key in ("iou", "f1_50", "ap", "class_ap")
-    }
     new = [own for own in found if own.spent.worked]
-    text = (
-        f"{figures['n_found']} detections for {figures['n_strokes']} strokes in "
-        f"{figures['n_videos']} videos: IoU of frames {shown['iou']}, F1 {shown['f1_50']} at "
-        f"temporal IoU 0.5, AP {shown['ap']}, with classes {shown['class_ap']}"
+    return f"{figures_in_words(figures)}; {pace(new) if new else THERE}"
+
+
+def figures_in_words(figures: Mapping[str, float | int | None]) -> str:
+    """The most important figures of :func:`detection_scores`."""
+
+    def shown(key: str) -> str:
+        value = figures[key]
+        return "–" if value is None else f"{value:.2f}"
+
+    return (
+        f"{figures['n_found']} found for {figures['n_strokes']} strokes in {figures['n_videos']} "
+        f"videos: IoU of frames {shown('iou')}; precision {shown('precision_50')}, recall "
+        f"{shown('recall_50')} and F1 {shown('f1_50')} at temporal IoU 0.5; average precision "
+        f"{shown('ap')}, by class {shown('class_ap')}"
     )
-    return f"{text}; {pace(new)}" if new else f"{text}; what the network says was there"
 
 
 def pace(found: Sequence[Found]) -> str:
