@@ -275,7 +275,45 @@ def test_view_reads_a_table(
     table.write_text("video,begin,end,label\nv.mp4,9,2,Lob\nv.mp4,one,2,Lob\n")
     assert run("view", video, "--strokes", table, monkeypatch=monkeypatch) == 1
     errors = capsys.readouterr().err.splitlines()
+    advice = "write whole frame numbers, the end being the frame after the last one"
     assert [line.partition(": ")[2] for line in errors] == [
-        f"{table}:2: '9' to '2' are no frames; write whole frame numbers, the end being the frame after the last one",
-        f"{table}:3: 'one' to '2' are no frames; write whole frame numbers, the end being the frame after the last one",
+        f"{table}:2: '9' to '2' are no frames; {advice}",
+        f"{table}:3: 'one' to '2' are no frames; {advice}",
     ]
+
+
+def test_score_tells_how_good_detections_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"label": "Lob", "begin_s": 0, "end_s": 1, "probability": 0.5, "stroke_probability": 0.5}
+    found = {
+        "video": "v",
+        "frames": 300,
+        "fps": 60,
+        "detections": [{**row, "begin": 10, "end": 60}, {**row, "begin": 200, "end": 250}],
+    }
+    path = tmp_path / "v.json"
+    path.write_text(json.dumps(found))
+    table = tmp_path / "v.corrected.csv"
+    table.write_text(
+        "video,begin,end,label,annotator,checked\n"
+        "folder/v.mp4,20,60,Lob,,yes\nw.mp4,1,9,Lob,,yes\nv.mp4,100,140,Unknown,,no\n"
+    )
+    figures = tmp_path / "figures.json"
+    arguments = ("score", path, "--truth", table, "--out", figures)
+    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr().out
+    assert "2 found for 2 strokes in 1 videos: IoU of frames 0.29; precision 0.50" in printed
+    own = json.loads(figures.read_text())
+    assert own["n_named"] == 1
+    assert own["iou"] == pytest.approx(40 / 140)
+    path.write_text(json.dumps({**found, "frames": 100}))
+    assert run(*arguments, monkeypatch=monkeypatch) == 1
+    assert (
+        "v: a stroke is marked from frame 100 on, but the video has 100" in capsys.readouterr().err
+    )
+    for content in ("[]", "{}", '{"video": "../v"}', "\x00", json.dumps({**found, "fps": 0})):
+        path.write_text(content)
+        assert run(*arguments, monkeypatch=monkeypatch) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: {path}: no result of twinstroke detect")

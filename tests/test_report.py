@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import h5py
 import pytest
 import torch
 from ruamel.yaml import YAML
@@ -19,6 +21,7 @@ from tests.browser import DESK, PHONE, opened
 from tests.test_evaluate import prediction
 from tests.test_train import description, strokes
 from twinstroke.attend import AttentionRow, draw, measure
+from twinstroke.detect import Detection, HeldOut, Truth, write_measured
 from twinstroke.errors import UserError
 from twinstroke.evaluate import (
     ClassRecall,
@@ -58,6 +61,35 @@ class Made:
         return page.read_text(encoding="utf-8")
 
 
+def detected(reports: Path, video: Video, *, found: bool) -> None:
+    """What the stage `detect` would have written: two of three strokes found, or no video."""
+    seen = SimpleNamespace(video="v")
+    truth = [Truth(0, 90, "Left"), Truth(200, 290, "Right"), Truth(400, 490, "Right")]
+    rows = [(0, 90, "Left"), (200, 270, "Left")]
+    own = SimpleNamespace(
+        seen=seen,
+        seconds=60.0,
+        detections=[
+            Detection(
+                video="v",
+                begin=begin,
+                end=end,
+                label=label,
+                begin_s=begin / 120,
+                end_s=end / 120,
+                probability=0.5,
+                stroke_probability=0.75,
+            )
+            for begin, end, label in rows
+        ],
+    )
+    chosen, done = ([HeldOut(video, truth)], [own]) if found else ([], [])
+    write_measured(chosen, done, [], "test", reports)  # type: ignore[arg-type]
+    (reports / "detections").mkdir()
+    if found:
+        (reports / "detections" / "a & b.html").touch()
+
+
 def make(
     strokes: Path,
     folder: Path,
@@ -68,6 +100,9 @@ def make(
 ) -> Made:
     """What all stages up to `attend` would have written."""
     made = Made(folder)
+    strokes = Path(shutil.copy(strokes, folder / "strokes.h5"))
+    with h5py.File(strokes, "r+") as file:
+        file.attrs["classes"] = json.dumps(classes)
     torch.manual_seed(0)
     trained = description(
         attention_blocks=attention, best_epochs={"twin": 2}, classes=list(classes)
@@ -126,6 +161,7 @@ def make(
         for name in names
     ]
     write_table(folder / "samples.csv", rows, Sample)
+    detected(reports, video, found=not attention)
     for split in SPLITS:
         path = reports / "predictions" / f"{split}.csv"
         write_predictions(path, found.classes, found.predictions.get(split, []))
@@ -310,3 +346,24 @@ def test_the_command_names_every_setting_of_the_experiment(tmp_path: Path) -> No
     with (tmp_path / "params.yaml").open("w") as stream:
         YAML(typ="safe").dump(content, stream)
     assert load_settings(tmp_path) == own
+
+
+def test_what_was_found_in_untrimmed_videos(strokes: Path, tmp_path: Path) -> None:
+    made = make(strokes, tmp_path, {"test": ["s1", "s2", "s3"]})
+    text = " ".join(made.write(settings()).split())
+    assert "untrimmed videos of the test split, 2 strokes were found where 3 are annotated" in text
+    # 160 of 270 frames; one detection of each stroke that was found.
+    assert "IoU of annotated and found</th><td>59.3 %</td>" in text
+    assert "precision at temporal IoU 0.5</th><td>100.0 %</td>" in text
+    assert "recall at temporal IoU 0.5</th><td>66.7 %</td>" in text
+    assert 'href="detections/a%20%26%20b.html">a &amp; b</a>' in text
+    figures = json.loads((made.reports / "detection.json").read_text())
+    assert figures["n_found"] == 2
+    assert figures["iou"] == pytest.approx(160 / 270)
+
+
+def test_nothing_untrimmed(strokes: Path, tmp_path: Path) -> None:
+    made = make(strokes, tmp_path, {"test": ["s1", "s2", "s3"]}, attention=1)
+    assert "No untrimmed video belongs to the test split" in " ".join(
+        made.write(settings()).split()
+    )

@@ -57,7 +57,7 @@ def draw_timelines(
                     linewidth=0.5,
                 )
     axes.set_yticks(range(len(shown)), [plain(line.video) for line in shown])
-    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_ylim(max(1, len(shown)) - 0.5, -0.5)
     axes.set_xlim(0, max((line.seconds for line in shown), default=1))
     axes.set_xlabel("seconds")
     left = f", the first {MOST} of {len(timelines)} videos" if len(timelines) > MOST else ""

@@ -22,6 +22,7 @@ from twinstroke.errors import UserError
 from twinstroke.evaluate import (
     DECISIONS,
     Prediction,
+    groupings,
     load_predictions,
     shown_split,
     units_of,
@@ -53,7 +54,24 @@ COLUMNS = {
     "nll": "NLL",
 }
 """Figures of the table, and their headings."""
-SHARES = frozenset(COLUMNS) - {"macro_f1", "ece", "nll"}
+DETECTION_ROWS = {
+    "iou": "frames: IoU of annotated and found",
+    "class_iou": "frames, the class being right",
+    "precision_50": "precision at temporal IoU 0.5",
+    "recall_50": "recall at temporal IoU 0.5",
+    "f1_50": "F1 at temporal IoU 0.5",
+    "ap": "average precision, mean over IoU 0.50 to 0.95",
+    "class_ap": "the same, mean over classes",
+    "label_accuracy": "class of matched strokes is right",
+    "begin_within": "begin within 0.1 s, of matched strokes",
+    "end_within": "end within 0.1 s, of matched strokes",
+    "map_2021": "“mAP” of MediaEval 2021",
+    "map_2022": "“mAP” of MediaEval 2022",
+}
+"""Figures of the table of detection, and their headings."""
+SHARES = (frozenset(COLUMNS) - {"macro_f1", "ece", "nll"}) | {
+    name for name in DETECTION_ROWS if name not in ("ap", "class_ap", "map_2021", "map_2022")
+}
 """Those that are shown as percentages."""
 
 
@@ -113,6 +131,10 @@ def write_report(settings: Settings, *, folder: Path, reports: Path) -> Path:
         statistics=FlowStatistics.model_validate(_json(folder / "statistics.json")),
         attention=read_table(reports / "attention.csv", AttentionRow),
         drawn=_drawn(reports / "attention"),
+        detection=_json(reports / "detection_scores.json"),
+        detection_rows=DETECTION_ROWS,
+        hands="hand" in groupings(table.classes),
+        pages=sorted(path.stem for path in (reports / "detections").glob("*.html")),
         embedded={path.name: embedded(path) for path in _pictures(reports)},
         command=command(settings),
         version=twinstroke.__version__,
@@ -157,6 +179,7 @@ def command(settings: Settings) -> str:
         "modality": settings.modality,
         "attention_blocks": settings.attention_blocks,
         "residual_blocks": settings.residual_blocks,
+        "targets": settings.targets,
     } | {
         name: getattr(settings.optimisation, name)
         for name in (
@@ -196,7 +219,7 @@ def _drawn(folder: Path) -> list[dict[str, Any]]:
 
 
 def _pictures(reports: Path) -> list[Path]:
-    names = ("history", "confusion", "recalls", "reliability", "mistakes")
+    names = ("history", "confusion", "recalls", "reliability", "mistakes", "detections")
     return [reports / f"{name}.png" for name in names]
 
 
