@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from selenium.webdriver.common.keys import Keys
 
 from tests.prepared import FRAMES, PREPARATION, STROKES, WINDOW, prepared_data
 from tests.test_export_model import random_weights
 from tests.test_train import description
+from tests.test_viewer import file_in, indexed, kept, loaded, viewer
 from tests.videos import (
     distinct_frames,
     write_damaged_copy,
@@ -317,3 +320,46 @@ def test_score_tells_how_good_detections_are(
         assert run(*arguments, monkeypatch=monkeypatch) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"error: {path}: no result of twinstroke detect")
+
+
+def test_what_was_found_is_corrected_and_comes_back_through_index(
+    folder: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole loop but for training: detect, the page in a browser, its table, `index`."""
+    model = ("--model", folder / "model.safetensors", "--out", tmp_path / "found")
+    rules = ("--smoothing", "none", "--shortest-s", "0", "--gap-s", "0")
+    for weight in ("1", "10", "100", "1000", "0.1", "0.01", "0.001"):
+        assert (
+            run(
+                "detect",
+                video,
+                *model,
+                *rules,
+                "--negative-weight",
+                weight,
+                monkeypatch=monkeypatch,
+            )
+            == 0
+        )
+        found = [
+            (int(row["begin"]), int(row["end"]), row["label"])
+            for row in rows(tmp_path / "found" / "v.csv")
+        ]
+        if len(found) > 1:
+            break
+    assert len(found) > 1
+    with viewer(tmp_path / "found" / "v.html") as browser:
+        browser.downloads_to(tmp_path / "saved")
+        loaded(browser)
+        browser.press("n", "4", "n", Keys.DELETE)
+        expected = [(found[0][0], found[0][1] + 1, found[0][2]), *found[2:]]
+        assert kept(browser) == expected
+        browser.click("#save-csv")
+        table = file_in(tmp_path / "saved", ".csv")
+    assert table.name == "v.corrected.csv"
+    raw = tmp_path / "raw"
+    for name in ("videos", "csv"):
+        (raw / name).mkdir(parents=True)
+    shutil.copy(video, raw / "videos")
+    shutil.copy(table, raw / "csv")
+    assert indexed(raw, "csv", CLASSES, 60) == expected
