@@ -7,9 +7,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import h5py
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 
 import twinstroke.detect.track as track_module
@@ -23,6 +25,12 @@ from twinstroke.detect.track import Track, follow
 from twinstroke.errors import UserError
 from twinstroke.settings import FlowSettings, MaskSettings, Preparation, RoiSettings
 from twinstroke.video_file import DEFAULT_LIMITS
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight windows a part."""
+    monkeypatch.setattr(track_module, "WINDOWS_AT_ONCE", 2)
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +87,8 @@ class _Watching:
 
     description = type("Made", (), {"classes": ["Negative", "Stroke"]})
     digest = "watching"
+    versions = ""
     window = (6, 8, 8)
-    windows_at_once = 2
     preparation = Preparation(
         kept_fps=60,
         width=32,
@@ -188,9 +196,73 @@ def test_interrupted_work_goes_on_and_ends_with_the_same_bytes(
     assert at_once == twice
     _followed(path, tmp_path / "twice", third := _Watching(), 1)
     assert third.calls == 0
-    monkeypatch.setattr(track_module, "REVISION", 99)
-    _followed(path, tmp_path / "twice", fourth := _Watching(), 1)
-    assert fourth.calls == 7
+
+
+def test_what_decides_the_result_makes_it_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "v.mp4", distinct_frames(50), 60)
+
+    def calls(rotation: int = 0, versions: str = "") -> int:
+        watching = _Watching()
+        watching.versions = versions
+        follow(
+            Source(path, 50, 32, 18, 1, rotation),
+            "content",
+            cast(Recogniser, watching),
+            stride=1,
+            target=tmp_path / "v.h5",
+            limits=DEFAULT_LIMITS,
+            spent=Spent(),
+        )
+        return watching.calls
+
+    assert calls() == 7
+    assert calls() == 0
+    # A mended rotation flag changes no packet.
+    assert calls(rotation=180) == 7
+    assert calls(rotation=180, versions="another torch") == 7
+    monkeypatch.setattr(cv2, "__version__", "9.9.9")
+    assert calls(rotation=180, versions="another torch") == 7
+    monkeypatch.setattr(track_module, "_REVISIONS", (9, 9, 9, 9))
+    assert calls(rotation=180, versions="another torch") == 7
+
+
+def test_a_share_that_was_there_does_not_count_as_speed(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", distinct_frames(50), 60)
+
+    class Stopping(_Watching):
+        def probabilities(self, *shown: Any) -> NDArray[np.float64]:
+            if self.calls == 4:
+                raise _Interrupted
+            return super().probabilities(*shown)
+
+    def share(watching: _Watching) -> float:
+        spent = Spent()
+        follow(
+            Source(path, 50, 32, 18, 1),
+            "content",
+            cast(Recogniser, watching),
+            stride=1,
+            target=tmp_path / "v.h5",
+            limits=DEFAULT_LIMITS,
+            spent=spent,
+        )
+        return spent.share
+
+    with pytest.raises(_Interrupted):
+        share(Stopping())
+    # Four parts of eight windows: what they show but the first three frames of the fifth.
+    assert share(_Watching()) == pytest.approx(1 - 29 / 50)
+    assert share(_Watching()) == 0
+
+
+def test_two_programs_do_not_write_one_file(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", distinct_frames(20), 60)
+    with FileLock(tmp_path / ".v.h5.lock"), pytest.raises(UserError, match="another program is at"):
+        _followed(path, tmp_path, _Watching(), 1, frames=20)
+    _followed(path, tmp_path, _Watching(), 1, frames=20)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["v.h5", "v.mp4"]
 
 
 def test_damage_in_the_middle_is_one_line_and_costs_nothing_before_it(tmp_path: Path) -> None:
@@ -220,6 +292,14 @@ def test_chained_iterators_run_ahead_but_not_far() -> None:
     assert set(began) <= {0, 10}
     assert len(made) <= 5 + 2 * (3 + 1)
     assert list(items) == list(range(5, 50))
+
+
+def test_a_chained_iterator_that_does_not_begin_is_an_error_not_a_silence() -> None:
+    def bad() -> Iterator[int]:
+        raise UserError("no beginning")
+
+    with pytest.raises(UserError, match="no beginning"):
+        list(chained([bad], at_once=1, depth=1))
 
 
 def test_chained_iterators_are_closed_and_tell_errors_in_order() -> None:

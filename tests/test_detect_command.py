@@ -28,12 +28,14 @@ from tests.videos import (
     write_video,
 )
 from twinstroke.__main__ import main
-from twinstroke.detect import Recogniser, classify
+from twinstroke.detect import Recogniser, classify, detect, look_at
 from twinstroke.errors import UserError
 from twinstroke.evaluate import evaluate
 from twinstroke.export_model import export_model
+from twinstroke.settings import DetectSettings
 from twinstroke.tables import STROKE_OR_NOT
 from twinstroke.train import save_model
+from twinstroke.video_file import DEFAULT_LIMITS
 
 CLASSES = ["Negative", "Serve"]
 SIZE = (WINDOW.frames, WINDOW.height, WINDOW.width)
@@ -228,7 +230,7 @@ def test_what_cannot_be_shown_is_one_line_each_and_the_rest_is_done(
     errors = [line for line in printed.err.splitlines() if "error: " in line]
     expected = (
         "has 50 frames a second, but the network sees 60 a second",
-        "1 frames are too few for flow",
+        "too short for flow",
         "96×16 pixels become 96×16, lower than the network's window",
         "holds no video stream",
         "the video file is empty",
@@ -254,8 +256,14 @@ def test_results_never_stand_beside_the_video(
 ) -> None:
     video = write_video(tmp_path / "v.mp4", distinct_frames(20), 60)
     model = ("--model", folder / "model.safetensors")
-    assert run("detect", video, *model, "--out", tmp_path, monkeypatch=monkeypatch) == 1
-    assert "could replace annotations" in capsys.readouterr().err
+    for out, text in (
+        (tmp_path, "holds files that detect did not write"),
+        (video, "is no folder"),
+    ):
+        assert run("detect", video, *model, "--out", out, monkeypatch=monkeypatch) == 1
+        assert text in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
+    monkeypatch.chdir(tmp_path)
     twice = tmp_path / "other" / "v.mp4"
     assert run("detect", video, twice, *model, monkeypatch=monkeypatch) == 1
     assert "'v' is the name of several videos" in capsys.readouterr().err
@@ -263,6 +271,67 @@ def test_results_never_stand_beside_the_video(
     assert "--stride: 17 kept frames leave out some" in capsys.readouterr().err
     assert run("detect", video, *model, "--gap-s", "-1", monkeypatch=monkeypatch) == 1
     assert "--gap-s: Input should be greater than or equal to 0" in capsys.readouterr().err
+    two = ("--stroke-model", network(tmp_path / "two.safetensors", classes=[*STROKE_OR_NOT]))
+    assert run("detect", video, *model, *two, "--rejection", "all", monkeypatch=monkeypatch) == 1
+    assert "--rejection: all has no meaning with --stroke-model" in capsys.readouterr().err
+    for model_file in (tmp_path, tmp_path / "none.onnx"):
+        assert run("detect", video, "--model", model_file, monkeypatch=monkeypatch) == 1
+        assert f"{model_file}: no such file; name a trained network" in capsys.readouterr().err
+    rules = tmp_path / "rules.yaml"
+    for content, text in (
+        ("detect: {stride: 3, gap_s: -1}", "detect.gap_s: Input should be greater than or equal"),
+        ("detect: 3", "has no section detect"),
+        ("detect: [", "not readable as YAML"),
+    ):
+        rules.write_text(content)
+        assert run("detect", video, *model, "--rules", rules, monkeypatch=monkeypatch) == 1
+        assert f"{rules}: {text}" in capsys.readouterr().err
+
+
+def test_rules_of_a_preset_are_those_of_the_stage(
+    folder: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = tmp_path / "own.yaml"
+    rules.write_text("anything: else\ndetect: {stride: 5, negative_weight: 1.0e-12, gap_s: 1.0}\n")
+    out = tmp_path / "found"
+    arguments = ("detect", video, "--model", folder / "model.safetensors", "--out", out)
+    assert run(*arguments, "--rules", rules, "--gap-s", "2", monkeypatch=monkeypatch) == 0
+    used = json.loads((out / "v.json").read_text())["model"]["rules"]
+    assert (used["stride"], used["negative_weight"], used["gap_s"]) == (5, 1e-12, 2)
+    assert used["smoothing"] == "gaussian"
+
+
+def test_with_two_networks_strokes_are_where_the_second_says(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = network(tmp_path / "names.safetensors", classes=["Negative", *"ABCDEFGH"])
+    where = network(tmp_path / "where.safetensors", classes=[*STROKE_OR_NOT], modality="flow")
+    # As if all windows were about as probably strokes as not.
+    rules = ("--negative-weight", _even_odds(where, video, tmp_path), "--stride", "4")
+    borders = []
+    for number, models in enumerate(((where, None), (names, where))):
+        out = tmp_path / f"{number}"
+        more = ("--stroke-model", models[1]) if models[1] else ()
+        arguments = ("--model", models[0], *more, "--out", out, *rules)
+        assert run("detect", video, *arguments, monkeypatch=monkeypatch) == 0
+        borders.append([(row["begin"], row["end"]) for row in rows(out / "v.csv")])
+    assert borders[0] == borders[1] != []
+    assert borders[0] != [("0", str(FRAMES))]
+
+
+def _even_odds(model: Path, video: Path, folder: Path) -> float:
+    recogniser = Recogniser(model)
+    seen = look_at(video, recogniser.preparation, recogniser.window, DEFAULT_LIMITS)
+    found = detect(seen, recogniser, DetectSettings(stride=4), folder=folder / "odds")
+    odds = found.track.probabilities[:, 1] / found.track.probabilities[:, 0]
+    return float(np.median(odds))
+
+
+def test_a_stroke_outside_its_video_is_refused(folder: Path, video: Path) -> None:
+    recogniser = Recogniser(folder / "model.safetensors")
+    for stroke in ((0, FRAMES + 1), (9, 9), (-1, 5), (9_000_000_000, 9_000_000_001)):
+        with pytest.raises(UserError, match=r"v\.mp4: has 300 frames, but a stroke is said"):
+            classify(video, [(5, 9), stroke], recogniser, decision="single", stride=3)
 
 
 def test_view_reads_a_table(
@@ -273,6 +342,13 @@ def test_view_reads_a_table(
     table.write_text("video,begin,end,label\nv.mp4,2,9,Lob\nw.mp4,1,2,Lob\nv,12,15,Flick\n")
     assert run("view", video, "--strokes", table, monkeypatch=monkeypatch) == 0
     assert "(2 strokes)" in capsys.readouterr().out
+    assert run("view", video, monkeypatch=monkeypatch) == 0  # one page may replace another
+    (tmp_path / "v.html").write_text("my page")
+    assert run("view", video, monkeypatch=monkeypatch) == 1
+    assert "v.html: is another page, and would be replaced" in capsys.readouterr().err
+    (tmp_path / "v.html").unlink()
+    assert run("view", video, "--strokes", table, monkeypatch=monkeypatch) == 0
+    capsys.readouterr()
     page = (tmp_path / "v.html").read_text()
     assert "[2, 9," in page.replace("[2,9,", "[2, 9,") and "Lob" in page
     table.write_text("video,begin,end,label\nv.mp4,9,2,Lob\nv.mp4,one,2,Lob\n")

@@ -20,11 +20,18 @@ NEGATIVE = 1
 PLAIN = DetectSettings(stride=1, smoothing="none", shortest_s=0, gap_s=0)
 
 
-def track(names: str, *, stride: int = 1, frame_step: int = 1, frames: int | None = None) -> Track:
+def track(
+    names: str,
+    *,
+    window: int = 1,
+    stride: int = 1,
+    frame_step: int = 1,
+    frames: int | None = None,
+) -> Track:
     """A letter a window: A and B for strokes, a dot for none."""
     rows = [np.eye(3)[{"A": 0, ".": 1, "B": 2}[name]] * 0.7 + 0.1 for name in names]
     count = len(names) * stride * frame_step if frames is None else frames
-    return Track(np.array(rows), CLASSES, stride, frame_step, count)
+    return Track(np.array(rows), CLASSES, window, stride, frame_step, count)
 
 
 def test_a_run_lasts_from_border_to_border() -> None:
@@ -35,6 +42,26 @@ def test_a_run_lasts_from_border_to_border() -> None:
     assert found.stroke_probability == pytest.approx(0.9)
     (found,) = find_strokes(track("...AAAA...", stride=4, frame_step=4), PLAIN, 30)
     assert (found.begin, found.end) == (40, 104)  # 2.5 and 6.5 times 16 frames
+
+
+@given(
+    st.integers(1, 9), st.integers(1, 5), st.integers(1, 4), st.integers(1, 12), st.integers(1, 12)
+)
+def test_a_border_is_where_the_next_window_is_nearer(
+    window: int, stride: int, frame_step: int, before: int, during: int
+) -> None:
+    """By the mean of the source frames that a window shows."""
+    names = "." * before + "A" * during + "...."
+    own = track(names, window=window, stride=stride, frame_step=frame_step)
+    (found,) = find_strokes(own, PLAIN, 30)
+    middles = [
+        np.mean([(p * stride - window // 2 + k) * frame_step for k in range(window)])
+        for p in range(len(names))
+    ]
+    for frame in range(own.frames):
+        distances = [abs(frame - middle) for middle in middles]
+        nearest = max(p for p, d in enumerate(distances) if d == min(distances))
+        assert (found.begin <= frame < found.end) == (names[nearest] == "A")
 
 
 def test_runs_reach_both_ends_of_the_video() -> None:

@@ -3,8 +3,8 @@
 The packages carry the names of the stages in ``dvc.yaml`` and are used in that order:
 :mod:`synthesize` → :mod:`index` → :mod:`decode` → :mod:`flow` → :mod:`normalize` →
 :mod:`segment` → :mod:`balance` → :mod:`train` → :mod:`evaluate` → :mod:`attend` →
-:mod:`detect` → :mod:`report`. The networks stand by themselves in :mod:`models`. Nothing here knows of DVC: every function takes arrays, tables,
-settings and paths.
+:mod:`detect` → :mod:`report`. The networks stand by themselves in :mod:`models`. Nothing here knows
+of DVC: every function takes arrays, tables, settings and paths.
 """
 
 import os

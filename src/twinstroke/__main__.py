@@ -9,9 +9,7 @@ from twinstroke.detect import command, score_command, submit_command
 from twinstroke.errors import exits_cleanly
 
 
-@exits_cleanly
-def main() -> None:
-    """Carry out the command that is named first."""
+def _main() -> None:
     parser = argparse.ArgumentParser(
         prog="twinstroke",
         description="Find strokes in videos with a trained network, watch and correct them.",
@@ -24,6 +22,9 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.run(arguments)
 
+
+main = exits_cleanly(_main, again="the same command")
+"""Carry out the command that is named first."""
 
 if __name__ == "__main__":
     main()

@@ -25,8 +25,8 @@ class UserError(Exception):
         return type(self), (self.problems,)
 
 
-_ROOM = "make room on that disk, and run dvc repro again: it goes on with what is finished"
-_RIGHTS = "see that you may write there, and run dvc repro again"
+_ROOM = "make room on that disk, and run {again} again: it goes on with what is finished"
+_RIGHTS = "see that you may write there, and run {again} again"
 _ADVICE = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -35,16 +35,22 @@ _ADVICE = {
     errno.EPERM: _RIGHTS,
 }
 _OTHER_ADVICE = (
-    "see that the file is there and whole; what the pipeline made itself may be deleted and comes "
-    "back with dvc repro"
+    "see that the file is there and whole; what the program made itself may be deleted and comes "
+    "back with {again}"
 )
+PIPELINE = "dvc repro"
+"""What makes everything again, for the stages and what belongs to them."""
 
 
-def exits_cleanly(main: Callable[[], None]) -> Callable[[], None]:
+def exits_cleanly(main: Callable[[], None], again: str = PIPELINE) -> Callable[[], None]:
     """Make a script's ``main`` print a :class:`UserError` line by line and exit with status 1.
 
     So do files that are missing, damaged or cannot be written, but in one line; and an interruption
     by the user, with status 130.
+
+    Args:
+        main: The script.
+        again: What to run to go on, for the advice.
     """
 
     @functools.wraps(main)
@@ -56,15 +62,15 @@ def exits_cleanly(main: Callable[[], None]) -> Callable[[], None]:
                 print(f"error: {problem}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
-            print("interrupted; what is finished is kept, and dvc repro goes on", file=sys.stderr)
+            print(f"interrupted; what is finished is kept, and {again} goes on", file=sys.stderr)
             sys.exit(130)
         except OSError as error:
-            print(f"error: {advised(error)}", file=sys.stderr)
+            print(f"error: {advised(error, again)}", file=sys.stderr)
             sys.exit(1)
 
     return run
 
 
-def advised(error: OSError) -> str:
+def advised(error: OSError, again: str = PIPELINE) -> str:
     """What the system says of a file, and what to do."""
-    return f"{error}; {_ADVICE.get(error.errno or 0, _OTHER_ADVICE)}"
+    return f"{error}; {_ADVICE.get(error.errno or 0, _OTHER_ADVICE).format(again=again)}"

@@ -65,8 +65,9 @@ class _Ahead(Generic[T]):
         self._thread.join()
 
     def _run(self, source: Callable[[], Iterator[T]]) -> None:
-        items = source()
+        items: Iterator[T] | None = None
         try:
+            items = source()
             for item in items:
                 if not self._put("item", item):
                     return

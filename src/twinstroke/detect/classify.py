@@ -13,6 +13,7 @@ from twinstroke.detect.prepare import Frame, Source, prepared_frames
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.spent import Spent
 from twinstroke.detect.video import look_at
+from twinstroke.errors import UserError
 from twinstroke.evaluate import Decision
 from twinstroke.evaluate.decisions import decide, window_starts
 from twinstroke.timeline import clip_range
@@ -42,9 +43,16 @@ def classify(
         Probabilities by class, of each stroke.
 
     Raises:
-        UserError: The video cannot be shown to the network, or a frame does not decode.
+        UserError: The video cannot be shown to the network, a stroke is not inside it, or a frame
+            does not decode.
     """
     seen = look_at(video, recogniser.preparation, recogniser.window, limits)
+    for begin, end in strokes:
+        if not 0 <= begin < end <= seen.source.frames:
+            raise UserError(
+                f"{video}: has {seen.source.frames} frames, but a stroke is said to last from "
+                f"{begin} to {end}; see that strokes and video belong together"
+            )
     window, step = recogniser.window[0], seen.source.frame_step
     clips = [clip_range(begin, end, step, window) for begin, end in strokes]
     found: dict[int, dict[str, float]] = {}

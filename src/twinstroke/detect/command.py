@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -23,9 +24,10 @@ from twinstroke.detect.label_studio import (
 from twinstroke.detect.marked import read_marked
 from twinstroke.detect.outputs import mean_rate
 from twinstroke.detect.recogniser import Recogniser
+from twinstroke.detect.rules import problems_of, read_rules
 from twinstroke.detect.video import Found, Seen, detect, look_at
 from twinstroke.detect.written import write_found
-from twinstroke.errors import UserError
+from twinstroke.errors import UserError, advised
 from twinstroke.index.classes import ttstroke21, with_superclasses
 from twinstroke.index.probe import probe_video
 from twinstroke.index.resolve import exact_rate
@@ -33,8 +35,10 @@ from twinstroke.progress import progress_bar, summarise
 from twinstroke.settings import DetectSettings
 from twinstroke.tables import NEGATIVE
 from twinstroke.video_file import DEFAULT_LIMITS
-from twinstroke.viewer import write_viewer
+from twinstroke.viewer import MARK, write_viewer
 
+LABEL_STUDIO = "label-studio"
+"""Name of the two files for it."""
 KEPT = ".tracks"
 """Folder, among the results, of what networks said: other rules ask them nothing again."""
 
@@ -84,55 +88,63 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 def add_rules(parser: argparse.ArgumentParser) -> None:
     """Add an option for each rule of :class:`DetectSettings`."""
-    fields = DetectSettings.model_fields
-    group = parser.add_argument_group("rules", "as in the section detect of presets")
-    group.add_argument(
-        "--stride",
-        type=int,
-        help="kept frames from window to window (a sixth of the window)",
+    group = parser.add_argument_group(
+        "rules", "take those that were chosen on validation videos: --rules presets/<name>.yaml"
     )
-    for name, kind in (
-        ("smoothing", str),
-        ("smoothing_s", float),
-        ("rejection", str),
-        ("negative_weight", float),
-        ("runs", str),
-        ("shortest_s", float),
-        ("gap_s", float),
-    ):
-        known = get_args(fields[name].annotation) if kind is str else None
-        more = ", with --stroke-model sum" if name == "rejection" else ""
+    group.add_argument(
+        "--rules", type=Path, metavar="PRESET", help="file with a section detect; options go first"
+    )
+    group.add_argument(
+        "--stride", type=int, help="kept frames from window to window (a sixth of the window)"
+    )
+    for name, (kind, meaning) in _RULES.items():
+        field = DetectSettings.model_fields[name]
         group.add_argument(
             f"--{name.replace('_', '-')}",
             type=kind,
-            choices=known,
-            help=f"({fields[name].default}{more})",
+            choices=get_args(field.annotation) if kind is str else None,
+            help=f"{meaning} ({field.default})",
         )
+
+
+_RULES: dict[str, tuple[type, str]] = {
+    "smoothing": (str, "of probabilities in time"),
+    "smoothing_s": (float, "over so many seconds"),
+    "rejection": (str, "no stroke if Negative beats each class, or their sum"),
+    "negative_weight": (float, "factor on the probability of Negative: more finds less"),
+    "runs": (str, "what makes one stroke: any stroke class, or the same"),
+    "shortest_s": (float, "seconds; shorter strokes are dropped"),
+    "gap_s": (float, "seconds; shorter gaps in a stroke are bridged"),
+}
 
 
 def rules_of(arguments: argparse.Namespace, recogniser: Recogniser) -> DetectSettings:
     """The rules that were asked for.
 
     Raises:
-        UserError: One of them makes no sense, for this network.
+        UserError: One of them makes no sense, for this network; or the file holds none.
     """
-    values = {
-        name: getattr(arguments, name)
-        for name in DetectSettings.model_fields
-        if getattr(arguments, name, None) is not None
-    }
     length = recogniser.window[0]
-    defaults: dict[str, Any] = {"stride": max(1, length // 6)}
+    values: dict[str, Any] = {"stride": max(1, length // 6)}
+    if arguments.rules is not None:
+        values = read_rules(arguments.rules).model_dump()
+    given = {
+        name: getattr(arguments, name)
+        for name in ("stride", *_RULES)
+        if getattr(arguments, name) is not None
+    }
     if arguments.stroke_model is not None:
-        # Where strokes are, is then not asked of many classes.
-        defaults["rejection"] = "sum"
+        if given.get("rejection") == "all":
+            raise UserError(
+                "--rejection: all has no meaning with --stroke-model, which tells strokes from "
+                "none whatever their class; leave it out"
+            )
+        given["rejection"] = "sum"
     try:
-        settings = DetectSettings(**{**defaults, **values})
+        settings = DetectSettings(**{**values, **given})
     except ValidationError as error:
-        raise UserError(
-            f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']} (found {item['input']!r})"
-            for item in error.errors()
-        ) from None
+        problems = problems_of(error, "--")
+        raise UserError(problem.replace("_", "-", 1) for problem in problems) from None
     if settings.stride > length:
         raise UserError(
             f"--stride: {settings.stride} kept frames leave out some between two windows of "
@@ -150,12 +162,9 @@ def _detect(arguments: argparse.Namespace) -> None:
             "call the command once for each, with another --out"
         )
     out: Path = arguments.out
-    for path in videos:
-        if path.absolute().parent.resolve() == out.absolute().resolve():
-            raise UserError(
-                f"--out: {out} is the folder of {path}, where results could replace annotations; "
-                "name another one"
-            )
+    check_folder(out)
+    if LABEL_STUDIO in (path.stem for path in videos):
+        raise UserError(f"{LABEL_STUDIO}: a video of this name would share its files; rename it")
     recogniser = Recogniser(arguments.model, arguments.stroke_model)
     settings = rules_of(arguments, recogniser)
     problems: list[str] = []
@@ -167,6 +176,10 @@ def _detect(arguments: argparse.Namespace) -> None:
         except UserError as error:
             # The other videos are worth their results.
             problems += error.problems
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            problems.append(advised(error, "the same command"))
     if arguments.label_studio and done:
         _write_label_studio(done, recogniser, out)
     if problems:
@@ -185,6 +198,22 @@ def seen_of(path: Path, recogniser: Recogniser) -> Seen:
     return seen
 
 
+def check_folder(out: Path) -> None:
+    """See that a folder is there for results alone, so that none replaces what somebody made.
+
+    Raises:
+        UserError: It holds other files, or is none.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out: {out} is no folder; name another")
+    if out.is_dir() and any(out.iterdir()) and not (out / KEPT).is_dir():
+        raise UserError(
+            f"--out: {out} holds files that detect did not write, and could replace; name a new "
+            "folder"
+        )
+    (out / KEPT).mkdir(parents=True, exist_ok=True)
+
+
 def _detect_one(
     seen: Seen, recogniser: Recogniser, settings: DetectSettings, arguments: argparse.Namespace
 ) -> Found:
@@ -196,7 +225,7 @@ def _detect_one(
     rest = " …" if len(counts) > 3 else ""
     count = len(found.detections)
     sizes = f"{count} stroke{'' if count == 1 else 's'}" + (f" ({most}{rest})" if counts else "")
-    speed = pace([found]) if found.spent.worked else THERE
+    speed = pace([found]) if found.spent.share else THERE
     summarise("detect", f"{seen.path}: {sizes}; {speed}")
     if arguments.film:
         classes = with_superclasses(recogniser.description.classes)
@@ -213,7 +242,7 @@ def _write_label_studio(done: Sequence[Found], recogniser: Recogniser, out: Path
     shown = _short(max(mean_rate(found.seen.probe.clock) for found in done))
     rate = exact_rate(shown)
     classes = with_superclasses(recogniser.description.classes)
-    write_labelling_settings(out / "label-studio.xml", classes, rate)
+    write_labelling_settings(out / f"{LABEL_STUDIO}.xml", classes, rate)
     tasks = [
         task(
             video_url(PurePosixPath(found.seen.path.name)),
@@ -224,11 +253,11 @@ def _write_label_studio(done: Sequence[Found], recogniser: Recogniser, out: Path
         )
         for found in done
     ]
-    write_tasks(out / "label-studio.json", tasks)
+    write_tasks(out / f"{LABEL_STUDIO}.json", tasks)
     summarise(
         "detect",
-        f"for Label Studio: {out / 'label-studio.xml'} is the labelling interface, "
-        f"{out / 'label-studio.json'} holds the tasks; on the way back, index.annotation_fps is "
+        f"for Label Studio: {out / LABEL_STUDIO}.xml is the labelling interface, "
+        f"{out / LABEL_STUDIO}.json holds the tasks; on the way back, index.annotation_fps is "
         f"{shown:g}",
     )
 
@@ -271,10 +300,17 @@ def _view(arguments: argparse.Namespace) -> None:
                 f"{arguments.strokes}: none of its strokes is of {video.name}, but of "
                 f"{', '.join(sorted(tables))[:200]}; see how it names the video"
             )
+    mined = sum(stroke.label == NEGATIVE for stroke in marked)
+    if mined:
+        marked = [stroke for stroke in marked if stroke.label != NEGATIVE]
+        summarise("view", f"{mined} rows of the class {NEGATIVE} are no strokes, and left out")
     names = arguments.classes or [row.label for row in ttstroke21()]
     names = list(dict.fromkeys([*names, *(stroke.label for stroke in marked)]))
+    target = video.with_suffix(".html")
+    if target.exists() and MARK not in target.read_text(encoding="utf-8", errors="replace"):
+        raise UserError(f"{target}: is another page, and would be replaced; move it away first")
     page = write_viewer(
-        video.with_suffix(".html"),
+        target,
         video=video,
         clock=probe.clock,
         classes=[name for name in names if name != NEGATIVE],

@@ -20,6 +20,7 @@ from twinstroke.detect.picture import Timeline, draw_timelines
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.video import Found, detect, look_at
 from twinstroke.detect.written import write_found
+from twinstroke.errors import UserError
 from twinstroke.files import prune, replacing
 from twinstroke.index import Mark, StrokeClass
 from twinstroke.settings import DetectSettings
@@ -116,13 +117,22 @@ def detect_held_out(
     names = {f"{item.video.video}.h5" for item in chosen}
     prune(folder, [path for path in folder.iterdir() if _whole(path.name) in names])
     prune(reports, [])
-    done = []
-    recogniser = Recogniser(model_file) if chosen else None
+    if not chosen:
+        return []
+    recogniser = Recogniser(model_file)
+    # All of them are looked at before hours go into the first.
+    seen, problems = [], []
     for item in chosen:
-        assert recogniser is not None  # noqa: S101 - there are videos
-        path = root / item.video.path
-        seen = look_at(path, recogniser.preparation, recogniser.window, limits)
-        found = detect(seen, recogniser, settings, folder=folder, limits=limits)
+        try:
+            path = root / item.video.path
+            seen.append(look_at(path, recogniser.preparation, recogniser.window, limits))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)
+    done = []
+    for item, own in zip(chosen, seen, strict=True):
+        found = detect(own, recogniser, settings, folder=folder, limits=limits)
         marked = [Marked(s.begin, s.end, s.label or "") for s in item.truth]
         write_found(found, recogniser, settings, folder=reports, annotations=marked)
         done.append(found)
@@ -190,7 +200,7 @@ def write_measured(
 
 def in_words(figures: Mapping[str, float | int | None], found: Sequence[Found]) -> str:
     """The most important figures, and how fast it went, in one line."""
-    new = [own for own in found if own.spent.worked]
+    new = [own for own in found if own.spent.share]
     return f"{figures_in_words(figures)}; {pace(new) if new else THERE}"
 
 
@@ -218,5 +228,5 @@ def pace(found: Sequence[Found]) -> str:
             steps[step] += seconds
     most = sorted(steps.items(), key=lambda item: -item[1])
     parts = ", ".join(f"{step} {seconds:.1f}" for step, seconds in most)
-    speed = sum(own.seconds for own in found) / passed
+    speed = sum(own.seconds * own.spent.share for own in found) / passed
     return f"{speed:.1f} × real time ({passed:.1f} s; seconds of work: {parts})"

@@ -10,7 +10,7 @@ from twinstroke.tables import VideoId
 
 
 class Detection(BaseModel):
-    """One row of ``detections.csv``: one stroke that was found in a video.
+    """One stroke that was found in a video: a row of ``<video>.csv``.
 
     Frames are those of the source video, counted from 0; ``end`` is exclusive. Seconds are those of
     a player's clock (`index.clock`).

@@ -2,7 +2,9 @@
 
 The steps are those of `decode`, `flow`, `normalize` and `segment`, by the same functions, with the
 whole video as one run of frames: what comes out equals what ``strokes.h5`` holds of a video that
-`decode` kept as a whole. (Where it keeps parts only, the background is learnt anew in each.)
+`decode` kept as a whole. There are two exceptions. Where `decode` keeps parts only, the background
+is learnt anew in each. And where nothing moves for more than 64 frames from the beginning of the
+video on, the region of interest of these frames is the middle, not where something moves at last.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from twinstroke.video_file import Limits
 
 _BATCH_FRAMES = 16
 """Frames that FFmpeg hands over at once."""
+_MOST_RUNS = 4
+"""Runs of FFmpeg at the same time: each holds some frames ready."""
 _TRACK_FRAMES = 64
 """Frames whose regions of interest are smoothed at once, always the same ones."""
 
@@ -49,6 +53,8 @@ class Source:
     height: int
     frame_step: int
     """Every n-th source frame is kept."""
+    rotation: int = 0
+    """Degrees by which frames were turned to be displayed."""
 
     @property
     def kept(self) -> int:
@@ -187,7 +193,7 @@ class _Preparing:
             )
             for one in passes
         )
-        return chained(runs, at_once=cpu_count(), depth=4)
+        return chained(runs, at_once=min(_MOST_RUNS, cpu_count()), depth=4)
 
     def run(
         self, batches: Iterator[NDArray[np.uint8]], pool: ThreadPoolExecutor

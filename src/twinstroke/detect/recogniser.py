@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
@@ -21,11 +22,15 @@ from twinstroke.tables import NEGATIVE, STROKE_OR_NOT
 from twinstroke.train import InputFormat, TrainedModel, WindowBatch, load_model, make_deterministic
 from twinstroke.train.windows import sent
 
+WINDOWS_AT_ONCE = 8
+"""That a network sees together: on a CPU, twice as many are hardly faster and take more memory."""
+
 
 class _Network(Protocol):
     """One network."""
 
     description: TrainedModel
+    versions: str
 
     def logits(
         self, rgb: NDArray[np.uint8], flow: NDArray[np.int16], starts: Sequence[int]
@@ -41,6 +46,7 @@ class Recogniser:
         preparation: How it wants its frames.
         name: For people: which network, trained how.
         digest: SHA-256 of the files.
+        versions: What carries it out, since others may round otherwise.
     """
 
     def __init__(self, model_file: Path, stroke_file: Path | None = None) -> None:
@@ -60,6 +66,7 @@ class Recogniser:
         self.name = _name(self.description)
         self.preparation = _preparation(model_file, self.description)
         self.digest = sha256_of(model_file)
+        self.versions = self._network.versions
         self._where = None
         if NEGATIVE not in self.description.classes:
             raise UserError(
@@ -81,6 +88,7 @@ class Recogniser:
                     "(window, frames, flow or masks); train both on the same strokes.h5"
                 )
             self.digest += sha256_of(stroke_file)
+            self.versions += self._where.versions
             self.name += f", and where strokes are by {_name(where)} of two classes"
 
     @property
@@ -112,13 +120,12 @@ class Recogniser:
         found[:, negative] = is_none
         return found
 
-    @property
-    def windows_at_once(self) -> int:
-        """Windows that the network sees together."""
-        return self.description.optimisation.batch_size
-
 
 def _loaded(path: Path) -> _Network:
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such file; name a trained network, model.safetensors or model.onnx"
+        )
     return _Exported(path) if path.suffix == ".onnx" else _Trained(path)
 
 
@@ -149,6 +156,7 @@ class _Trained:
 
     def __init__(self, path: Path) -> None:
         self._device = make_deterministic(seed=0)
+        self.versions = f"torch {torch.__version__} {self._device.type}"
         self.description, self._model = load_model(path, self._device)
 
     def logits(
@@ -163,7 +171,7 @@ class _Trained:
         }
         streams = format_.streams(sent(batch, self._device), list(self._model.streams))
         clip = [(streams, starts)]
-        size = made.optimisation.batch_size
+        size = WINDOWS_AT_ONCE
         (found,) = sliding_logits(self._model, clip, made.window[0], batch_size=size)
         return found.double().numpy()
 
@@ -173,13 +181,14 @@ class _Exported:
 
     def __init__(self, path: Path) -> None:
         self._model = ExportedModel(path)
+        self.versions = f"onnxruntime {version('onnxruntime')}"
         self.description = self._model.description
 
     def logits(
         self, rgb: NDArray[np.uint8], flow: NDArray[np.int16], starts: Sequence[int]
     ) -> NDArray[np.float64]:
         made = self.description
-        size, length = made.optimisation.batch_size, made.window[0]
+        size, length = WINDOWS_AT_ONCE, made.window[0]
         pixels = flow * np.float32(FLOW_UNIT_PX)
         found = []
         for first in range(0, len(starts), size):

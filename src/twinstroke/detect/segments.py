@@ -112,10 +112,11 @@ def smoothed(probabilities: NDArray[np.float64], rule: str, windows: int) -> NDA
     """
     if rule == "none" or windows < 2:
         return probabilities
-    around = windows // 2
+    # Nothing is further away than the other end of the video.
+    around = min(windows // 2, len(probabilities))
     weights = np.ones(2 * around + 1)
     if rule == "gaussian":
-        deviation = 0.3 * (around - 1) + 0.8
+        deviation = 0.3 * (windows // 2 - 1) + 0.8
         weights = np.exp(-0.5 * (np.arange(-around, around + 1) / deviation) ** 2)
     mean = _weighted(probabilities, weights)
     if rule != "vote":
@@ -161,18 +162,26 @@ def _runs(kinds: NDArray[np.intp], gap: float) -> list[tuple[int, int]]:
     for begin, end in zip(begins, ends, strict=True):
         if kinds[begin] == -1:
             continue
-        near = [number for number, run in enumerate(runs) if begin - run[1] < gap]
-        same = [number for number in near if kinds[runs[number][0]] == kinds[begin]]
-        if same:
-            runs[same[-1] :] = [(runs[same[-1]][0], end)]
+        place = len(runs) - 1
+        while place >= 0 and begin - runs[place][1] < gap:
+            if kinds[runs[place][0]] == kinds[begin]:
+                runs[place:] = [(runs[place][0], end)]
+                break
+            place -= 1
         else:
             runs.append((begin, end))
     return runs
 
 
 def _border(place: int, track: Track) -> int:
-    """Source frame halfway between a window and the one before it; the last one has the rest."""
+    """First source frame that is nearer to the middle of a window than to that of the one before.
+
+    Window p shows the source frames (p · stride - T // 2 + k) · step, k = 0 … T - 1; their mean is
+    (p · stride - h) · step with h = 0 for odd T, and h = 1/2 for even T. The first window has what
+    comes before it, the last one the rest.
+    """
     if place == len(track.probabilities):
         return track.frames
-    twice = (2 * place - 1) * track.stride * track.frame_step
+    half = 1 - track.window % 2
+    twice = ((2 * place - 1) * track.stride - half) * track.frame_step
     return min(max(0, -(-twice // 2)), track.frames)

@@ -14,6 +14,8 @@ class Spent:
     """Seconds of work by step, of several threads. Steps overlap."""
 
     def __init__(self) -> None:
+        self.share = 0.0
+        """Of the video that was gone through, rather than found to be done."""
         self.passed = 0.0
         """Seconds from beginning to end."""
         self.seconds: dict[str, float] = defaultdict(float)
@@ -21,11 +23,6 @@ class Spent:
         self._lock = threading.Lock()
         self._begin = time.perf_counter()
         self._others = _children()
-
-    @property
-    def worked(self) -> bool:
-        """Whether there was anything to do."""
-        return "network" in self.seconds
 
     @contextmanager
     def on(self, step: str, clock: Callable[[], float] = time.thread_time) -> Iterator[None]:

@@ -14,8 +14,8 @@ centres        (K, 2)        float64 (x, y) in px around which each kept frame m
                                      anything did
 ============== ============= ======= ========================================================
 
-Attributes: ``fingerprint``, ``classes`` (JSON), ``stride``, ``frame_step``, ``frames`` (of the
-source).
+Attributes: ``fingerprint``, ``classes`` (JSON), ``window`` (T), ``stride``, ``frame_step``,
+``frames`` (of the source).
 """
 
 from __future__ import annotations
@@ -24,28 +24,34 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
+import scipy
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from twinstroke import decode, flow, normalize, segment
 from twinstroke.detect.ahead import chained
 from twinstroke.detect.prepare import Frame, Source, prepared_frames
-from twinstroke.detect.recogniser import Recogniser
+from twinstroke.detect.recogniser import WINDOWS_AT_ONCE, Recogniser
 from twinstroke.detect.spent import Spent
+from twinstroke.errors import UserError
 from twinstroke.files import fingerprint_of, is_finished, named, new_hdf5
 from twinstroke.parts import drop_parts, parts_folder
 from twinstroke.progress import progress_bar
 from twinstroke.video_file import Limits
 from twinstroke.workers import ffmpeg_version
 
-REVISION = 1
+REVISION = 2
 """Raised when the same input gives other numbers than before."""
+_REVISIONS = (decode.REVISION, flow.REVISION, normalize.REVISION, segment.REVISION)
 _PART_BATCHES = 4
 """Batches of windows that are kept together: an interruption costs one part."""
 
@@ -57,6 +63,8 @@ class Track:
     probabilities: NDArray[np.float64]
     """(N, classes)."""
     classes: list[str]
+    window: int
+    """T, kept frames."""
     stride: int
     """Kept frames from window to window."""
     frame_step: int
@@ -109,22 +117,41 @@ def follow(
         OSError: The file cannot be written.
     """
     fingerprint = fingerprint_of(
-        revision=REVISION,
+        revision=[REVISION, *_REVISIONS],
         content=content,
+        shown=[source.width, source.height, source.rotation],
         network=recogniser.digest,
+        # Resized, estimated, smoothed and looked at by these.
+        versions=[cv2.__version__, scipy.__version__, recogniser.versions],
         stride=stride,
         frame_step=source.frame_step,
         frames=source.frames,
         ffmpeg=ffmpeg_version(),
     )
-    if not is_finished(target, fingerprint):
-        work = _Following(source, recogniser, stride, parts_folder(target, fingerprint), spent)
-        drop_parts(target, but=work.folder)
-        work.folder.mkdir(parents=True, exist_ok=True)
-        work.run(limits, fingerprint)
-        work.join(target, fingerprint)
-        drop_parts(target)
-    return read_track(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(target):
+        if not is_finished(target, fingerprint):
+            work = _Following(source, recogniser, stride, parts_folder(target, fingerprint), spent)
+            drop_parts(target, but=work.folder)
+            work.folder.mkdir(parents=True, exist_ok=True)
+            work.run(limits, fingerprint)
+            work.join(target, fingerprint)
+            drop_parts(target)
+        return read_track(target)
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """See that no other program makes the same file at the same time."""
+    lock = FileLock(target.with_name(f".{target.name}.lock"), blocking=False)
+    try:
+        with lock:
+            yield
+            Path(lock.lock_file).unlink(missing_ok=True)
+    except Timeout:
+        raise UserError(
+            f"{target}: another program is at work on it; wait for its end, or name another folder"
+        ) from None
 
 
 def read_track(path: Path) -> Track:
@@ -137,6 +164,7 @@ def read_track(path: Path) -> Track:
         return Track(
             file["probabilities"][:],
             json.loads(file.attrs["classes"]),
+            int(file.attrs["window"]),
             int(file.attrs["stride"]),
             int(file.attrs["frame_step"]),
             int(file.attrs["frames"]),
@@ -162,7 +190,7 @@ class _Following:
         return window * self._stride - self._length // 2
 
     def _parts(self) -> list[_Part]:
-        size = _PART_BATCHES * self._recogniser.windows_at_once
+        size = _PART_BATCHES * WINDOWS_AT_ONCE
         parts = []
         for number, first in enumerate(range(0, self._windows, size)):
             windows = range(first, min(first + size, self._windows))
@@ -194,13 +222,15 @@ class _Following:
         frames = chained([prepare], at_once=1, depth=len(parts[0].windows) * self._stride)
         step, name = self._source.frame_step, self._source.path.name
         with closing(frames), progress_bar(f"detect: {name}", self._source.frames, "frames") as bar:
-            bar.update(left[0].frames.start * step)
-            for part, (rgb, flow, own) in zip(left, self._clips(frames, left), strict=True):
+            # What was done before says nothing about how long the rest will take.
+            bar.n = bar.initial = left[0].frames.start * step
+            self._spent.share = 1 - left[0].frames.start / self._source.kept
+            for part, (rgb, motion, own) in zip(left, self._clips(frames, left), strict=True):
                 begin = self._start(part.windows[0])
                 starts = [self._start(window) - begin for window in part.windows]
                 # It has threads, or a GPU, of its own: what passes is what counts.
                 with self._spent.on("network", time.perf_counter):
-                    found = self._recogniser.probabilities(rgb, flow, starts)
+                    found = self._recogniser.probabilities(rgb, motion, starts)
                 path = self.folder / part.name
                 with new_hdf5(path, fingerprint) as file:
                     file["probabilities"] = found
@@ -224,11 +254,11 @@ class _Following:
             last = len(held) - 1
             own = [held[min(max(k - first, 0), last)] for k in range(begin, end)]
             rgb = np.stack([frame.rgb for frame in own])
-            flow = np.stack([frame.flow for frame in own])
+            motion = np.stack([frame.flow for frame in own])
             outside = [k < 0 or k >= self._source.kept for k in range(begin, end)]
-            flow[outside] = 0
+            motion[outside] = 0
             centres = [held[k - first].centre for k in part.frames]
-            yield rgb, flow, np.array(centres)
+            yield rgb, motion, np.array(centres)
 
     def _read(self, part: _Part, name: str) -> NDArray[np.float64]:
         path = self.folder / part.name
@@ -243,6 +273,7 @@ class _Following:
             for name in ("probabilities", "centres"):
                 file[name] = np.concatenate([self._read(part, name) for part in parts])
             file.attrs["classes"] = json.dumps(self._recogniser.description.classes)
+            file.attrs["window"] = self._length
             file.attrs["stride"] = self._stride
             file.attrs["frame_step"] = self._source.frame_step
             file.attrs["frames"] = self._source.frames

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from twinstroke.settings import DetectSettings, Preparation
 from twinstroke.tables import VideoId
 from twinstroke.video_file import DEFAULT_LIMITS, Limits
 
+_LONGEST_NAME = 200
+"""Bytes: systems take names of 255, and hidden folders have longer ones than the video."""
 _RATE_TOLERANCE = 0.01
 """As `index` has it for the videos of a data set."""
 
@@ -71,12 +74,16 @@ def look_at(
     Raises:
         UserError: It is missing, no video, too short, too low, or of another frame rate.
     """
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name the videos in it")
     try:
         video = TypeAdapter(VideoId).validate_python(path.stem)
     except ValidationError:
         raise UserError(
             f"{path}: its name cannot name files; rename it, without a dot in front"
         ) from None
+    if len(os.fsencode(video)) > _LONGEST_NAME:
+        raise UserError(f"{path}: its name is too long for files named after it; shorten it")
     probe = probe_video(path, limits)
     fps, kept = float(probe.fps), preparation.kept_fps
     step = max(1, round(fps / kept))
@@ -86,11 +93,11 @@ def look_at(
             "needs so many, or twice, three times … as many; convert a copy, with FFmpeg's filter "
             f"fps={kept:g}"
         )
-    source = Source(path, probe.frames, probe.width, probe.height, step)
+    source = Source(path, probe.frames, probe.width, probe.height, step, probe.rotation)
     if source.kept < 2:
         raise UserError(
-            f"{path}: {probe.frames} frames are too few for flow, which leads from one kept frame "
-            f"to the next (every {step}.); take it out"
+            f"{path}: too short for flow, which leads from one kept frame to the next: it has "
+            f"{probe.frames} of {step + 1} frames; take it out"
         )
     height = probe.height * preparation.width // probe.width
     if height < window[1]:

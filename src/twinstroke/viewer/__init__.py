@@ -29,7 +29,10 @@ from twinstroke.index.classes import UNKNOWN
 from twinstroke.index.clock import Clock
 from twinstroke.tables import NEGATIVE
 
-__all__ = ["Marked", "write_viewer"]
+__all__ = ["MARK", "Marked", "write_viewer"]
+
+MARK = '<meta name="generator" content="twinstroke viewer">'
+"""In every page, so that no other is taken for one."""
 
 
 class Marked(NamedTuple):
