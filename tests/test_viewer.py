@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import time
@@ -99,8 +100,12 @@ def loaded(browser: Browser) -> None:
 
 
 def kept(browser: Browser) -> list[tuple[int, int, str]]:
-    """Strokes as the browser keeps them."""
-    stored = browser.run("return Object.values(localStorage)")
+    """Strokes as the browser keeps them for this page."""
+    stored = browser.run(
+        "const {digest} = JSON.parse(document.getElementById('data').textContent);"
+        "const own = Object.keys(localStorage).filter(key => key.endsWith(digest));"
+        "return own.map(key => localStorage[key])"
+    )
     assert len(stored) == 1
     return [(begin, end, label) for begin, end, label, *_ in json.loads(stored[0])["strokes"]]
 
@@ -364,6 +369,219 @@ def test_what_is_saved_is_what_index_reads(
         ],
     )
     assert (raw / "elan" / "x.eaf").read_bytes() == (tmp_path / "model.eaf").read_bytes()
+
+
+def test_saved_tables_hold_no_formulas(tmp_path: Path) -> None:
+    """What a spreadsheet would compute is text, and the same text for us."""
+    labels = [
+        '=HYPERLINK("http://x","y")',
+        "+1",
+        "-1,5",
+        "@SUM(A1)",
+        "\uff1d1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff201",
+        "\t=2",
+        "\r=3",
+        "\n=4",
+        "1=1",
+        "Rückhand",
+    ]
+    raw = tmp_path / "raw"
+    (raw / "videos").mkdir(parents=True)
+    video = write_video(raw / "videos" / "=1+1.mp4", grey_frames(48), 12, lossless=False)
+    found = [detection(n, n + 3, labels[n % len(labels)]) for n in range(45)]
+    page = write_viewer(
+        tmp_path / "v.html",
+        video=video,
+        clock=probe_video(video).clock,
+        classes=labels,
+        detections=found,
+    )
+    annotator = "-2+3+cmd|' /C calc'!A0"
+    with viewer(page) as browser:
+        browser.downloads_to(tmp_path / "saved")
+        browser.press("n", "r")
+        browser.click("#annotator")
+        browser.press(*annotator)
+        browser.click("#save-csv")
+        table = file_in(tmp_path / "saved", ".csv")
+        content = table.read_bytes()
+        assert content.startswith(b"\xef\xbb\xbf") and content.count(b"\xef\xbb\xbf") == 1
+        lines = list(csv.reader(content.decode("utf-8-sig").splitlines(keepends=True)))
+        assert [cell for line in lines for cell in line if cell[:1] in "=+-@＝＋－＠\t\r\n"] == []
+        # At most a space more than what it is, and only where it has to be.
+        checked = ["yes", *["no"] * 44]
+        assert lines[1:] == [
+            [
+                " =1+1.mp4",
+                str(row.begin),
+                str(row.end),
+                row.label if row.label[0] in "1R" else f" {row.label}",
+                f" {annotator}",
+                state,
+            ]
+            for row, state in zip(found, checked, strict=True)
+        ]
+        # Names have no white space around them.
+        expected = [(row.begin, row.end, row.label.strip()) for row in found]
+        for own in (content, content.removeprefix(b"\xef\xbb\xbf")):
+            table.write_bytes(own)
+            browser.run("localStorage.clear()")
+            browser.reload()
+            browser.find("#load-file").send_keys(str(table))
+            browser.wait("document.getElementById('said').textContent.startsWith('Read 45')")
+            assert kept(browser) == expected
+            assert browser.find("#annotator").get_attribute("value") == annotator
+            assert browser.find("#progress").text == "1 of 45 checked"
+        assert browser.complaints() == []
+    (raw / "csv").mkdir()
+    (raw / "csv" / "x.csv").write_bytes(content)
+    classes = [NEGATIVE, *(label.strip() for label in labels)]
+    assert indexed(raw, "csv", classes, 12) == expected
+
+
+def test_corrections_of_another_version_of_the_page(film: Path, tmp_path: Path) -> None:
+    """`detect` ran again by other rules: what was corrected before can be brought back."""
+    page = tmp_path / "v.html"
+    clock = probe_video(film).clock
+
+    def write(*rows: tuple[int, int, str], name: str = "", clock: Clock = clock) -> None:
+        found = [detection(*row) for row in rows]
+        write_viewer(page, video=film, clock=clock, classes=STROKES, detections=found, name=name)
+
+    def offered() -> bool:
+        browser.reload()
+        browser.wait("document.querySelectorAll('.row').length")
+        return browser.find("#earlier").is_displayed()
+
+    def versions() -> int:
+        return int(browser.run("return Object.keys(localStorage).length"))
+
+    before = [(6, 12, FOREHAND), (20, 26, BACKHAND), (30, 36, SERVE), (40, 44, SERVE)]
+    after = [(5, 13, FOREHAND), (20, 26, BACKHAND), (31, 37, SERVE), (44, 46, BACKHAND)]
+    write(*before)
+    with viewer(page, PHONE) as browser:
+        # Whoever only writes a name, or takes all back, corrected nothing.
+        browser.click("#annotator")
+        browser.press(*"Ada")
+        browser.run("document.activeElement.blur()")
+        browser.press("n", "2")
+        browser.press_with(Keys.CONTROL, "z")
+        assert kept(browser) == before
+        write(*after)
+        assert not offered()
+
+        write(*before)
+        assert not offered()
+        browser.press("n", "2", "n", "r", "n", Keys.DELETE)
+        corrected = [(7, 12, FOREHAND), (20, 26, BACKHAND), (30, 36, SERVE)]
+        assert kept(browser) == corrected
+        assert not offered() and versions() == 1
+        # Another video, be it of the same name.
+        for other in (
+            {"name": "other.mp4"},
+            {"name": "day 1/rally 1.mp4"},
+            {"name": "rally"},
+            {"clock": Clock(np.arange(49), Fraction(1, 25))},
+            {"clock": Clock(np.arange(50), clock.time_base)},
+        ):
+            write(*after, **other)
+            assert not offered()
+        write(*after)
+        assert offered() and versions() == 1
+        year = browser.run(
+            "return String(new Date(JSON.parse(Object.values(localStorage)[0]).at).getFullYear())"
+        )
+        assert year in browser.find("#earlier-text").text
+        assert browser.overflow() == []
+        for button in ("#bring-back", "#not-now"):
+            size = browser.find(button).size
+            assert size["height"] >= 40 and size["width"] >= 40
+        # Not now: it is offered the next time; a name alone does not change that.
+        browser.click("#not-now")
+        assert not browser.find("#earlier").is_displayed()
+        browser.click("#annotator")
+        browser.press("B", Keys.BACKSPACE)
+        assert kept(browser) == after and offered()
+        browser.run("document.getElementById('bring-back').focus()")
+        browser.press(Keys.ENTER)
+        assert kept(browser) == corrected and versions() == 2
+        assert not browser.find("#earlier").is_displayed()
+        assert browser.run("return document.activeElement.id") == "lanes"
+        assert browser.find("#annotator").get_attribute("value") == "Ada"
+        # Those that nobody looked at are not taken for checked because others were found now.
+        states = ["✎ changed · 90 % sure", "✓ right · 90 % sure", "not checked · 90 % sure"]
+        assert browser.texts(".row .state") == states
+        assert browser.find("#progress").text == "2 of 3 checked, 1 deleted"
+        browser.press_with(Keys.CONTROL, "z")
+        assert kept(browser) == after
+        browser.press_with(Keys.CONTROL, "y")
+        assert kept(browser) == corrected
+        assert not offered()
+        assert kept(browser) == corrected and browser.texts(".row .state") == states
+        # Of several, those that were changed last; those before them are there still.
+        browser.press("n", Keys.DELETE)
+        write((1, 3, SERVE))
+        assert offered() and versions() == 2
+        browser.click("#bring-back")
+        assert kept(browser) == corrected[1:] and versions() == 3
+        # Five are enough.
+        for n in range(4, 8):
+            write((n, n + 3, SERVE))
+            assert offered()
+            browser.press("n", "r")
+            assert versions() == min(n, 5)
+        write(*before)
+        assert offered()
+        browser.click("#bring-back")
+        assert kept(browser) == [(7, 10, SERVE)] and versions() == 5
+        assert browser.complaints() == []
+
+
+def test_nothing_broken_is_brought_back(tmp_path: Path) -> None:
+    """Any page of this computer may write what looks like ours."""
+    page = write_viewer(
+        tmp_path / "v.html",
+        video=tmp_path / "v.mp4",
+        clock=Clock(np.arange(11), Fraction(1, 10)),
+        classes=["a"],
+        detections=[detection(1, 4, "a")],
+    )
+    good = {"strokes": [[2, 5, "<b>b", 7, True]], "annotator": "", "at": 10**12, "corrected": True}
+    broken: list[dict[str, Any]] = [
+        {"timing": "0" * 16},
+        {"at": 10**16},
+        {"at": "now"},
+        {"corrected": False},
+        {"corrected": "yes"},
+        {"strokes": [[0, 11, "a", 0, True]]},
+        {"strokes": [[0, 4, "a", 0]]},
+        {"strokes": {}},
+        {"annotator": 1},
+    ]
+    with viewer(page) as browser:
+        good["timing"] = browser.run(
+            "return JSON.parse(document.getElementById('data').textContent).timing"
+        )
+
+        def offered(text: str, suffix: str = "0" * 16) -> bool:
+            key = json.dumps(f"twinstroke viewer: v.mp4 {suffix}")
+            browser.run(f"localStorage.clear(); localStorage.setItem({key}, {json.dumps(text)})")
+            browser.reload()
+            browser.wait("document.querySelectorAll('.row').length")
+            assert not browser.find("#store-notice").is_displayed()
+            return browser.find("#earlier").is_displayed()
+
+        for changes in broken:
+            assert not offered(json.dumps(good | changes)), changes
+        for text in ("null", "[1", "[]", ""):
+            assert not offered(text), text
+        assert not offered(json.dumps(good), "0" * 15) and not offered(json.dumps(good), "try")
+        assert offered(json.dumps(good))
+        browser.click("#bring-back")
+        assert kept(browser) == [(2, 5, "<b>b")]
 
 
 def test_filters_and_counts(film: Path, tmp_path: Path) -> None:

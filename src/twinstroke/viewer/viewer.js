@@ -118,7 +118,8 @@ const isAsFound = s => {
   const b = base[s.number];
   return b && b.begin === s.begin && b.end === s.end && b.label === s.label;
 };
-const stateOf = s => s.number < 0 ? "added" : !isAsFound(s) ? "changed" : s.checked ? "right" : "unchecked";
+// What comes from a table or another page may differ from what was found, though nobody looked at it.
+const stateOf = s => !s.checked ? "unchecked" : s.number < 0 ? "added" : isAsFound(s) ? "right" : "changed";
 const STATES = { added: "+ added", changed: "✎ changed", right: "✓ right", unchecked: "not checked" };
 const GLYPHS = { added: "+ ", changed: "✎ ", right: "✓ ", unchecked: "" };
 const sureOf = s => s.kind === "corrected" ? base[s.number]?.sure ?? null : s.sure;
@@ -175,13 +176,30 @@ const edited = (s, changes) => ({ ...s, checked: true, ...changes });
 
 // ---- Kept in the browser ----
 
-const KEY = `twinstroke viewer: ${data.name} ${data.digest}`;
-let canStore = true, isSaved = true, annotator = "";
+const KEYS = `twinstroke viewer: ${data.name} `, KEY = KEYS + data.digest;
+/** So many versions of a page are kept, this one among them. */
+const VERSIONS = 5;
+let canStore = true, isSaved = true, annotator = "", earlier = null;
 
 const whole = value => Number.isInteger(value);
 function isStroke(row) {
   return Array.isArray(row) && whole(row[0]) && whole(row[1]) && 0 <= row[0] && row[0] < row[1] && row[1] <= frames &&
-    typeof row[2] === "string" && whole(row[3]) && -1 <= row[3] && row[3] < base.length && typeof row[4] === "boolean";
+    typeof row[2] === "string" && whole(row[3]) && -1 <= row[3] && typeof row[4] === "boolean";
+}
+// Any page of this computer may have written it.
+const isKept = kept => kept && Array.isArray(kept.strokes) && kept.strokes.every(isStroke) && typeof kept.annotator === "string";
+/** What is kept for other strokes found in this video (of its name, with its frames): corrected ones first, the newest first. */
+function others() {
+  const versions = [];
+  for (const key of Object.keys(localStorage)) {
+    if (key === KEY || !key.startsWith(KEYS) || !/^[0-9a-f]{16}$/.test(key.slice(KEYS.length))) continue;
+    let kept = null;
+    try { kept = JSON.parse(localStorage.getItem(key)); } catch { continue; }
+    if (!isKept(kept) || kept.timing !== data.timing || typeof kept.corrected !== "boolean") continue;
+    // A date has an end.
+    if (whole(kept.at) && 0 <= kept.at && kept.at <= 8.64e15) versions.push({ ...kept, key });
+  }
+  return versions.sort((a, b) => b.corrected - a.corrected || b.at - a.at);
 }
 function recall() {
   items = fresh();
@@ -189,13 +207,16 @@ function recall() {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "null");
     localStorage.setItem(`${KEY} try`, "1");
     localStorage.removeItem(`${KEY} try`);
-    // Any page of this computer may have written it.
-    if (kept && Array.isArray(kept.strokes) && kept.strokes.every(isStroke) && typeof kept.annotator === "string") {
+    let isOwn = false;
+    if (isKept(kept) && kept.strokes.every(row => row[3] < base.length)) {
       items = new Map(kept.strokes.map(row => stroke(...row)).map(s => [s.id, s]));
       annotator = kept.annotator.slice(0, 100);
       isSaved = false;
       for (const s of items.values()) learn(s.label);
+      isOwn = kept.corrected !== false;
     }
+    const [newest] = isOwn ? [] : others();
+    if (newest?.corrected) earlier = newest;
   } catch {
     canStore = false;
   }
@@ -205,7 +226,10 @@ function store() {
   if (canStore) {
     try {
       const strokes = ordered.map(s => [s.begin, s.end, s.label, s.number, s.checked]);
-      localStorage.setItem(KEY, JSON.stringify({ strokes, annotator }));
+      const corrected = ordered.length !== base.length || ordered.some(s => s.checked || !isAsFound(s));
+      if (localStorage.getItem(KEY) === null)
+        for (const { key } of others().slice(VERSIONS - 1)) localStorage.removeItem(key);
+      localStorage.setItem(KEY, JSON.stringify({ strokes, annotator, timing: data.timing, at: Date.now(), corrected }));
     } catch {
       canStore = false;
     }
@@ -220,6 +244,27 @@ function tellKept() {
   $("kept").textContent = canStore
     ? "Corrections stay in this browser when you close the page. Save them to pass them on."
     : "Corrections last until you close the page. Save them before.";
+}
+function tellEarlier() {
+  $("earlier").hidden = !earlier;
+  if (!earlier) return;
+  const when = new Date(earlier.at).toLocaleString([], { dateStyle: "long", timeStyle: "short" });
+  $("earlier-text").textContent = `Your corrections of this video, last changed on ${when}, belong to another version of this page and are not shown here.`;
+}
+function bringBack() {
+  const rows = earlier.strokes.map(([begin, end, label, , checked]) => ({ begin, end, label, checked, number: -1 }));
+  if (!annotator) $("annotator").value = annotator = earlier.annotator.slice(0, 100);
+  replaceAll(rows, `Brought back ${rows.length} strokes as you left them; Undo brings the others back.`);
+  leaveEarlier();
+}
+function notNow() {
+  leaveEarlier();
+  say("They stay in this browser; reload this page to be asked again.");
+}
+function leaveEarlier() {
+  earlier = null;
+  tellEarlier();
+  lanesBox.focus({ preventScroll: true });
 }
 addEventListener("beforeunload", event => {
   if (!canStore && !isSaved && done.length) event.preventDefault();
@@ -1068,11 +1113,15 @@ function save(text, suffix, kind) {
   const open = ordered.filter(s => stateOf(s) === "unchecked").length;
   say(`Saved ${ordered.length} strokes` + (open ? `, ${open} of them not checked yet.` : "."));
 }
+/** As the tables of `detect`: a space before what a spreadsheet would take for a formula; readers take it off. */
+const noFormula = text => /^[=+\-@＝＋－＠\t\r\n]/.test(text) ? ` ${text}` : text;
 const cell = text => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 function saveTable() {
   const lines = ordered.map(s => [data.name, s.begin, s.end, s.label, annotator, stateOf(s) === "unchecked" ? "no" : "yes"]);
   const rows = [["video", "begin", "end", "label", "annotator", "checked"], ...lines];
-  save(rows.map(row => row.map(value => cell(String(value))).join(",") + "\n").join(""), "csv", "text/csv");
+  const text = rows.map(row => row.map(value => cell(noFormula(String(value)))).join(",") + "\n").join("");
+  // The byte order mark is for Excel, which would spoil umlauts without.
+  save("\ufeff" + text, "csv", "text/csv");
 }
 const escaped = text => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 function quoted(text) {
@@ -1148,7 +1197,7 @@ function parseTable(text) {
   rows.push(row);
   return rows.filter(cells => cells.some(Boolean));
 }
-const lastPart = name => name.normalize("NFC").replaceAll("\\", "/").split("/").at(-1);
+const lastPart = name => name.trim().normalize("NFC").replaceAll("\\", "/").split("/").at(-1);
 const bare = name => lastPart(name).replace(/\.[^.]*$/, "");
 async function load(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
@@ -1169,11 +1218,15 @@ async function load(file) {
     read.push({ begin, end, label: tidy(row[at("label")] ?? "") || UNKNOWN, checked: row[at("checked")] !== "no", number: -1 });
   }
   if (!mine.length && rows.length) return say(`“${file.name}” is about other videos. Nothing was changed.`);
-  link(read);
   const who = mine.map(row => row[at("annotator")] ?? "").find(Boolean);
   if (who) { annotator = who.slice(0, 100); $("annotator").value = annotator; }
-  const pairs = read.map(r => [null, stroke(r.begin, r.end, r.label, r.number, r.checked)]);
-  change([...ordered.map(s => [s, null]), ...pairs], `Read ${read.length} strokes from “${file.name}”; Undo brings the others back.`);
+  replaceAll(read, `Read ${read.length} strokes from “${file.name}”; Undo brings the others back.`);
+}
+/** Take other strokes for all that there are, as one step. */
+function replaceAll(rows, text) {
+  link(rows);
+  const pairs = rows.map(r => [null, stroke(r.begin, r.end, r.label, r.number, r.checked)]);
+  change([...ordered.map(s => [s, null]), ...pairs], text);
 }
 /** Say of strokes of a table which found ones they were: the same, or else the one they overlap most. */
 function link(rows) {
@@ -1269,7 +1322,7 @@ const presses = {
   "zoom-all": acts[0], "begin-less": acts[1], "begin-more": acts[2], "end-less": acts[3], "end-more": acts[4],
   "begin-here": acts.b, "end-here": acts.e, right: confirmRight, delete: remove, copy: takeOver, add, undo: takeBack,
   redo: takeAgain, "show-all": showAll, "save-csv": saveTable, "save-eaf": saveElan, restart, "help-open": help,
-  choose: () => $("choose-file").click(), load: () => $("load-file").click(),
+  "bring-back": bringBack, "not-now": notNow, choose: () => $("choose-file").click(), load: () => $("load-file").click(),
 };
 for (const [id, act] of Object.entries(presses)) $(id).addEventListener("click", () => act());
 for (const id of ["by-state", "by-hand", "by-type", "by-sure"]) $(id).addEventListener("input", filtered);
@@ -1307,6 +1360,7 @@ lanesBox.setAttribute("aria-valuemax", frames - 1);
 recall();
 $("annotator").value = annotator;
 tellKept();
+tellEarlier();
 new ResizeObserver(() => { drawOverview(); draw(); fillList(); }).observe(lanesBox);
 refresh();
 showNow();
