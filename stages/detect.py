@@ -1,5 +1,6 @@
 """Find the strokes of untrimmed videos that training did not see, and measure what was found."""
 
+import os
 from pathlib import Path
 
 from twinstroke.detect import detect_held_out, held_out, in_words, write_measured
@@ -16,20 +17,20 @@ def main() -> None:
     folder, reports = Path("data", settings.name), Path("reports", settings.name)
     split = settings.detect.split
     classes = read_table(folder / "classes.csv", StrokeClass)
-    chosen = held_out(
+    videos = held_out(
         read_table(folder / "videos.csv", Video),
         read_table(folder / "samples.csv", Sample),
         read_table(folder / "unlabelled.csv", Mark),
         split,
     )
-    untrimmed = bool(chosen)
-    if all(row.label != NEGATIVE for row in classes):
-        chosen = []
+    chosen = videos if any(row.label == NEGATIVE for row in classes) else []
     found = detect_held_out(
         chosen,
         folder / "model.safetensors",
         settings.detect,
-        root=Path(),
+        # DVC runs some experiments in a copy of the folder, which has no videos, and names the
+        # folder itself.
+        root=Path(os.environ.get("DVC_ROOT", "")),
         folder=folder / "detections",
         reports=reports / "detections",
         limits=settings.decode.limits,
@@ -37,7 +38,9 @@ def main() -> None:
     figures = write_measured(chosen, found, classes, split, reports).figures
     if chosen:
         summarise("detect", in_words(figures, found))
-    elif untrimmed:
+    elif split == "none":
+        summarise("detect", "detect.split of the preset is none")
+    elif videos:
         summarise(
             "detect", f"without a class {NEGATIVE}, the network cannot tell where strokes are"
         )

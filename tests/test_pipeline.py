@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 import shutil
 
 import pytest
@@ -40,6 +42,12 @@ def test_outputs_of_a_first_run(clone: Clone) -> None:
     for name in ("confusion", "history", "recalls", "reliability", "mistakes"):
         picture = clone.folder / f"reports/tiny/{name}.png"
         assert picture.read_bytes().startswith(b"\x89PNG")
+    figures = json.loads((clone.folder / "reports/tiny/detection.json").read_text())
+    # One test player, three strokes.
+    assert (figures["n_videos"], figures["n_strokes"]) == (1, 3)
+    (page,) = (clone.folder / "reports/tiny/detections").glob("*.html")
+    (video,) = re.findall(r"[./]*/data/tiny/synthetic/videos/\d+\.mp4", page.read_text())
+    assert (page.parent / video).exists()
     assert "has no attention blocks" in (clone.folder / "reports/tiny/index.html").read_text()
 
 
@@ -65,11 +73,12 @@ def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
         "rgb": ("modality=rgb", 180_800),
         # Two networks, one after the other: what holds for them holds for I3D on one stream.
         "fused": ("architecture=i3d", 24_595_626),
+        "where": ("targets=strokes", 360_790),
     }
     for name, (changes, parameters) in expected.items():
         overrides = [f"--set-param={change}" for change in changes.split()]
         printed = clone.run("dvc", "exp", "run", "-n", name, *overrides)
-        assert ran(printed) == ["train", "evaluate", "attend", "report"], printed
+        assert ran(printed) == ["train", "evaluate", "attend", "detect", "report"], printed
         page = (clone.folder / "reports/tiny/index.html").read_text()
         assert ("<video" in page) == (name == "attention")
         if name == "attention":

@@ -418,8 +418,8 @@ class DetectSettings(_Section):
     """When a moment is no stroke: ``all``: if Negative is more probable than each stroke class;
     ``sum``: than all of them together."""
     negative_weight: Annotated[float, Field(gt=0)] = 1.0
-    """Factor on the probability of Negative before that: above 1 where a smaller part of the
-    training samples was negative than of a video, as `balance` leaves it."""
+    """Factor on the odds of Negative before that: above 1 where a smaller part of the training
+    samples was negative than of a video, as `balance` leaves it."""
     runs: Literal["stroke", "class"] = "stroke"
     """What makes one stroke: neighbouring moments of any stroke class, named by their mean, or of
     the same class."""
@@ -427,8 +427,9 @@ class DetectSettings(_Section):
     """Seconds; shorter runs are dropped (MediaEval's baseline: 30 frames at 120 a second)."""
     gap_s: Annotated[float, Field(ge=0)] = 0.1
     """Seconds; shorter interruptions of a run are bridged."""
-    split: Literal["validation", "test"] = "test"
-    """Of which videos the stage finds the strokes: choose the rules above on ``validation``."""
+    split: Literal["validation", "test", "none"] = "test"
+    """Of which videos the stage finds the strokes: choose the rules above on ``validation``.
+    ``none``: where flow of whole videos takes longer than each experiment is worth."""
 
 
 class Preset(_Section):

@@ -219,7 +219,7 @@ def _detect_one(
 ) -> Found:
     out: Path = arguments.out
     found = detect(seen, recogniser, settings, folder=out / KEPT)
-    paths = write_found(found, recogniser, settings, folder=out)
+    paths = write_found(found, recogniser, settings, folder=out, video=seen.path)
     counts = Counter(item.label for item in found.detections)
     most = ", ".join(f"{times} {label}" for label, times in counts.most_common(3))
     rest = " …" if len(counts) > 3 else ""

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from twinstroke.detect.metrics import (
     ClassRow,
@@ -57,7 +58,10 @@ class HeldOut:
 
 
 def held_out(
-    videos: Sequence[Video], samples: Sequence[Sample], unlabelled: Sequence[Mark], split: Split
+    videos: Sequence[Video],
+    samples: Sequence[Sample],
+    unlabelled: Sequence[Mark],
+    split: Split | Literal["none"],
 ) -> list[HeldOut]:
     """Find the untrimmed videos that belong to one split as a whole.
 
@@ -68,7 +72,7 @@ def held_out(
         videos: The table of videos.
         samples: The table of samples.
         unlabelled: Strokes that are no samples, because nobody says which they are.
-        split: Which split.
+        split: Which split; ``none`` has no videos.
     """
     own: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
@@ -103,7 +107,7 @@ def detect_held_out(
         chosen: The videos; if there is none, no network is looked at.
         model_file: The network.
         settings: How its words become strokes.
-        root: What the paths of the videos are relative to.
+        root: Where the videos are found by their paths. Files refer to them as if that was here.
         folder: Keeps what the network said; files of other videos are deleted.
         reports: Gets the tables and the page of each video, and loses all else.
         limits: Of the runs of FFmpeg.
@@ -134,7 +138,14 @@ def detect_held_out(
     for item, own in zip(chosen, seen, strict=True):
         found = detect(own, recogniser, settings, folder=folder, limits=limits)
         marked = [Marked(s.begin, s.end, s.label or "") for s in item.truth]
-        write_found(found, recogniser, settings, folder=reports, annotations=marked)
+        write_found(
+            found,
+            recogniser,
+            settings,
+            folder=reports,
+            video=Path(item.video.path),
+            annotations=marked,
+        )
         done.append(found)
     return done
 
@@ -148,7 +159,7 @@ def write_measured(
     chosen: Sequence[HeldOut],
     found: Sequence[Found],
     classes: Sequence[StrokeClass],
-    split: Split,
+    split: str,
     folder: Path,
 ) -> DetectionScores:
     """Measure what was found, and write figures, tables and a picture.

@@ -19,6 +19,7 @@ def write_found(
     settings: DetectSettings,
     *,
     folder: Path,
+    video: Path,
     annotations: Sequence[Marked] = (),
 ) -> dict[str, Path]:
     """Write tables, files for other programs, and the page to watch and correct it.
@@ -28,6 +29,7 @@ def write_found(
         recogniser: By which network.
         settings: By which rules.
         folder: Gets ``<video>.csv`` and so on.
+        video: The file of the video, to which they refer relative to their folder.
         annotations: Strokes that somebody marked, for the page.
 
     Returns:
@@ -40,7 +42,7 @@ def write_found(
     seen, classes = found.seen, recogniser.description.classes
     paths = write_outputs(
         folder,
-        seen.path,
+        video,
         found.detections,
         seen.probe.clock,
         classes,
@@ -49,7 +51,7 @@ def write_found(
     )
     paths["html"] = write_viewer(
         folder / f"{seen.video}.html",
-        video=seen.path,
+        video=video,
         clock=seen.probe.clock,
         classes=classes,
         annotations=annotations,
