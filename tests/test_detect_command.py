@@ -369,6 +369,7 @@ def test_score_tells_how_good_detections_are(
         "video": "v",
         "frames": 300,
         "fps": 60,
+        "classes": ["Negative", "Lob"],
         "detections": [{**row, "begin": 10, "end": 60}, {**row, "begin": 200, "end": 250}],
     }
     path = tmp_path / "v.json"
@@ -386,16 +387,31 @@ def test_score_tells_how_good_detections_are(
     own = json.loads(figures.read_text())
     assert own["n_named"] == 1
     assert own["iou"] == pytest.approx(40 / 140)
+    assert (
+        "the begin is 10 frames off and the end 0 (medians; a frame is 0.0167 s; 10 early"
+        in printed
+    )
+    assert "100% have the right class" in printed
+    # A folder is as good, whatever else detect wrote there.
+    (tmp_path / "label-studio.json").write_text("[]")
+    figures.unlink()
+    assert run("score", tmp_path, "--truth", table, monkeypatch=monkeypatch) == 0
+    assert printed.splitlines()[:2] == capsys.readouterr().out.splitlines()
     path.write_text(json.dumps({**found, "frames": 100}))
     assert run(*arguments, monkeypatch=monkeypatch) == 1
-    assert (
-        "v: a stroke is marked from frame 100 on, but the video has 100" in capsys.readouterr().err
-    )
+    assert f"{table}: a stroke of v ends at 140, but the video has 100" in capsys.readouterr().err
+    path.write_text(json.dumps({**found, "classes": ["Negative", "Smash"]}))
+    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    assert "no such class, and cannot name it: Lob" in capsys.readouterr().out
+    other = tmp_path / "other.csv"
+    other.write_text("video,begin,end,label\nw.mp4,1,9,Lob\n")
+    assert run("score", path, "--truth", other, monkeypatch=monkeypatch) == 1
+    assert "other.csv: none of its strokes is of v, but of w" in capsys.readouterr().err
     for content in ("[]", "{}", '{"video": "../v"}', "\x00", json.dumps({**found, "fps": 0})):
         path.write_text(content)
         assert run(*arguments, monkeypatch=monkeypatch) == 1
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith(f"error: {path}: no result of twinstroke detect")
+        assert line.startswith(f"error: {path}: is no <video>.json of twinstroke detect")
 
 
 def test_what_was_found_is_corrected_and_comes_back_through_index(

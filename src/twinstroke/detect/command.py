@@ -28,7 +28,7 @@ from twinstroke.detect.rules import problems_of, read_rules
 from twinstroke.detect.video import Found, Seen, detect, look_at
 from twinstroke.detect.written import write_found
 from twinstroke.errors import UserError, advised
-from twinstroke.index.classes import ttstroke21, with_superclasses
+from twinstroke.index.classes import tidy, ttstroke21, with_superclasses
 from twinstroke.index.probe import probe_video
 from twinstroke.index.resolve import exact_rate
 from twinstroke.progress import progress_bar, summarise
@@ -153,6 +153,15 @@ def rules_of(arguments: argparse.Namespace, recogniser: Recogniser) -> DetectSet
     return settings
 
 
+def rules_in_words(arguments: argparse.Namespace) -> str:
+    """By which rules, for the person who called."""
+    given = [name for name in ("stride", *_RULES) if getattr(arguments, name) is not None]
+    own = f", but for {', '.join(given)}" if given else ""
+    if arguments.rules is None:
+        return f"default rules{own}; those of a preset come with --rules presets/<name>.yaml"
+    return f"rules of {arguments.rules}{own}"
+
+
 def _detect(arguments: argparse.Namespace) -> None:
     videos: list[Path] = arguments.videos
     double = [name for name, times in Counter(path.stem for path in videos).items() if times > 1]
@@ -167,6 +176,7 @@ def _detect(arguments: argparse.Namespace) -> None:
         raise UserError(f"{LABEL_STUDIO}: a video of this name would share its files; rename it")
     recogniser = Recogniser(arguments.model, arguments.stroke_model)
     settings = rules_of(arguments, recogniser)
+    summarise("detect", f"{recogniser.name}; {rules_in_words(arguments)}")
     problems: list[str] = []
     done: list[Found] = []
     for path in videos:
@@ -211,7 +221,6 @@ def check_folder(out: Path) -> None:
             f"--out: {out} holds files that detect did not write, and could replace; name a new "
             "folder"
         )
-    (out / KEPT).mkdir(parents=True, exist_ok=True)
 
 
 def _detect_one(
@@ -227,6 +236,7 @@ def _detect_one(
     sizes = f"{count} stroke{'' if count == 1 else 's'}" + (f" ({most}{rest})" if counts else "")
     speed = pace([found]) if found.spent.share else THERE
     summarise("detect", f"{seen.path}: {sizes}; {speed}")
+    _tell_what_is_older(out, seen.video, arguments)
     if arguments.film:
         classes = with_superclasses(recogniser.description.classes)
         film = out / f"{seen.video}.found.mp4"
@@ -235,6 +245,16 @@ def _detect_one(
         summarise("detect", f"the film is {film}")
     summarise("detect", f"watch and correct them: open {paths['html']} in a browser")
     return found
+
+
+def _tell_what_is_older(out: Path, video: str, arguments: argparse.Namespace) -> None:
+    """Of an earlier call stays what this one was not asked for."""
+    older = [] if arguments.film else [out / f"{video}.found.mp4"]
+    if not arguments.label_studio:
+        older += [out / f"{LABEL_STUDIO}.xml", out / f"{LABEL_STUDIO}.json"]
+    for path in older:
+        if path.exists():
+            summarise("detect", f"{path} is of an earlier call, perhaps by other rules")
 
 
 def _write_label_studio(done: Sequence[Found], recogniser: Recogniser, out: Path) -> None:
@@ -282,8 +302,9 @@ def _add_view(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument(
         "--classes",
         nargs="+",
+        default=[],
         metavar="NAME",
-        help="names to choose from (those of TTStroke-21)",
+        help="names to choose from, after the video (those of TTStroke-21)",
     )
     parser.set_defaults(run=_view)
 
@@ -304,7 +325,8 @@ def _view(arguments: argparse.Namespace) -> None:
     if mined:
         marked = [stroke for stroke in marked if stroke.label != NEGATIVE]
         summarise("view", f"{mined} rows of the class {NEGATIVE} are no strokes, and left out")
-    names = arguments.classes or [row.label for row in ttstroke21()]
+    given = [tidy(name) for text in arguments.classes for name in text.split(",")]
+    names = [name for name in given if name] or [row.label for row in ttstroke21()]
     names = list(dict.fromkeys([*names, *(stroke.label for stroke in marked)]))
     target = video.with_suffix(".html")
     if target.exists() and MARK not in target.read_text(encoding="utf-8", errors="replace"):

@@ -16,7 +16,7 @@ from twinstroke.detect.metrics import (
     Truth,
     detection_scores,
 )
-from twinstroke.detect.palette import stroke_colours
+from twinstroke.detect.palette import legend, stroke_colours
 from twinstroke.detect.picture import Timeline, draw_timelines
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.video import Found, detect, look_at
@@ -204,7 +204,11 @@ def write_measured(
         for item, own in pairs
     ]
     draw_timelines(
-        timelines, stroke_colours(classes), folder / "detections.png", title=f"{split} videos"
+        timelines,
+        stroke_colours(classes),
+        legend(classes),
+        folder / "detections.png",
+        title=f"{split} videos",
     )
     return scores
 

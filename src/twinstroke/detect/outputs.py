@@ -94,8 +94,8 @@ def write_csv(path: Path, detections: Sequence[Detection]) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(Detection.model_fields)
         for d in detections:
-            seconds, odds = (d.begin_s, d.end_s), (d.probability, d.stroke_probability)
-            numbers = (f"{number:.6f}" for number in (*seconds, *odds))
+            exact = (d.begin_s, d.end_s, d.probability, d.stroke_probability)
+            numbers = [f"{number:.6f}".rstrip("0").rstrip(".") for number in exact]
             writer.writerow((_no_formula(d.video), d.begin, d.end, _no_formula(d.label), *numbers))
 
 

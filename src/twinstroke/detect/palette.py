@@ -14,6 +14,12 @@ HANDS = {"Forehand": BLUE, "Backhand": VERMILLION}
 _ROUND = (BLUE, VERMILLION, GREEN, "#CC79A7", "#56B4E9", "#E69F00")
 
 
+def legend(classes: Sequence[StrokeClass]) -> dict[str, str]:
+    """What colours mean, by name, where that is told in a line: the hand; else nothing."""
+    hands = {row.hand for row in classes}
+    return {hand.lower(): colour for hand, colour in HANDS.items() if hand in hands}
+
+
 def stroke_colours(classes: Sequence[StrokeClass]) -> dict[str, str]:
     """Colours of strokes, told apart by colour-blind people too.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from twinstroke.colours import GREY
 from twinstroke.detect.detection import Detection
@@ -30,13 +31,19 @@ class Timeline(NamedTuple):
 
 
 def draw_timelines(
-    timelines: Sequence[Timeline], colours: Mapping[str, str], path: Path, *, title: str
+    timelines: Sequence[Timeline],
+    colours: Mapping[str, str],
+    legend: Mapping[str, str],
+    path: Path,
+    *,
+    title: str,
 ) -> None:
     """Draw the strokes of each video: annotated above, found below, on one scale of time.
 
     Args:
         timelines: The videos; of many, the first `MOST`.
         colours: Of strokes by class; those of unknown class are grey.
+        legend: Colours by what they mean; may be empty.
         path: PNG file.
         title: Of the picture.
     """
@@ -64,4 +71,7 @@ def draw_timelines(
     axes.set_title(plain(f"{title}: annotated above, found below{left}"), fontsize=11)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(left=False)
+    if legend:
+        patches = [Patch(color=colour, label=name) for name, colour in legend.items()]
+        figure.legend(handles=patches, loc="outside lower right", ncols=len(patches), fontsize=8)
     save_png(figure, path)

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from twinstroke.detect.classify import classify
-from twinstroke.detect.command import KEPT, add_network, add_rules, rules_of, seen_of
+from twinstroke.detect.command import (
+    KEPT,
+    add_network,
+    add_rules,
+    rules_in_words,
+    rules_of,
+    seen_of,
+)
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.submissions import (
     Edition,
@@ -61,7 +68,9 @@ def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_edition(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--edition", type=int, choices=get_args(Edition), default=2022)
+    parser.add_argument(
+        "--edition", type=int, choices=get_args(Edition), default=2022, help="(2022)"
+    )
 
 
 def _submit(arguments: argparse.Namespace) -> None:
@@ -106,7 +115,13 @@ def _submit(arguments: argparse.Namespace) -> None:
         )
         checked = {"classification": arguments.templates}
     dropped = f", {written.dropped} left out as doubles" if written.dropped else ""
-    summarise("submit", f"{written.strokes} strokes in {written.files} files in {run}{dropped}")
+    what = "strokes" if is_detection or arguments.edition != 2022 else "clips"
+    summarise(
+        "submit",
+        f"{arguments.edition}: {what}: {written.strokes}, files: {written.files}, in {run}"
+        f"{dropped}; "
+        f"{rules_in_words(arguments)}",
+    )
     _report_check(check_submission(out / arguments.team, arguments.edition, **checked))
 
 

@@ -16,6 +16,7 @@ from twinstroke.detect.segments import find_strokes
 from twinstroke.detect.spent import Spent
 from twinstroke.detect.track import Track, follow
 from twinstroke.errors import UserError
+from twinstroke.index.folders import VIDEO_SUFFIXES
 from twinstroke.index.probe import Probe, probe_video
 from twinstroke.index.video_checks import video_findings
 from twinstroke.settings import DetectSettings, Preparation
@@ -84,6 +85,9 @@ def look_at(
         ) from None
     if len(os.fsencode(video)) > _LONGEST_NAME:
         raise UserError(f"{path}: its name is too long for files named after it; shorten it")
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        known = ", ".join(suffix[1:] for suffix in VIDEO_SUFFIXES)
+        raise UserError(f"{path}: is no video by its name; name one of {known}")
     probe = probe_video(path, limits)
     fps, kept = float(probe.fps), preparation.kept_fps
     step = max(1, round(fps / kept))
