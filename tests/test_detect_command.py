@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from defusedxml import ElementTree
 from numpy.typing import NDArray
 from selenium.webdriver.common.keys import Keys
 
@@ -32,6 +33,7 @@ from twinstroke.detect import Recogniser, classify, detect, look_at
 from twinstroke.errors import UserError
 from twinstroke.evaluate import evaluate
 from twinstroke.export_model import export_model
+from twinstroke.index.classes import ttstroke21
 from twinstroke.settings import DetectSettings
 from twinstroke.tables import STROKE_OR_NOT
 from twinstroke.train import save_model
@@ -455,3 +457,42 @@ def test_what_was_found_is_corrected_and_comes_back_through_index(
     shutil.copy(video, raw / "videos")
     shutil.copy(table, raw / "csv")
     assert indexed(raw, "csv", CLASSES, 60) == expected
+
+
+def test_runs_for_mediaeval_are_written_and_checked(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [row.label for row in ttstroke21()]
+    model = ("--model", network(tmp_path / "model.safetensors", classes=names, modality="flow"))
+    test = tmp_path / "test"
+    test.mkdir()
+    shutil.copy(video, test / "v.mp4")
+    (test / "v.xml").write_text("<video></video>")
+    out = ("--team", "Us", "--out", tmp_path / "out")
+    arguments = ("--templates", test, "--videos", test, *model, *out)
+    weight = ("--negative-weight", "1e-9")
+    assert run("submit", "detection", *arguments, *weight, monkeypatch=monkeypatch) == 0
+    assert "2022: strokes: 1, files: 1" in capsys.readouterr().out
+    detected = ElementTree.parse(tmp_path / "out/Us/detectionTask/1/v.xml").getroot()
+    assert [(a.get("begin"), a.get("end")) for a in detected] == [("0", str(FRAMES))]
+
+    template = tmp_path / "test.xml"
+    template.write_text('<videos><video name="v.mp4" class="Unknown"/></videos>')
+    arguments = ("--templates", template, "--videos", test, *model, *out)
+    assert run("submit", "classification", *arguments, monkeypatch=monkeypatch) == 0
+    assert "2022: clips: 1, files: 1" in capsys.readouterr().out
+    (clip,) = ElementTree.parse(tmp_path / "out/Us/classificationTask/1/test.xml").getroot()
+    (expected,) = classify(
+        video, [(0, FRAMES)], Recogniser(Path(model[1])), decision="single", stride=2
+    )
+    assert clip.get("class") == max(expected, key=expected.__getitem__)
+
+    check = ("check-submission", tmp_path / "out/Us", "--classification", template)
+    assert run(*check, "--detection", test, monkeypatch=monkeypatch) == 0
+    (tmp_path / "out/Us/detectionTask/1/v.xml").write_text("<video><action begin='9'/></video>")
+    assert run(*check, "--detection", test, monkeypatch=monkeypatch) == 1
+    assert "detectionTask/1/v.xml:1: " in capsys.readouterr().err
+    assert run(*check[:2], monkeypatch=monkeypatch) == 1
+    assert "name what the runs answer" in capsys.readouterr().err
+    assert run("submit", "detection", *arguments, "--edition", "2020", monkeypatch=monkeypatch) == 1
+    assert "MediaEval 2020 had no detection task" in capsys.readouterr().err
