@@ -473,15 +473,16 @@ def test_runs_for_mediaeval_are_written_and_checked(
     weight = ("--negative-weight", "1e-9")
     assert run("submit", "detection", *arguments, *weight, monkeypatch=monkeypatch) == 0
     assert "2022: strokes: 1, files: 1" in capsys.readouterr().out
-    detected = ElementTree.parse(tmp_path / "out/Us/detectionTask/1/v.xml").getroot()
-    assert [(a.get("begin"), a.get("end")) for a in detected] == [("0", str(FRAMES))]
+    detected = ElementTree.parse(tmp_path / "out/Us/detectionTask/1/v.xml")
+    assert [(a.get("begin"), a.get("end")) for a in detected.iter("action")] == [("0", str(FRAMES))]
 
     template = tmp_path / "test.xml"
     template.write_text('<videos><video name="v.mp4" class="Unknown"/></videos>')
     arguments = ("--templates", template, "--videos", test, *model, *out)
     assert run("submit", "classification", *arguments, monkeypatch=monkeypatch) == 0
     assert "2022: clips: 1, files: 1" in capsys.readouterr().out
-    (clip,) = ElementTree.parse(tmp_path / "out/Us/classificationTask/1/test.xml").getroot()
+    classified = ElementTree.parse(tmp_path / "out/Us/classificationTask/1/test.xml")
+    (clip,) = classified.iter("video")
     (expected,) = classify(
         video, [(0, FRAMES)], Recogniser(Path(model[1])), decision="single", stride=2
     )
