@@ -7,11 +7,9 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-import ffmpeg
-
 from benchmarks.feeding import CPU as SCALE
 from benchmarks.feeding import description
-from benchmarks.footage import copied, footage, pattern, repeated, resized
+from benchmarks.footage import footage, pattern, repeated, resized
 from benchmarks.measuring import Result, Section, seconds_of, table
 from benchmarks.memory import GROWTH, peak_memory
 from twinstroke.detect import Found, Recogniser, classify, detect, look_at
@@ -111,8 +109,7 @@ def _shared(folder: Path, video: Path) -> Result:
     model = _network(folder, "twin", 0)
     recogniser = Recogniser(model)
     frames = SCALE.window[0] * FRAME_STEP
-    piece = folder / "window.mp4"
-    copied(ffmpeg.input(str(video))["V:0"], piece, frames)
+    piece = resized(video, SIZE, folder / "window.mp4", frames)
     one = partial(classify, piece, [(0, frames)], recogniser, decision="single", stride=STRIDE)
     alone = statistics.median(seconds_of(one) for _ in range(ALONE))
     run = _found(video, model, folder / "shared")

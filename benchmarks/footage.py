@@ -136,9 +136,10 @@ def copied(stream: ffmpeg.Stream, file: Path, frames: int | None = None) -> None
     _run(stream.output(str(file), c="copy", **limit))
 
 
-def resized(source: Path, size: tuple[int, int], file: Path) -> Path:
-    """Encode a video anew, in another size."""
-    _run(ffmpeg.input(str(source))["V:0"].filter("scale", *size).output(str(file), **_ENCODER))
+def resized(source: Path, size: tuple[int, int], file: Path, frames: int = FRAMES) -> Path:
+    """Encode the first frames of a video anew, in another size."""
+    stream = ffmpeg.input(str(source))["V:0"].filter("scale", *size)
+    _run(stream.output(str(file), **{**_ENCODER, "frames:v": frames}))
     return file
 
 

@@ -305,7 +305,7 @@ def test_damage_on_the_way_is_named(tmp_path: Path, codec: str) -> None:
                 _decode(path, one)
         (problem,) = caught.value.problems
         assert problem.startswith(f"{path}: frame {first} does not decode, but is needed (")
-        assert problem.endswith("; repair or re-encode the video, or take its annotations out")
+        assert problem.endswith("; repair or re-encode the video, or leave it out")
 
 
 def test_a_video_that_ends_early(tmp_path: Path) -> None:

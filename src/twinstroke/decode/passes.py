@@ -140,7 +140,7 @@ def decoded_frames(
             break
     raise run.ffmpeg.unreadable(
         f"frame {numbers[given]} does not decode, but is needed",
-        "repair or re-encode the video, or leave it, or what is marked there, out",
+        "repair or re-encode the video, or leave it out",
     )
 
 
