@@ -72,8 +72,9 @@ def measure(folder: Path) -> Section:
         "loaded. *Memory*: highest resident memory of a fresh process, RGB, a window every "
         f"{SCALE.window[0]} kept frames of a test pattern.",
         [table(["", "times real time", *STEPS], rows)],
-        "the network takes most of the time, see *Training step* and *Sliding windows*; a larger "
-        "detect.stride, one stream, or a GPU make it faster.",
+        "decoding takes most of it at 1080p, 120 fps and 48 Mbit/s (each frame has to be decoded, "
+        "though one in four is kept), the network in small videos; more cores help with the first, "
+        "a larger detect.stride, one stream or a GPU with the second.",
     )
 
 
