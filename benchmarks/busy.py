@@ -12,7 +12,7 @@ from benchmarks.footage import described, footage, repeated, row_of, samples_of,
 from benchmarks.measuring import Result, Section, seconds_of, started, table
 from benchmarks.preparation import stages
 from twinstroke.errors import UserError
-from twinstroke.workers import Workers, available_workers
+from twinstroke.parallel.workers import Workers, available_workers
 
 In = TypeVar("In")
 Out = TypeVar("Out")

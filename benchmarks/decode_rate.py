@@ -12,8 +12,8 @@ import imageio_ffmpeg
 
 from benchmarks.footage import WIDTH, decoded, described, footage, row_of
 from benchmarks.measuring import Result, Section, alternating, ratio, started, table
+from twinstroke.parallel.workers import Workers, available_workers
 from twinstroke.tables import Video
-from twinstroke.workers import Workers, available_workers
 
 TARGET = 0.8
 REPETITIONS = 2

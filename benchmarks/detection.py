@@ -12,18 +12,18 @@ from benchmarks.feeding import description
 from benchmarks.footage import footage, pattern, repeated, resized
 from benchmarks.measuring import Result, Section, seconds_of, table
 from benchmarks.memory import GROWTH, peak_memory
-from twinstroke.detect import Found, Recogniser, classify, detect, look_at
-from twinstroke.settings import (
-    DetectSettings,
-    FlowSettings,
-    MaskSettings,
-    Modality,
-    Preparation,
-    RoiSettings,
-)
+from twinstroke.detect.classify import classify
+from twinstroke.detect.recogniser import Recogniser
+from twinstroke.detect.video import Found, detect, open_video
+from twinstroke.settings.detect import DetectSettings
+from twinstroke.settings.flow import FlowSettings
+from twinstroke.settings.limits import DEFAULT_LIMITS
+from twinstroke.settings.network import Modality
+from twinstroke.settings.normalize import MaskSettings, RoiSettings
+from twinstroke.settings.preparation import Preparation
 from twinstroke.tables import NEGATIVE
-from twinstroke.train import make_deterministic, save_model
-from twinstroke.video_file import DEFAULT_LIMITS
+from twinstroke.train.model_file import save_model
+from twinstroke.train.reproducible import make_deterministic
 
 SIZE = (320, 180)
 """Of the videos of the built-in data set."""
@@ -48,9 +48,9 @@ def measure(folder: Path) -> Section:
             if name == "1080p" and (modality, blocks) != ("twin", 0):
                 continue
             runs = [_found(video, model, folder / f"{next(numbers)}") for _ in range(REPETITIONS)]
-            paces = [run.seconds / run.spent.passed for run in runs]
+            paces = [run.seconds / run.timing.passed for run in runs]
             middle = sorted(zip(paces, runs, strict=True), key=lambda item: item[0])[len(runs) // 2]
-            seconds = middle[1].spent.seconds
+            seconds = middle[1].timing.seconds
             what = f"{modality}, {blocks} attention blocks, {name}"
             if (modality, blocks) == ("twin", 0):
                 results.append(
@@ -101,7 +101,7 @@ def _network(folder: Path, modality: Modality, blocks: int) -> Path:
 def _found(video: Path, model: Path, folder: Path, rules: DetectSettings = RULES) -> Found:
     recogniser = Recogniser(model)
     folder.mkdir(exist_ok=True)
-    seen = look_at(video, recogniser.preparation, recogniser.window, DEFAULT_LIMITS)
+    seen = open_video(video, recogniser.preparation, recogniser.window, DEFAULT_LIMITS)
     return detect(seen, recogniser, rules, folder=folder)
 
 
@@ -114,7 +114,7 @@ def _shared(folder: Path, video: Path) -> Result:
     one = partial(classify, piece, [(0, frames)], recogniser, decision="single", stride=STRIDE)
     alone = statistics.median(seconds_of(one) for _ in range(ALONE))
     run = _found(video, model, folder / "shared")
-    together = run.spent.passed / len(run.track.probabilities)
+    together = run.timing.passed / len(run.track.probabilities)
     return Result("windows together, against each alone", alone / together, 3.0, "≥", "times")
 
 

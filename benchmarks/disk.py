@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from benchmarks.footage import WIDTH, decoded, described, footage, grey_frames, row_of, spread
 from benchmarks.measuring import Result, Section, table
-from twinstroke.flow import FLOW_UNIT_PX, compute_flow, dequantised, estimate_flow
-from twinstroke.normalize import describe_motion
-from twinstroke.settings import Estimator, FlowSettings, NormalizeSettings, WindowSettings
-from twinstroke.workers import Workers, available_workers
+from twinstroke.flow.estimators import estimate_flow
+from twinstroke.flow.fields import FLOW_UNIT_PX, compute_flow, dequantised
+from twinstroke.normalize.motion import describe_motion
+from twinstroke.parallel.workers import Workers, available_workers
+from twinstroke.settings.flow import Estimator, FlowSettings
+from twinstroke.settings.normalize import NormalizeSettings
+from twinstroke.settings.window import WindowSettings
 
 CLIPS, CLIP_FRAMES = 4, 32
 ESTIMATORS: tuple[Estimator, ...] = ("farneback", "deepflow")

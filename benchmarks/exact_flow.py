@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.linalg import polar
 from scipy.optimize import nnls
 
-from twinstroke.settings import SynthesizeSettings
+from twinstroke.settings.synthesize import SynthesizeSettings
 from twinstroke.synthesize.player import Performance, draw_player, perform
 from twinstroke.synthesize.scene import SHIFT, Camera, Colour, Look, Painter, draw_camera, draw_look
 from twinstroke.synthesize.timing import VideoPlan, plan_videos

@@ -17,10 +17,14 @@ import twinstroke
 from benchmarks.measuring import Result, Section, table
 from twinstroke.gpu_check import CLASSES, made_up_strokes
 from twinstroke.models.network import CHANNELS, STREAMS
-from twinstroke.settings import Modality, TrainSettings
-from twinstroke.train import Outputs, StrokeWindows, TrainedModel, make_deterministic, train
-from twinstroke.train.fit import train_step
+from twinstroke.settings.network import Modality
+from twinstroke.settings.train import TrainSettings
+from twinstroke.train.fit import Outputs, train_step
+from twinstroke.train.launch import train
+from twinstroke.train.model_file import TrainedModel
+from twinstroke.train.reproducible import make_deterministic
 from twinstroke.train.state import State
+from twinstroke.train.windows import StrokeWindows
 
 TARGET = 0.95
 SETTINGS: dict[str, Any] = {

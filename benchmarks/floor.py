@@ -14,9 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.feeding import CPU, GPU, Scale, description
 from benchmarks.measuring import Section, table
 from twinstroke.models.network import CHANNELS
-from twinstroke.settings import Modality
-from twinstroke.train import make_deterministic
+from twinstroke.settings.network import Modality
 from twinstroke.train.fit import train_step
+from twinstroke.train.reproducible import make_deterministic
 from twinstroke.train.state import State
 
 PASSES_OVER_WEIGHTS = 7

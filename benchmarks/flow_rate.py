@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from benchmarks.footage import WIDTH, decoded, described, footage, grey_frames, row_of
 from benchmarks.measuring import Result, Section, alternating, ratio, started, table
-from twinstroke.flow import compute_flow, estimate_flow
-from twinstroke.settings import Estimator, FlowSettings
+from twinstroke.flow.estimators import estimate_flow
+from twinstroke.flow.fields import compute_flow
+from twinstroke.parallel.workers import Workers, available_workers
+from twinstroke.settings.flow import Estimator, FlowSettings
 from twinstroke.tables import Video
-from twinstroke.workers import Workers, available_workers
 
 # Whole parts for each core: see PART_FRAMES in twinstroke.flow.
 PAIRS_PER_CORE: dict[Estimator, int] = {"deepflow": 64, "farneback": 128, "dis": 384}

@@ -18,16 +18,18 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from twinstroke.decode import decode_videos
+from twinstroke.decode.frames import decode_videos
 from twinstroke.errors import UserError
-from twinstroke.index.probe import probe_video
 from twinstroke.index.videos import video_row
-from twinstroke.settings import DecodeSettings, SynthesizeSettings, WindowSettings
+from twinstroke.parallel.workers import Workers
+from twinstroke.settings.decode import DecodeSettings
+from twinstroke.settings.synthesize import SynthesizeSettings
+from twinstroke.settings.window import WindowSettings
 from twinstroke.synthesize.player import draw_player, perform
 from twinstroke.synthesize.scene import Image, Painter, draw_camera, draw_look
 from twinstroke.synthesize.timing import FPS, plan_videos
 from twinstroke.tables import Sample, Video
-from twinstroke.workers import Workers
+from twinstroke.video.probe import probe_video
 
 VARIABLE = "VIDEO"
 FRAMES = 900

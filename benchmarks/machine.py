@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.measuring import table
-from twinstroke.workers import available_workers
+from twinstroke.parallel.workers import available_workers
 
 PACKAGES = (
     "dask",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from twinstroke.workers import Workers, available_workers, each_of
+from twinstroke.parallel.workers import Workers, available_workers, each_of
 
 _SHOWN: dict[str, Callable[[float], str]] = {
     "share": lambda value: f"{value:.1%}",

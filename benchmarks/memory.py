@@ -11,11 +11,13 @@ from pathlib import Path
 
 from benchmarks.footage import decoded, pattern, repeated, row_of, spread
 from benchmarks.measuring import Result, Section, table
-from twinstroke.flow import compute_flow
-from twinstroke.normalize import describe_motion
-from twinstroke.settings import FlowSettings, NormalizeSettings, WindowSettings
+from twinstroke.flow.fields import compute_flow
+from twinstroke.normalize.motion import describe_motion
+from twinstroke.parallel.workers import Workers, available_workers
+from twinstroke.settings.flow import FlowSettings
+from twinstroke.settings.normalize import NormalizeSettings
+from twinstroke.settings.window import WindowSettings
 from twinstroke.tables import Video
-from twinstroke.workers import Workers, available_workers
 
 MINUTES = (1, 10, 60)
 FPS = 120

@@ -11,14 +11,15 @@ import numpy as np
 
 from benchmarks.footage import pattern, row_of, samples_of
 from benchmarks.measuring import Result, Section, table
-from twinstroke.decode import Pass, needed_frames, plan_passes
+from twinstroke.decode.needed import needed_frames
 from twinstroke.errors import UserError
 from twinstroke.index.negatives import Gap, drawn, mine_negatives
-from twinstroke.settings import NegativeSettings
+from twinstroke.parallel.workers import Workers, each_of
+from twinstroke.settings.index import NegativeSettings
+from twinstroke.settings.limits import DEFAULT_LIMITS
 from twinstroke.synthesize.timing import DURATIONS, GAPS, QUANTILES
 from twinstroke.tables import Video
-from twinstroke.video_file import DEFAULT_LIMITS
-from twinstroke.workers import Workers, each_of
+from twinstroke.video.seek import Pass, plan_passes
 
 VIDEOS = 129
 STROKES = 1048

@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.footage import described, footage, row_of, samples_of, spread
 from benchmarks.measuring import Section, table
 from benchmarks.preparation import stages
-from twinstroke.settings import Estimator
-from twinstroke.workers import Workers
+from twinstroke.parallel.workers import Workers
+from twinstroke.settings.flow import Estimator
 
 CLIPS, CLIP_FRAMES = 3, 100
 RUNS: dict[Estimator, tuple[str, ...]] = {
@@ -26,32 +26,32 @@ Function = tuple[str, int, str]
 """File (``~`` for none), line and name, as `pstats` has them."""
 
 PHASES = {
-    ("twinstroke/video_file.py", "_pieces"): "wait for FFmpeg",
-    ("twinstroke/video_file.py", "__iter__"): "start and end FFmpeg",
-    ("twinstroke/decode/ffmpeg.py", "_frames"): "planes out of bytes",
-    ("twinstroke/decode/ffmpeg.py", "__iter__"): "planes out of bytes",
+    ("twinstroke/video/ffmpeg.py", "_pieces"): "wait for FFmpeg",
+    ("twinstroke/video/ffmpeg.py", "__iter__"): "start and end FFmpeg",
+    ("twinstroke/video/entry.py", "_frames"): "planes out of bytes",
+    ("twinstroke/video/entry.py", "__iter__"): "planes out of bytes",
     ("h5py/_hl/dataset.py", "__getitem__"): "read, decompress",
     ("twinstroke/files.py", "readinto"): "read, decompress",
     ("~", "cvtColor"): "grey",
     ("~", "merge"): "grey",
     ("twinstroke/flow/estimators.py", "estimate_flow"): "estimate",
-    ("twinstroke/flow/__init__.py", "quantised"): "quantise",
-    ("twinstroke/flow/__init__.py", "dequantised"): "dequantise",
-    ("twinstroke/decode/__init__.py", "pictures"): "planes to pictures",
-    ("twinstroke/flow/__init__.py", "fields"): "planes to pictures",
+    ("twinstroke/flow/fields.py", "quantised"): "quantise",
+    ("twinstroke/flow/fields.py", "dequantised"): "dequantise",
+    ("twinstroke/decode/frames.py", "pictures"): "planes to pictures",
+    ("twinstroke/flow/fields.py", "fields"): "planes to pictures",
     ("twinstroke/normalize/mask.py", "foreground"): "foreground",
     ("twinstroke/normalize/mask.py", "masked"): "mask",
     ("twinstroke/normalize/roi.py", "roi_centre"): "region of interest",
-    ("twinstroke/normalize/__init__.py", "_described_run"): "peaks",
-    ("twinstroke/segment/__init__.py", "_block"): "mask",
+    ("twinstroke/normalize/motion.py", "_described_run"): "peaks",
+    ("twinstroke/segment/strokes.py", "_block"): "mask",
     ("twinstroke/segment/crop.py", "crop_around"): "crop",
     ("h5py/_hl/dataset.py", "__setitem__"): "compress",
-    ("twinstroke/parts.py", "append"): "compress",
+    ("twinstroke/parallel/parts.py", "append"): "compress",
     # HDF5 keeps the last chunks until then.
     ("h5py/_hl/files.py", "close"): "compress",
     ("twinstroke/files.py", "write"): "write",
-    ("twinstroke/parts.py", "_copy_chunks"): "join parts",
-    ("twinstroke/parts.py", "_put_together"): "join parts",
+    ("twinstroke/parallel/parts.py", "_copy_chunks"): "join parts",
+    ("twinstroke/parallel/parts.py", "_put_together"): "join parts",
 }
 """What functions do, by the end of their file's path, and name."""
 

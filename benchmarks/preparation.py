@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from twinstroke.decode import decode_videos
-from twinstroke.flow import compute_flow
-from twinstroke.normalize import describe_motion
-from twinstroke.segment import Geometry, cut_strokes
-from twinstroke.settings import (
-    DecodeSettings,
-    Estimator,
-    FlowSettings,
-    MaskSettings,
-    NormalizeSettings,
-    Preparation,
-    RoiSettings,
-    WindowSettings,
-)
+from twinstroke.decode.frames import decode_videos
+from twinstroke.flow.fields import compute_flow
+from twinstroke.normalize.motion import describe_motion
+from twinstroke.parallel.workers import Workers
+from twinstroke.segment.strokes import Geometry, cut_strokes
+from twinstroke.settings.decode import DecodeSettings
+from twinstroke.settings.flow import Estimator, FlowSettings
+from twinstroke.settings.normalize import MaskSettings, NormalizeSettings, RoiSettings
+from twinstroke.settings.preparation import Preparation
+from twinstroke.settings.window import WindowSettings
 from twinstroke.tables import Sample, Video
-from twinstroke.workers import Workers
 
 WINDOW = WindowSettings(frames=100, height=120, width=120)
 MARGIN = 30

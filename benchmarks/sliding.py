@@ -19,8 +19,9 @@ from twinstroke.evaluate.sliding import sliding_logits
 from twinstroke.export_model import ExportedModel, export_model
 from twinstroke.gpu_check import made_up_strokes
 from twinstroke.models import Network
-from twinstroke.train import StrokeWindows, TrainedModel, make_deterministic, save_model
-from twinstroke.train.windows import WindowBatch, sent
+from twinstroke.train.model_file import TrainedModel, save_model
+from twinstroke.train.reproducible import make_deterministic
+from twinstroke.train.windows import StrokeWindows, WindowBatch, sent
 
 WINDOWS = 40
 REPETITIONS = 3

@@ -14,8 +14,8 @@ from benchmarks.footage import described, footage, row_of, samples_of, spread
 from benchmarks.measuring import Result, Section, seconds_of, table
 from benchmarks.preparation import prepared
 from twinstroke.models import build_tstcnn
+from twinstroke.parallel.workers import Workers, available_workers
 from twinstroke.train.windows import InputFormat, StrokeWindows, WindowBatch, collate
-from twinstroke.workers import Workers, available_workers
 
 WINDOW = (100, 120, 120)
 CLASSES = 21

@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
-from twinstroke.attend import (
-    AttentionRow,
-    draw,
-    measure,
-    single_predictions,
-    striking,
-)
+from twinstroke.attend.choice import single_predictions, striking
+from twinstroke.attend.draw import draw
+from twinstroke.attend.statistics import measure
+from twinstroke.attend.tables import AttentionRow
 from twinstroke.errors import exits_cleanly
-from twinstroke.evaluate import shown_split
+from twinstroke.evaluate.predictions import shown_split
 from twinstroke.progress import summarise
-from twinstroke.settings import load_settings
+from twinstroke.settings.load import load_settings
 from twinstroke.tables import write_table
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import h5py
 
-from twinstroke.balance import UsedSample, balance
+from twinstroke.balance.choice import UsedSample, balance
 from twinstroke.errors import exits_cleanly
 from twinstroke.progress import summarise
-from twinstroke.settings import load_settings
+from twinstroke.settings.load import load_settings
 from twinstroke.tables import SPLITS, write_table
 
 

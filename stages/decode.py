@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from twinstroke.decode import decode_videos
+from twinstroke.decode.frames import decode_videos
 from twinstroke.errors import exits_cleanly
+from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
-from twinstroke.settings import load_settings
+from twinstroke.settings.load import load_settings
 from twinstroke.tables import Sample, Video, read_table
-from twinstroke.workers import chosen_workers
 
 
 @exits_cleanly

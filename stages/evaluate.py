@@ -3,20 +3,18 @@
 import json
 from pathlib import Path
 
-from twinstroke.balance import UsedSample
+from twinstroke.balance.choice import UsedSample
 from twinstroke.errors import exits_cleanly
-from twinstroke.evaluate import (
-    ClassRecall,
-    evaluate,
-    plot_history,
-    write_pictures,
-    write_predictions,
-)
+from twinstroke.evaluate.evaluation import evaluate
+from twinstroke.evaluate.metrics import ClassRecall
+from twinstroke.evaluate.pictures import write_pictures
+from twinstroke.evaluate.plots import plot_history
+from twinstroke.evaluate.predictions import write_predictions
 from twinstroke.files import replacing
 from twinstroke.progress import summarise
-from twinstroke.settings import load_settings
+from twinstroke.settings.load import load_settings
 from twinstroke.tables import SPLITS, read_table, write_table
-from twinstroke.train import Epoch
+from twinstroke.train.history import Epoch
 
 
 @exits_cleanly

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from twinstroke.errors import exits_cleanly
-from twinstroke.flow import compute_flow
+from twinstroke.flow.fields import compute_flow
+from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
-from twinstroke.settings import load_settings
-from twinstroke.workers import chosen_workers
+from twinstroke.settings.load import load_settings
 
 
 @exits_cleanly

@@ -4,12 +4,16 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from twinstroke.annotations.classes import StrokeClass
+from twinstroke.cli.check import checked_index
 from twinstroke.errors import exits_cleanly
 from twinstroke.files import replacing
-from twinstroke.index import ClassAgreement, Mark, Placement, StrokeClass, report
-from twinstroke.index.check_data import checked_index
+from twinstroke.index.agreement import ClassAgreement
+from twinstroke.index.report import report
+from twinstroke.index.samples import Mark
+from twinstroke.index.split import Placement
 from twinstroke.progress import summarise
-from twinstroke.settings import load_settings
+from twinstroke.settings.load import load_settings
 from twinstroke.tables import SPLITS, Sample, Video, write_table
 
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from twinstroke.errors import exits_cleanly
 from twinstroke.files import replacing
-from twinstroke.normalize import describe_motion, flow_statistics, training_peaks
+from twinstroke.normalize.motion import describe_motion
+from twinstroke.normalize.statistics import flow_statistics, training_peaks
+from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
-from twinstroke.settings import load_settings
+from twinstroke.settings.load import load_settings
 from twinstroke.tables import Sample, read_table
-from twinstroke.workers import chosen_workers
+from twinstroke.timeline import kept_rate
 
 
 @exits_cleanly
@@ -21,7 +23,7 @@ def main() -> None:
             settings.normalize,
             settings.window,
             frames_folder=folder / "frames",
-            fps=settings.kept_fps,
+            fps=kept_rate(settings.index.fps, settings.decode.frame_step),
             folder=folder / "motion",
             workers=workers,
         )

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from twinstroke.errors import exits_cleanly
 from twinstroke.progress import summarise
-from twinstroke.report import write_report
-from twinstroke.settings import load_settings
+from twinstroke.report.page import write_report
+from twinstroke.settings.load import load_settings
 
 
 @exits_cleanly

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+from twinstroke.annotations.classes import StrokeClass
 from twinstroke.errors import exits_cleanly
-from twinstroke.index import StrokeClass
+from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
-from twinstroke.segment import Geometry, cut_strokes
-from twinstroke.settings import load_settings
+from twinstroke.segment.strokes import Geometry, cut_strokes
+from twinstroke.settings.load import load_settings
+from twinstroke.settings.preparation import preparation_of
 from twinstroke.tables import Sample, Video, read_table
-from twinstroke.workers import chosen_workers
+from twinstroke.timeline import kept_rate
 
 
 @exits_cleanly
@@ -24,9 +26,15 @@ def main() -> None:
                 window=(window.frames, window.height, window.width),
                 margin=settings.segment.margin,
                 frame_step=settings.decode.frame_step,
-                fps=settings.kept_fps,
+                fps=kept_rate(settings.index.fps, settings.decode.frame_step),
             ),
-            preparation=settings.preparation,
+            preparation=preparation_of(
+                settings.index,
+                settings.decode,
+                settings.flow,
+                settings.normalize,
+                settings.segment,
+            ),
             classes=[row.label for row in read_table(folder / "classes.csv", StrokeClass)],
             folder=folder,
             target=folder / "strokes.h5",

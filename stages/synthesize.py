@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from twinstroke.errors import exits_cleanly
+from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
-from twinstroke.settings import load_settings
-from twinstroke.synthesize import render_dataset
-from twinstroke.workers import chosen_workers
+from twinstroke.settings.load import load_settings
+from twinstroke.synthesize.render import render_dataset
 
 
 @exits_cleanly

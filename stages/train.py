@@ -8,13 +8,16 @@ from pathlib import Path
 import h5py
 
 import twinstroke
-from twinstroke.balance import UsedSample
+from twinstroke.balance.choice import UsedSample
 from twinstroke.errors import UserError, exits_cleanly
-from twinstroke.normalize import FlowStatistics
+from twinstroke.normalize.statistics import FlowStatistics
 from twinstroke.progress import summarise
-from twinstroke.settings import Preparation, Settings, load_settings
+from twinstroke.settings.load import Settings, load_settings
+from twinstroke.settings.preparation import Preparation
 from twinstroke.tables import NEGATIVE, STROKE_OR_NOT, read_table
-from twinstroke.train import Outputs, TrainedModel, train
+from twinstroke.train.fit import Outputs
+from twinstroke.train.launch import train
+from twinstroke.train.model_file import TrainedModel
 
 
 @exits_cleanly

@@ -6,24 +6,20 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
+from tests.decode.test_decode import sample
 from tests.project import FRAMES, moving, scratch
-from tests.test_decode import sample
 from tests.videos import write_grouped_video
-from twinstroke.decode import decode_videos
-from twinstroke.flow import compute_flow
-from twinstroke.normalize import describe_motion
-from twinstroke.segment import Geometry, cut_strokes
-from twinstroke.settings import (
-    DecodeSettings,
-    FlowSettings,
-    MaskSettings,
-    NormalizeSettings,
-    Preparation,
-    RoiSettings,
-    WindowSettings,
-)
+from twinstroke.decode.frames import decode_videos
+from twinstroke.flow.fields import compute_flow
+from twinstroke.normalize.motion import describe_motion
+from twinstroke.parallel.workers import Workers
+from twinstroke.segment.strokes import Geometry, cut_strokes
+from twinstroke.settings.decode import DecodeSettings
+from twinstroke.settings.flow import FlowSettings
+from twinstroke.settings.normalize import MaskSettings, NormalizeSettings, RoiSettings
+from twinstroke.settings.preparation import Preparation
+from twinstroke.settings.window import WindowSettings
 from twinstroke.tables import Video
-from twinstroke.workers import Workers
 
 __all__ = ["FRAMES", "PREPARATION", "STROKES", "WINDOW", "prepared_data"]
 

@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tests.test_train import description
+from tests.train.test_train import description
 from twinstroke.errors import UserError
 from twinstroke.export_model import OPSET, ExportedModel, export_model, main
-from twinstroke.settings import load_settings
-from twinstroke.train import TrainedModel, load_model, save_model
+from twinstroke.settings.load import load_settings
+from twinstroke.train.model_file import TrainedModel, load_model, save_model
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.disks import small_disk
+from twinstroke.annotations.classes import ttstroke21
 from twinstroke.errors import UserError, exits_cleanly
 from twinstroke.files import fingerprint_of, is_finished, new_hdf5, prune, replacing
-from twinstroke.index.classes import ttstroke21
 from twinstroke.synthesize.motions import STROKES
 from twinstroke.tables import Sample, Video, read_table, write_table
 

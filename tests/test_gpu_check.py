@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from twinstroke.gpu_check import PAPER_CASES, Case, check, main
-from twinstroke.train import Outputs, train
+from twinstroke.train.fit import Outputs
+from twinstroke.train.launch import train
 
 WINDOW = (8, 16, 24)
 

@@ -39,9 +39,9 @@ from twinstroke.files import PARTIAL
 from twinstroke.models import Network
 from twinstroke.models.network import CHANNELS, STREAMS
 from twinstroke.progress import summarise
-from twinstroke.settings import load_settings
-from twinstroke.train import InputFormat, TrainedModel, WindowBatch, load_model
-from twinstroke.train.model_file import KEY
+from twinstroke.settings.load import load_settings
+from twinstroke.train.model_file import KEY, TrainedModel, load_model
+from twinstroke.train.windows import InputFormat, WindowBatch
 
 OPSET = 18
 """The oldest that torch writes without a conversion, so that most programs read it."""

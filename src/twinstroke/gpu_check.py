@@ -21,7 +21,8 @@ import torch
 import twinstroke
 from twinstroke.errors import UserError, exits_cleanly
 from twinstroke.files import COMPRESSION, new_hdf5
-from twinstroke.settings import Architecture, Modality, TrainSettings
+from twinstroke.settings.network import Architecture, Modality
+from twinstroke.settings.train import TrainSettings
 from twinstroke.train.fit import Outputs
 from twinstroke.train.launch import train
 from twinstroke.train.model_file import TrainedModel

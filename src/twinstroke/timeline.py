@@ -10,6 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
+def kept_rate(fps: float, frame_step: int) -> float:
+    """Kept frames a second, of a video of `fps` frames a second."""
+    return fps / frame_step
+
+
 def kept_count(frames: int, frame_step: int) -> int:
     """Number of kept frames of a video of `frames` source frames."""
     return -(-frames // frame_step)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from twinstroke.errors import UserError
-from twinstroke.evaluate import Prediction, load_predictions
+from twinstroke.evaluate.predictions import Prediction, load_predictions
 from twinstroke.tables import SPLITS, Split
 
 

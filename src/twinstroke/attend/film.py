@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from twinstroke.attend.sheet import heading
 from twinstroke.attend.subject import COLOURS, SHADES, Pictures, Subject, over_flow, over_frames
 from twinstroke.drawing import plain
-from twinstroke.h264 import BROWSER_MP4
+from twinstroke.video.encode import BROWSER_MP4
 
 SHORTEST_S = 2
 """Shorter windows are slowed down."""

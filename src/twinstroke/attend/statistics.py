@@ -19,76 +19,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from twinstroke.attend.masks import Place, attention_blocks, recorded_masks
-from twinstroke.evaluate import Prediction, units_of
+from twinstroke.attend.tables import AttentionRow, Weights
 from twinstroke.evaluate.intervals import clustered_interval
+from twinstroke.evaluate.predictions import Prediction, units_of
 from twinstroke.models import Network
 from twinstroke.progress import progress_bar
 from twinstroke.tables import Split
-from twinstroke.train import (
-    StrokeWindows,
-    TrainedModel,
-    load_model,
-    make_deterministic,
-)
-from twinstroke.train.windows import collate, sent
+from twinstroke.train.model_file import TrainedModel, load_model
+from twinstroke.train.reproducible import make_deterministic
+from twinstroke.train.windows import StrokeWindows, collate, sent
 
-Weights = Literal["trained", "random"]
 BINS = 2**16
 """Of the histograms of mask values: quantiles are exact to 1/2¹⁷."""
 QUANTILES = {"p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95}
-
-MaybeFloat = Annotated[float | None, BeforeValidator(lambda value: None if value == "" else value)]
-"""An empty cell of a table is None."""
-
-
-class AttentionRow(BaseModel):
-    """One row of ``attention.csv``: an attention block, over all windows of a split."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    split: Split
-    weights: Weights
-    """``random``: those with which training begins, for comparison; see the module."""
-    branch: str
-    """``rgb`` or ``flow``."""
-    block: int
-    """From 1."""
-    n: int
-    """Samples, one centred window each."""
-    units: int
-    """Groups, such as players, or else videos, that the samples are of."""
-    minimum: float
-    """Of all mask values, of every channel; then their quantiles."""
-    p05: float
-    p25: float
-    median: float
-    p75: float
-    p95: float
-    maximum: float
-    motion: MaybeFloat
-    """Mean correlation of mask and motion, from -1 to 1, with its 95 % interval: see
-    `clustered_mean`. Empty if it is undefined everywhere."""
-    motion_low: MaybeFloat
-    motion_high: MaybeFloat
-    motion_undefined: int
-    """Samples left out, since nothing moves or the mask is the same everywhere."""
-    middle: MaybeFloat
-    """The same for nearness to the middle of the crop."""
-    middle_low: MaybeFloat
-    middle_high: MaybeFloat
-    middle_undefined: int
 
 
 def measure(

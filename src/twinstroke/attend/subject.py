@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from twinstroke.attend.masks import Place, attention_blocks, over_window, recorded_masks
 from twinstroke.colours import flow_colours, full_colour
-from twinstroke.evaluate import Prediction
-from twinstroke.train import StrokeWindows, load_model, make_deterministic
-from twinstroke.train.windows import collate, sent
+from twinstroke.evaluate.predictions import Prediction
+from twinstroke.train.model_file import load_model
+from twinstroke.train.reproducible import make_deterministic
+from twinstroke.train.windows import StrokeWindows, collate, sent
 
 Pictures = NDArray[np.uint8]
 """(T, H, W, 3), RGB."""

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from twinstroke.colours import BLUE, GREEN, VERMILLION
 from twinstroke.drawing import plain, save_png
-from twinstroke.train import Epoch
+from twinstroke.train.history import Epoch
 
 # The others are of Okabe and Ito too.
 COLOURS = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")

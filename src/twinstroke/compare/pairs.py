@@ -10,8 +10,9 @@ from pydantic import BaseModel
 
 from twinstroke.compare.statistics import holm, mcnemar
 from twinstroke.errors import UserError
-from twinstroke.evaluate import Decision, Prediction, PredictionTable, units_of
+from twinstroke.evaluate.decisions import Decision
 from twinstroke.evaluate.intervals import Interval, clustered_interval, wilson
+from twinstroke.evaluate.predictions import Prediction, PredictionTable, units_of
 
 SHOWN = 3
 

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from twinstroke.detect.prepare import Frame, Source, prepared_frames
 from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.spent import Spent
-from twinstroke.detect.video import look_at
+from twinstroke.detect.timing import Stopwatch
+from twinstroke.detect.video import open_video
 from twinstroke.errors import UserError
-from twinstroke.evaluate import Decision
-from twinstroke.evaluate.decisions import decide, window_starts
+from twinstroke.evaluate.decisions import Decision, decide, window_starts
+from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
 from twinstroke.timeline import clip_range
-from twinstroke.video_file import DEFAULT_LIMITS, Limits
 
 
 def classify(
@@ -46,7 +45,7 @@ def classify(
         UserError: The video cannot be shown to the network, a stroke is not inside it, or a frame
             does not decode.
     """
-    seen = look_at(video, recogniser.preparation, recogniser.window, limits)
+    seen = open_video(video, recogniser.preparation, recogniser.window, limits)
     for begin, end in strokes:
         if not 0 <= begin < end <= seen.source.frames:
             raise UserError(
@@ -61,7 +60,7 @@ def classify(
         recogniser.preparation,
         recogniser.window[1:],
         limits=limits,
-        spent=Spent(),
+        timing=Stopwatch(),
     )
     with closing(frames):
         for number, rgb, flow in _cut(frames, clips, seen.source):

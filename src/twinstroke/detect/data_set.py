@@ -9,25 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from twinstroke.detect.metrics import (
+from twinstroke.annotations.classes import StrokeClass
+from twinstroke.detect.recogniser import Recogniser
+from twinstroke.detect.video import Found, detect, open_video
+from twinstroke.detect.written import write_found
+from twinstroke.errors import UserError
+from twinstroke.evaluate.detection import (
     ClassRow,
     DetectionScores,
     ThresholdRow,
     Truth,
     detection_scores,
 )
-from twinstroke.detect.palette import legend, stroke_colours
-from twinstroke.detect.picture import Timeline, draw_timelines
-from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.video import Found, detect, look_at
-from twinstroke.detect.written import write_found
-from twinstroke.errors import UserError
 from twinstroke.files import prune, replacing
-from twinstroke.index import Mark, StrokeClass
-from twinstroke.settings import DetectSettings
+from twinstroke.index.samples import Mark
+from twinstroke.results.palette import legend, stroke_colours
+from twinstroke.results.timelines import Timeline, draw_timelines
+from twinstroke.results.viewer.page import Marked
+from twinstroke.settings.detect import DetectSettings
+from twinstroke.settings.limits import Limits
 from twinstroke.tables import NEGATIVE, Sample, Split, Video, write_table
-from twinstroke.video_file import Limits
-from twinstroke.viewer import Marked
 
 TOLERANCE_S = 0.1
 """By which a boundary may be off and count as right, in seconds: people differ by as much."""
@@ -129,7 +130,7 @@ def detect_held_out(
     for item in chosen:
         try:
             path = root / item.video.path
-            seen.append(look_at(path, recogniser.preparation, recogniser.window, limits))
+            seen.append(open_video(path, recogniser.preparation, recogniser.window, limits))
         except UserError as error:
             problems += error.problems
     if problems:
@@ -215,7 +216,7 @@ def write_measured(
 
 def in_words(figures: Mapping[str, float | int | None], found: Sequence[Found]) -> str:
     """The most important figures, and how fast it went, in one line."""
-    new = [own for own in found if own.spent.share]
+    new = [own for own in found if own.timing.share]
     return f"{figures_in_words(figures)}; {pace(new) if new else THERE}"
 
 
@@ -236,12 +237,12 @@ def figures_in_words(figures: Mapping[str, float | int | None]) -> str:
 
 def pace(found: Sequence[Found]) -> str:
     """How fast videos were gone through, and where the time went."""
-    passed = sum(own.spent.passed for own in found)
+    passed = sum(own.timing.passed for own in found)
     steps: dict[str, float] = defaultdict(float)
     for own in found:
-        for step, seconds in own.spent.seconds.items():
+        for step, seconds in own.timing.seconds.items():
             steps[step] += seconds
     most = sorted(steps.items(), key=lambda item: -item[1])
     parts = ", ".join(f"{step} {seconds:.1f}" for step, seconds in most)
-    speed = sum(own.seconds * own.spent.share for own in found) / passed
+    speed = sum(own.seconds * own.timing.share for own in found) / passed
     return f"{speed:.1f} × real time ({passed:.1f} s; seconds of work: {parts})"

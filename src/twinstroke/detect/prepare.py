@@ -23,15 +23,17 @@ import numpy as np
 from dask.system import cpu_count
 from numpy.typing import NDArray
 
-from twinstroke.decode import decoded_frames, plan_passes
-from twinstroke.detect.ahead import chained
-from twinstroke.detect.spent import Spent
-from twinstroke.flow import dequantised, estimate_flow, quantised
-from twinstroke.normalize import foreground, masked, roi_centre, roi_track, smoothing_kernel
-from twinstroke.segment import crop_around
-from twinstroke.settings import Preparation
+from twinstroke.detect.timing import Stopwatch
+from twinstroke.flow.estimators import estimate_flow
+from twinstroke.flow.fields import dequantised, quantised
+from twinstroke.normalize.mask import foreground, masked
+from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
+from twinstroke.parallel.prefetch import chained
+from twinstroke.segment.crop import crop_around
+from twinstroke.settings.limits import Limits
+from twinstroke.settings.preparation import Preparation
 from twinstroke.timeline import kept_count
-from twinstroke.video_file import Limits
+from twinstroke.video.seek import decoded_frames, plan_passes
 
 _BATCH_FRAMES = 16
 """Frames that FFmpeg hands over at once."""
@@ -80,7 +82,7 @@ def prepared_frames(
     window: tuple[int, int],
     *,
     limits: Limits,
-    spent: Spent,
+    timing: Stopwatch,
     centres: NDArray[np.float64] | None = None,
 ) -> Generator[Frame, None, None]:
     """Prepare the kept frames of a video, in order; a few frames are held at a time.
@@ -93,7 +95,7 @@ def prepared_frames(
         preparation: As the network was trained.
         window: H and W of the network's window.
         limits: Of the runs of FFmpeg.
-        spent: Gets the time of each step.
+        timing: Gets the time of each step.
         centres: (n, 2), of the first n frames, which are not given again. The background is still
             learnt from them.
 
@@ -103,7 +105,7 @@ def prepared_frames(
     Raises:
         UserError: The video is gone, or a frame does not decode.
     """
-    work = _Preparing(source, preparation, window, spent, centres)
+    work = _Preparing(source, preparation, window, timing, centres)
     with ExitStack() as stack:
         stack.enter_context(_single_threaded_opencv())
         pool = stack.enter_context(ThreadPoolExecutor(cpu_count()))
@@ -144,13 +146,13 @@ class _Preparing:
         source: Source,
         preparation: Preparation,
         window: tuple[int, int],
-        spent: Spent,
+        timing: Stopwatch,
         centres: NDArray[np.float64] | None,
     ) -> None:
         self._source = source
         self._preparation = preparation
         self._window = window
-        self._spent = spent
+        self._timing = timing
         self._height = source.height * preparation.width // source.width
         self._motions = source.kept - 1
         self._centres = np.full((self._motions, 2), np.nan)
@@ -207,7 +209,7 @@ class _Preparing:
         for batch in batches:
             for planes in batch:
                 picture = np.ascontiguousarray(planes.transpose(1, 2, 0))
-                with self._spent.on("masks"):
+                with self._timing.on("masks"):
                     waiting.append(picture)
                     mask = next(masks)
                 if number >= self._first:
@@ -232,9 +234,9 @@ class _Preparing:
         mask: NDArray[np.bool_],
         following: NDArray[np.uint8],
     ) -> tuple[_Moved, NDArray[np.float64]]:
-        with self._spent.on("flow"):
+        with self._timing.on("flow"):
             stored = quantised(estimate_flow(grey, following, self._preparation.flow))
-        with self._spent.on("regions of interest"):
+        with self._timing.on("regions of interest"):
             field = masked(dequantised(stored), mask)
             centre = roi_centre(field, self._window, self._preparation.roi.max_weight)
         return _Moved(picture, stored * mask[..., None]), centre
@@ -272,7 +274,7 @@ class _Preparing:
         number: int,
         centre: NDArray[np.float32],
     ) -> Frame:
-        with self._spent.on("cutting out"):
+        with self._timing.on("cutting out"):
             margin = self._preparation.margin
             size = self._window[0] + 2 * margin, self._window[1] + 2 * margin
             inside = np.s_[margin : size[0] - margin, margin : size[1] - margin]

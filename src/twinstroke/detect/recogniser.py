@@ -16,11 +16,12 @@ from twinstroke.errors import UserError
 from twinstroke.evaluate.sliding import sliding_logits
 from twinstroke.export_model import ExportedModel
 from twinstroke.files import sha256_of
-from twinstroke.flow import FLOW_UNIT_PX
-from twinstroke.settings import Preparation
+from twinstroke.flow.fields import FLOW_UNIT_PX
+from twinstroke.settings.preparation import Preparation
 from twinstroke.tables import NEGATIVE, STROKE_OR_NOT
-from twinstroke.train import InputFormat, TrainedModel, WindowBatch, load_model, make_deterministic
-from twinstroke.train.windows import sent
+from twinstroke.train.model_file import TrainedModel, load_model
+from twinstroke.train.reproducible import make_deterministic
+from twinstroke.train.windows import InputFormat, WindowBatch, sent
 
 WINDOWS_AT_ONCE = 8
 """That a network sees together: on a CPU, twice as many are hardly faster and take more memory."""

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from twinstroke.errors import UserError
-from twinstroke.settings import DetectSettings
+from twinstroke.settings.detect import DetectSettings
 
 
 def read_rules(preset: Path) -> DetectSettings:

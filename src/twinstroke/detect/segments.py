@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
 from twinstroke.detect.track import Track
-from twinstroke.settings import DetectSettings
+from twinstroke.settings.detect import DetectSettings
 from twinstroke.tables import NEGATIVE
 
 

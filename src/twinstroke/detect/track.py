@@ -37,17 +37,20 @@ import scipy
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from twinstroke import decode, flow, normalize, segment
-from twinstroke.detect.ahead import chained
+from twinstroke.decode import frames as decode
 from twinstroke.detect.prepare import Frame, Source, prepared_frames
 from twinstroke.detect.recogniser import WINDOWS_AT_ONCE, Recogniser
-from twinstroke.detect.spent import Spent
+from twinstroke.detect.timing import Stopwatch
 from twinstroke.errors import UserError
 from twinstroke.files import fingerprint_of, is_finished, named, new_hdf5
-from twinstroke.parts import drop_parts, parts_folder
+from twinstroke.flow import fields as flow
+from twinstroke.normalize import motion as normalize
+from twinstroke.parallel.parts import drop_parts, parts_folder
+from twinstroke.parallel.prefetch import chained
+from twinstroke.parallel.workers import ffmpeg_version
 from twinstroke.progress import progress_bar
-from twinstroke.video_file import Limits
-from twinstroke.workers import ffmpeg_version
+from twinstroke.segment import strokes as segment
+from twinstroke.settings.limits import Limits
 
 REVISION = 2
 """Raised when the same input gives other numbers than before."""
@@ -87,7 +90,7 @@ class _Part:
         return f"{self.number}.h5"
 
 
-def follow(
+def score_windows(
     source: Source,
     content: str,
     recogniser: Recogniser,
@@ -95,7 +98,7 @@ def follow(
     stride: int,
     target: Path,
     limits: Limits,
-    spent: Spent,
+    timing: Stopwatch,
 ) -> Track:
     """Show all windows of a video to a network; what it said is kept in a file.
 
@@ -109,7 +112,7 @@ def follow(
         stride: Kept frames from window to window, at most T.
         target: The file.
         limits: Of the runs of FFmpeg.
-        spent: Gets the time of each step.
+        timing: Gets the time of each step.
 
     Raises:
         UserError: The video is gone, or a frame does not decode; what was found before that is
@@ -131,7 +134,7 @@ def follow(
     target.parent.mkdir(parents=True, exist_ok=True)
     with _alone(target):
         if not is_finished(target, fingerprint):
-            work = _Following(source, recogniser, stride, parts_folder(target, fingerprint), spent)
+            work = _Following(source, recogniser, stride, parts_folder(target, fingerprint), timing)
             drop_parts(target, but=work.folder)
             work.folder.mkdir(parents=True, exist_ok=True)
             work.run(limits, fingerprint)
@@ -155,7 +158,7 @@ def _alone(target: Path) -> Iterator[None]:
 
 
 def read_track(path: Path) -> Track:
-    """Read what :func:`follow` kept.
+    """Read what :func:`score_windows` kept.
 
     Raises:
         UserError: The file is damaged or missing.
@@ -175,13 +178,13 @@ class _Following:
     """One video on its way."""
 
     def __init__(
-        self, source: Source, recogniser: Recogniser, stride: int, folder: Path, spent: Spent
+        self, source: Source, recogniser: Recogniser, stride: int, folder: Path, timing: Stopwatch
     ) -> None:
         self.folder = folder
         self._source = source
         self._recogniser = recogniser
         self._stride = stride
-        self._spent = spent
+        self._timing = timing
         self._length = recogniser.window[0]
         self._windows = -(-source.kept // stride)
 
@@ -215,7 +218,7 @@ class _Following:
             self._recogniser.preparation,
             self._recogniser.window[1:],
             limits=limits,
-            spent=self._spent,
+            timing=self._timing,
             centres=np.concatenate(centres) if centres else None,
         )
         # Frames of the next part are prepared while the network looks at this one.
@@ -224,12 +227,12 @@ class _Following:
         with closing(frames), progress_bar(f"detect: {name}", self._source.frames, "frames") as bar:
             # What was done before says nothing about how long the rest will take.
             bar.n = bar.initial = left[0].frames.start * step
-            self._spent.share = 1 - left[0].frames.start / self._source.kept
+            self._timing.share = 1 - left[0].frames.start / self._source.kept
             for part, (rgb, motion, own) in zip(left, self._clips(frames, left), strict=True):
                 begin = self._start(part.windows[0])
                 starts = [self._start(window) - begin for window in part.windows]
                 # It has threads, or a GPU, of its own: what passes is what counts.
-                with self._spent.on("network", time.perf_counter):
+                with self._timing.on("network", time.perf_counter):
                     found = self._recogniser.probabilities(rgb, motion, starts)
                 path = self.folder / part.name
                 with new_hdf5(path, fingerprint) as file:

@@ -9,19 +9,20 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from twinstroke.detect.detection import Detection
+from twinstroke.annotations.detection import Detection
+from twinstroke.annotations.folders import VIDEO_SUFFIXES
 from twinstroke.detect.prepare import Source
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.segments import find_strokes
-from twinstroke.detect.spent import Spent
-from twinstroke.detect.track import Track, follow
+from twinstroke.detect.timing import Stopwatch
+from twinstroke.detect.track import Track, score_windows
 from twinstroke.errors import UserError
-from twinstroke.index.folders import VIDEO_SUFFIXES
-from twinstroke.index.probe import Probe, probe_video
-from twinstroke.index.video_checks import video_findings
-from twinstroke.settings import DetectSettings, Preparation
+from twinstroke.settings.detect import DetectSettings
+from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
+from twinstroke.settings.preparation import Preparation
 from twinstroke.tables import VideoId
-from twinstroke.video_file import DEFAULT_LIMITS, Limits
+from twinstroke.video.checks import video_findings
+from twinstroke.video.probe import Probe, probe_video
 
 _LONGEST_NAME = 200
 """Bytes: systems take names of 255, and hidden folders have longer ones than the video."""
@@ -49,7 +50,7 @@ class Found:
     seen: Seen
     track: Track
     detections: list[Detection]
-    spent: Spent
+    timing: Stopwatch
 
     @property
     def seconds(self) -> float:
@@ -58,7 +59,7 @@ class Found:
         return float(probe.clock.duration - probe.clock.time_of(0))
 
 
-def look_at(
+def open_video(
     path: Path, preparation: Preparation, window: tuple[int, int, int], limits: Limits
 ) -> Seen:
     """Probe a video, and see whether it can be prepared as a network wants it.
@@ -142,17 +143,17 @@ def detect(
         UserError: A frame does not decode.
         OSError: The file cannot be written.
     """
-    spent = Spent()
-    track = follow(
+    timing = Stopwatch()
+    track = score_windows(
         seen.source,
         seen.probe.content,
         recogniser,
         stride=settings.stride,
         target=folder / f"{seen.video}.h5",
         limits=limits,
-        spent=spent,
+        timing=timing,
     )
-    spent.end()
+    timing.end()
     clock = seen.probe.clock
     detections = [
         Detection(
@@ -167,4 +168,4 @@ def detect(
         )
         for segment in find_strokes(track, settings, recogniser.preparation.kept_fps)
     ]
-    return Found(seen, track, detections, spent)
+    return Found(seen, track, detections, timing)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from twinstroke.detect.outputs import write_outputs
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.video import Found
-from twinstroke.settings import DetectSettings
-from twinstroke.viewer import Marked, write_viewer
+from twinstroke.results.tables import write_outputs
+from twinstroke.results.viewer.page import Marked, write_viewer
+from twinstroke.settings.detect import DetectSettings
 
 
 def write_found(

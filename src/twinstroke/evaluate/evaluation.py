@@ -16,7 +16,9 @@ from twinstroke.evaluate.metrics import ClassRecall, class_recalls, scores
 from twinstroke.evaluate.predictions import Prediction
 from twinstroke.evaluate.tracks import Track, probability_tracks
 from twinstroke.models import convolutional_parameters
-from twinstroke.train import StrokeWindows, load_model, make_deterministic
+from twinstroke.train.model_file import load_model
+from twinstroke.train.reproducible import make_deterministic
+from twinstroke.train.windows import StrokeWindows
 
 
 @dataclass(frozen=True)

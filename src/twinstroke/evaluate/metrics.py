@@ -18,8 +18,8 @@ from sklearn.metrics import (
 )
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+from twinstroke.annotations.superclasses import groupings
 from twinstroke.evaluate.intervals import wilson
-from twinstroke.evaluate.superclasses import groupings
 
 TOP = 3
 CALIBRATION_BINS = 15

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from twinstroke.colours import flow_colours, full_colour
 from twinstroke.drawing import plain, save_png
 from twinstroke.evaluate.predictions import Prediction
-from twinstroke.train import StrokeWindows
+from twinstroke.train.windows import StrokeWindows
 
 SHOWN = 6
 MOMENTS = 8

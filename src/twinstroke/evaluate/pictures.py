@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
+from twinstroke.annotations.superclasses import groupings
 from twinstroke.evaluate.evaluation import Evaluation
 from twinstroke.evaluate.metrics import ClassRecall, ReliabilityBin, reliability
 from twinstroke.evaluate.mistakes import draw_mistakes
 from twinstroke.evaluate.plots import plot_confusion, plot_recalls, plot_reliability
 from twinstroke.evaluate.predictions import shown_split
-from twinstroke.evaluate.superclasses import groupings
 from twinstroke.files import replacing
 from twinstroke.tables import write_table
 

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import confusion_matrix
 
+from twinstroke.annotations.superclasses import groupings
 from twinstroke.colours import BLUE, GREY, VERMILLION
 from twinstroke.drawing import plain, save_png
 from twinstroke.evaluate.metrics import ClassRecall, ReliabilityBin
-from twinstroke.evaluate.superclasses import groupings
-from twinstroke.train import Epoch
+from twinstroke.train.history import Epoch
 
 GROUPING_TITLES = {"hand": "Hand", "type": "Type", "type_hand": "Type and hand"}
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from twinstroke.evaluate.decisions import window_starts
 from twinstroke.evaluate.sliding import Clip, sliding_logits
 from twinstroke.models import Network
-from twinstroke.train import StrokeWindows, TrainedModel, WindowBatch
-from twinstroke.train.windows import sent
+from twinstroke.train.model_file import TrainedModel
+from twinstroke.train.windows import StrokeWindows, WindowBatch, sent
 
 
 @dataclass(frozen=True)

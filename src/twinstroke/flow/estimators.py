@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twinstroke.settings import Estimator, FlowSettings
+from twinstroke.settings.flow import Estimator, FlowSettings
 
 _CREATE: dict[Estimator, Callable[[], cv2.DenseOpticalFlow]] = {
     "deepflow": lambda: cv2.optflow.createOptFlow_DeepFlow(),

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from twinstroke.annotations.classes import ClassList, StrokeClass, close_pairs
+from twinstroke.annotations.groups import with_groups
+from twinstroke.annotations.records import Annotation, Reading
+from twinstroke.annotations.resolve import resolved
 from twinstroke.errors import UserError
+from twinstroke.findings import Finding, Findings, Place, named_list
+from twinstroke.formats.reading import read_annotations
 from twinstroke.index.agreement import Agreement, measure_agreement
-from twinstroke.index.annotations import Annotation, Reading
 from twinstroke.index.checks import (
     check_classes,
     check_lengths,
@@ -18,16 +23,10 @@ from twinstroke.index.checks import (
     overlapping,
     without_repetitions,
 )
-from twinstroke.index.classes import ClassList, StrokeClass, close_pairs
 from twinstroke.index.consensus import Stroke, merge
-from twinstroke.index.findings import Finding, Findings, Place, named_list
-from twinstroke.index.formats import read_annotations
-from twinstroke.index.groups import with_groups
 from twinstroke.index.leaks import leak_report
 from twinstroke.index.md5sums import verify_md5sums
-from twinstroke.index.probe import Probe
 from twinstroke.index.report import lines
-from twinstroke.index.resolve import resolved
 from twinstroke.index.samples import Mark, cut_segments, marks_of, places_of, sample_of, unit_of
 from twinstroke.index.split import Placement, assign_splits
 from twinstroke.index.videos import (
@@ -37,9 +36,10 @@ from twinstroke.index.videos import (
     undecodable,
     video_row,
 )
-from twinstroke.settings import IndexSettings, SplitSettings
+from twinstroke.settings.index import IndexSettings, SplitSettings
+from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
 from twinstroke.tables import SPLITS, Sample, Video
-from twinstroke.video_file import DEFAULT_LIMITS, Limits
+from twinstroke.video.probe import Probe
 
 
 @dataclass(frozen=True)

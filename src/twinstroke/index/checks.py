@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from twinstroke.findings import Findings, Place
 from twinstroke.index.consensus import Stroke
-from twinstroke.index.findings import Findings, Place
 from twinstroke.tables import NEGATIVE, SPLITS, Sample, Split
 
 

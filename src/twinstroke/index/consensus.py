@@ -21,8 +21,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from twinstroke.index.findings import Findings, Place
-from twinstroke.settings import ConsensusSettings
+from twinstroke.findings import Findings, Place
+from twinstroke.settings.index import ConsensusSettings
 from twinstroke.tables import Split
 
 MOST_ANNOTATORS = 50

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from pydantic import BaseModel, ConfigDict
 
-from twinstroke.index.findings import Findings, Place
+from twinstroke.findings import Findings, Place
 from twinstroke.index.split import Unit
 from twinstroke.tables import SPLITS, Split
 

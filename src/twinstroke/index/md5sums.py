@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import BinaryIO, NamedTuple
 
-from twinstroke.index.findings import Findings, Place
+from twinstroke.findings import Findings, Place
 from twinstroke.progress import progress_bar
 
 _NAMES = ("md5sums", "md5sums.txt")

@@ -22,7 +22,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from twinstroke.settings import NegativeSettings
+from twinstroke.settings.index import NegativeSettings
 from twinstroke.tables import Split
 
 

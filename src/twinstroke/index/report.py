@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from twinstroke.index.findings import Finding
+from twinstroke.findings import Finding
 
 SHOWN = {"error": 8, "warning": 2}
 """Lines of one check; the others are counted."""

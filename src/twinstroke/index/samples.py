@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from twinstroke.findings import Place
 from twinstroke.index.consensus import Stroke
-from twinstroke.index.findings import Place
 from twinstroke.index.negatives import Gap, drawn, mine_negatives
 from twinstroke.index.split import Unit
-from twinstroke.settings import NegativeSettings
+from twinstroke.settings.index import NegativeSettings
 from twinstroke.tables import NEGATIVE, Sample, Split
 
 

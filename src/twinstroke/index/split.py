@@ -24,8 +24,8 @@ from pydantic import BaseModel, ConfigDict
 from scipy.cluster.hierarchy import DisjointSet
 from scipy.sparse import csr_array
 
-from twinstroke.index.findings import Findings, Place
-from twinstroke.settings import SplitSettings
+from twinstroke.findings import Findings, Place
+from twinstroke.settings.index import SplitSettings
 from twinstroke.tables import SPLITS, Split
 
 SCALE = 2**22

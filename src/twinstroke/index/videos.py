@@ -10,14 +10,14 @@ from typing import TypeVar
 
 from twinstroke.errors import UserError
 from twinstroke.files import sha256_of
+from twinstroke.findings import Finding, Findings, Place
 from twinstroke.index.consensus import Stroke
-from twinstroke.index.findings import Finding, Findings, Place
-from twinstroke.index.probe import Probe, probe_video
-from twinstroke.index.video_checks import check_decoding, video_findings
 from twinstroke.progress import progress_bar
-from twinstroke.settings import IndexSettings
+from twinstroke.settings.index import IndexSettings
+from twinstroke.settings.limits import Limits
 from twinstroke.tables import Video
-from twinstroke.video_file import Limits
+from twinstroke.video.checks import check_decoding, video_findings
+from twinstroke.video.probe import Probe, probe_video
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinstroke.errors import UserError
-from twinstroke.normalize import FlowStatistics
-from twinstroke.segment import Geometry
+from twinstroke.normalize.statistics import FlowStatistics
+from twinstroke.segment.strokes import Geometry
 from twinstroke.tables import Sample, read_table
 
 AGAIN = "run dvc repro segment first"

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twinstroke.settings import MaskSettings
+from twinstroke.settings.normalize import MaskSettings
 
 
 def foreground(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
-from twinstroke.settings import RoiSettings
+from twinstroke.settings.normalize import RoiSettings
 
 
 def roi_centre(

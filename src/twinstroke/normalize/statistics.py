@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from twinstroke.errors import UserError
 from twinstroke.files import named
-from twinstroke.settings import NormalizeSettings
+from twinstroke.settings.normalize import NormalizeSettings
 from twinstroke.tables import Sample
 
 

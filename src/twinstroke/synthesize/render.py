@@ -14,12 +14,12 @@ import numpy as np
 
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
+from twinstroke.parallel.workers import Workers, each_of
 from twinstroke.progress import progress_bar
-from twinstroke.settings import SynthesizeSettings
+from twinstroke.settings.synthesize import SynthesizeSettings
 from twinstroke.synthesize.player import draw_player, perform
 from twinstroke.synthesize.scene import Image, Painter, draw_camera, draw_look
 from twinstroke.synthesize.timing import FPS, VideoPlan, plan_videos
-from twinstroke.workers import Workers, each_of
 
 REMOVE_SEI = "filter_units=remove_types=6"
 """x264 writes its version and settings into the stream as an SEI unit (type 6)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinstroke.settings import SynthesizeSettings
+from twinstroke.settings.synthesize import SynthesizeSettings
 from twinstroke.synthesize.motions import STROKES
 from twinstroke.tables import SPLITS, Split
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twinstroke.settings import AugmentationSettings
+from twinstroke.settings.train import AugmentationSettings
 
 
 @dataclass(frozen=True)

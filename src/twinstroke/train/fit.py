@@ -20,7 +20,8 @@ from tqdm import tqdm
 from twinstroke.files import fingerprint_of, sha256_of
 from twinstroke.models import Network
 from twinstroke.progress import progress_bar
-from twinstroke.settings import ExecutionSettings, Precision, TrainSettings
+from twinstroke.settings.execution import ExecutionSettings, Precision
+from twinstroke.settings.train import TrainSettings
 from twinstroke.train.feed import GB, Feed, Keys
 from twinstroke.train.history import Epoch, Timing, write_history, write_timing
 from twinstroke.train.model_file import TrainedModel, save_model

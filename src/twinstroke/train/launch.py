@@ -24,7 +24,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from tqdm import tqdm
 
 from twinstroke.errors import UserError, advised
-from twinstroke.train.claims import alone, claimed
+from twinstroke.parallel.gpu_locks import alone, locked_gpus
 from twinstroke.train.fit import Outputs, TrainingSummary, fit, state_folders
 from twinstroke.train.model_file import TrainedModel
 from twinstroke.train.ranks import Ranks
@@ -100,7 +100,7 @@ def train(
         return summary if os.environ["RANK"] == "0" else None
     own = folders()
     # Whoever waits for the same training must not do so with a GPU in hand.
-    with alone(own), claimed(processes if device_type == "cuda" else 0) as gpus:
+    with alone(own), locked_gpus(processes if device_type == "cuda" else 0) as gpus:
         if processes == 1:
             if gpus:
                 torch.cuda.set_device(gpus[0])

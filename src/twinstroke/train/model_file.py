@@ -13,13 +13,10 @@ from safetensors.torch import save_file
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.models import Network, build_i3d, build_tstcnn
-from twinstroke.settings import (
-    Architecture,
-    ExecutionSettings,
-    Modality,
-    Preparation,
-    TrainSettings,
-)
+from twinstroke.settings.execution import ExecutionSettings
+from twinstroke.settings.network import Architecture, Modality
+from twinstroke.settings.preparation import Preparation
+from twinstroke.settings.train import TrainSettings
 
 KEY = "twinstroke"
 

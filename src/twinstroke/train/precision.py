@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from twinstroke.settings import Precision
+from twinstroke.settings.execution import Precision
 
 
 def imitated(precision: Precision, device: torch.device) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from twinstroke.settings import RestartSettings
+from twinstroke.settings.train import RestartSettings
 
 Restart = Literal["loss", "accuracy"]
 """Why training goes back to its best state."""

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.models import Network
-from twinstroke.settings import TrainSettings
+from twinstroke.settings.train import TrainSettings
 from twinstroke.train.history import Epoch, Timing
 from twinstroke.train.schedule import WarmRestarts
 

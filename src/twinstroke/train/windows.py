@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from twinstroke.errors import UserError
 from twinstroke.files import named, opened
-from twinstroke.settings import AugmentationSettings
+from twinstroke.settings.train import AugmentationSettings
 from twinstroke.tables import NEGATIVE, STROKE_OR_NOT
 from twinstroke.train.augmentation import View, draw_view, resample
 

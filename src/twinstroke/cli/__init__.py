@@ -1,0 +1,1 @@
+"""The command ``twinstroke``: one module a verb, imported when it is called."""

@@ -1,0 +1,268 @@
+"""Frames that some sample needs, as exact RGB pixels: one HDF5 file a video.
+
+Layout of ``frames/<video>.h5``:
+
+======== ================= ======= ==========================================================
+dataset  shape             dtype   meaning
+======== ================= ======= ==========================================================
+rgb      (N, 3, H, W)      uint8   kept frames, resized to the preset's width, H·width//W high
+frame    (N,)              int64   number of each in the source video, ascending
+======== ================= ======= ==========================================================
+
+Attributes: ``fingerprint``, ``content`` (SHA-256 of what is stored), ``frame_step``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from twinstroke.decode.needed import needed_frames
+from twinstroke.errors import UserError
+from twinstroke.files import PLANES, fingerprint_of, is_finished, named, prune
+from twinstroke.parallel.parts import (
+    Dataset,
+    OutputFile,
+    Rows,
+    grouped,
+    make_in_parts,
+    parts_folder,
+)
+from twinstroke.parallel.workers import Workers, each_of, ffmpeg_version
+from twinstroke.progress import progress_bar
+from twinstroke.settings.decode import DecodeSettings
+from twinstroke.settings.window import WindowSettings
+from twinstroke.tables import Sample, Video
+from twinstroke.timeline import kept_count
+from twinstroke.video.seek import Pass, decoded_frames, plan_passes
+
+REVISION = 2
+"""Raised when the same input gives other bytes than before, so that old files are made anew."""
+CHUNK_FRAMES = 16
+"""Frames a chunk: enough to find what stays equal, few enough to read a window."""
+PART_FRAMES = 64
+"""Frames a part, at least: FFmpeg is started for each."""
+
+
+@dataclass(frozen=True)
+class DecodeSummary:
+    """What a run of the stage found and did."""
+
+    made: int
+    present: int
+    removed: int
+    frames_kept: int
+    frames_in_videos: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    video: Video
+    source: Path
+    target: Path
+    kept: list[range]
+    settings: DecodeSettings
+    fingerprint: str
+
+    @property
+    def frames(self) -> int:
+        return sum(len(r) for r in self.kept)
+
+    def __str__(self) -> str:
+        return str(self.source)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some passes through one video."""
+
+    source: Path
+    passes: tuple[Pass, ...]
+    size: tuple[int, int]
+    """(H, W) of kept frames."""
+    shrinks: bool
+    settings: DecodeSettings
+
+    @property
+    def frames(self) -> int:
+        return sum(len(r) for one in self.passes for r in one.kept)
+
+    def __str__(self) -> str:
+        step = self.settings.frame_step
+        first, last = self.passes[0].kept[0][0], self.passes[-1].kept[-1][-1]
+        return f"{self.source}: frames {first * step} to {last * step}"
+
+
+def decode_videos(
+    videos: Sequence[Video],
+    samples: Sequence[Sample],
+    settings: DecodeSettings,
+    *,
+    window: WindowSettings,
+    root: Path,
+    folder: Path,
+    workers: Workers,
+) -> DecodeSummary:
+    """Bring `folder` to one finished file for each video that has samples.
+
+    Videos that are finished already are left alone, files of other videos are deleted. Killed at
+    any moment, the next call goes on and ends with the same bytes.
+
+    Args:
+        videos: The table of videos.
+        samples: The table of samples.
+        settings: Width, frame step, context, and the limits of FFmpeg.
+        window: T, H and W, in kept frames and pixels.
+        root: What the paths of the videos are relative to.
+        folder: Where the HDF5 files go.
+        workers: Processes, over which frames and videos are spread.
+
+    Raises:
+        UserError: One line for each video that does not decode to the frames its samples need.
+            The other videos are finished first.
+        OSError: The files cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = []
+    problems: list[str] = []
+    by_video = defaultdict(list)
+    for sample in samples:
+        by_video[sample.video].append(sample)
+    for video in videos:
+        problems += _unfit(video, settings, window)
+        if own := by_video[video.video]:
+            kept = needed_frames(
+                own,
+                frames=video.frames,
+                window=window.frames,
+                frame_step=settings.frame_step,
+                context=settings.context,
+            )
+            jobs.append(_job(video, kept, settings, root, folder))
+    if problems:
+        raise UserError(problems)
+    pending = [job for job in jobs if not is_finished(job.target, job.fingerprint)]
+    wholes, problems = _planned(pending, workers)
+    # What a video that went away had is kept too: it may come back.
+    parts = [parts_folder(job.target, job.fingerprint) for job in pending]
+    removed = prune(folder, [job.target for job in jobs] + parts)
+    problems += make_in_parts("decode", "frames", wholes, _decoded, workers)
+    if problems:
+        raise UserError(problems)
+    return DecodeSummary(
+        made=len(pending),
+        present=len(jobs) - len(pending),
+        removed=len(removed),
+        frames_kept=sum(job.frames for job in jobs),
+        frames_in_videos=sum(job.video.frames for job in jobs),
+    )
+
+
+def pictures(file: h5py.File, rows: slice) -> NDArray[np.uint8]:
+    """Some of the kept frames of a file that `decode_videos` made, (n, H, W, 3) RGB."""
+    with named(file.filename):
+        return np.ascontiguousarray(file["rgb"][rows].transpose(0, 2, 3, 1))
+
+
+def _height(video: Video, settings: DecodeSettings) -> int:
+    return video.height * settings.width // video.width
+
+
+def _unfit(video: Video, settings: DecodeSettings, window: WindowSettings) -> list[str]:
+    problems = []
+    if kept_count(video.frames, settings.frame_step) < 2:
+        problems.append(
+            f"{video.path}: {video.frames} frames, of which every {settings.frame_step}. is kept, "
+            "are too few for flow, which leads from one to the next; take the video out"
+        )
+    if (height := _height(video, settings)) < window.height:
+        problems.append(
+            f"{video.path}: its kept frames are {height} pixels high, less than window.height: "
+            f"{window.height}; enlarge decode.width or make the window lower"
+        )
+    return problems
+
+
+def _job(
+    video: Video, kept: list[range], settings: DecodeSettings, root: Path, folder: Path
+) -> _Job:
+    fingerprint = fingerprint_of(
+        revision=REVISION,
+        source=video.sha256,
+        kept=[[r.start, r.stop] for r in kept],
+        width=settings.width,
+        frame_step=settings.frame_step,
+        ffmpeg=ffmpeg_version(),
+    )
+    target = folder / f"{video.video}.h5"
+    return _Job(video, root / video.path, target, kept, settings, fingerprint)
+
+
+def _planned(jobs: Sequence[_Job], workers: Workers) -> tuple[list[OutputFile[_Part]], list[str]]:
+    """Files to make, and what is wrong with the videos that cannot even be planned."""
+    passes: dict[Path, list[Pass]] = {}
+    problems = []
+    with progress_bar("decode: plan", len(jobs), "videos") as bar:
+        for job, outcome in workers.outcomes(_passes, each_of(jobs)):
+            if isinstance(outcome, UserError):
+                problems += outcome.problems
+            else:
+                passes[job.target] = outcome
+            bar.update()
+    return [_whole(job, passes[job.target]) for job in jobs if job.target in passes], problems
+
+
+def _passes(job: _Job) -> list[Pass]:
+    return plan_passes(
+        job.source,
+        job.kept,
+        frames=job.video.frames,
+        frame_step=job.settings.frame_step,
+        limits=job.settings.limits,
+    )
+
+
+def _whole(job: _Job, passes: Sequence[Pass]) -> OutputFile[_Part]:
+    video, settings = job.video, job.settings
+    size = (_height(video, settings), settings.width)
+    shrinks = settings.width <= video.width
+    parts = [
+        _Part(job.source, own, size, shrinks, settings)
+        for own in grouped(passes, lambda one: sum(map(len, one.kept)), PART_FRAMES)
+    ]
+    return OutputFile(
+        target=job.target,
+        fingerprint=job.fingerprint,
+        datasets={
+            "rgb": Dataset((3, *size), np.uint8, (CHUNK_FRAMES, 3, *size), PLANES),
+            "frame": Dataset((), np.int64),
+        },
+        items=parts,
+        rows=[part.frames for part in parts],
+        attributes={"frame_step": settings.frame_step},
+    )
+
+
+def _decoded(part: _Part) -> Iterator[Rows]:
+    height, width = part.size
+    numbers = chain.from_iterable(r for one in part.passes for r in one.kept)
+    yield {"frame": np.fromiter(numbers, np.int64) * part.settings.frame_step}
+    for one in part.passes:
+        for frames in decoded_frames(
+            part.source,
+            one,
+            frame_step=part.settings.frame_step,
+            width=width,
+            height=height,
+            shrinks=part.shrinks,
+            batch=CHUNK_FRAMES,
+            limits=part.settings.limits,
+        ):
+            yield {"rgb": frames}

@@ -1,0 +1,51 @@
+"""Trimmed clips in folders: ``split/class/clip.mp4``, or ``class/clip.mp4`` without splits.
+
+UCF101 and many sets after it are kept so. Each clip is a video with one sample, all of it. Folders
+above these two levels do not matter. Clips directly in the folder of a split are unlabelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from twinstroke.annotations.records import SPLIT_NAMES, Annotation, Reading, split_of
+from twinstroke.findings import Place
+from twinstroke.settings.index import IndexSettings
+
+SUFFIXES: tuple[str, ...] = ()
+
+
+def recognises(start: str) -> bool:
+    """No annotation file is of this format: it has none."""
+    return False
+
+
+def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Reading) -> None:
+    """Read all clips."""
+    add_clips(reading.videos, raw, reading)
+
+
+def add_clips(videos: Iterable[str], raw: Path, reading: Reading) -> None:
+    """Add one annotation for each video, of the class that its folder names.
+
+    Args:
+        videos: Their ids.
+        raw: Folder of the raw data.
+        reading: Gets the annotations, and an error for each folder that names no class.
+    """
+    refused: set[Path] = set()
+    for video in videos:
+        path = reading.videos[video]
+        folders = path.relative_to(raw).parts[:-1]
+        is_labelled = folders and (
+            folders[-1].lower() not in SPLIT_NAMES or folders[-1] in reading.classes.names
+        )
+        label, problem = reading.classes.checked(folders[-1] if is_labelled else None)
+        if problem and path.parent not in refused:
+            # One finding a folder, not one a clip.
+            refused.add(path.parent)
+            reading.findings.error("label", Place(str(path.parent)), *problem)
+        split = split_of(folders[:-1] if is_labelled else folders)
+        reading.annotated.add(video)
+        reading.annotations.append(Annotation(video, 0, None, label, split, Place(str(path))))

@@ -1,0 +1,389 @@
+"""Label Studio 1.x: the export "JSON" (not JSON-MIN), a list of tasks.
+
+Read are results of type ``timelinelabels`` (a range of the video's timeline) and ``videorectangle``
+(a box that follows the player; each of its life spans is a stroke). As its editor has it,
+
+- frames count from 1, and the last frame of a range, as that of a life span, belongs to it;
+- a key frame that is not enabled ends the life span it closes, or is one of a single frame; a life
+  span that is never closed lasts to ``framesCount``;
+- frames are counted at the ``frameRate`` of the tag ``Video`` (24 if left out), whatever that of
+  the video is. Only key frames tell that rate: their ``time`` is frame / rate. Their region and the
+  ranges of the same annotation become seconds by it. Elsewhere the export is silent.
+
+Frame n is shown from (n - 1) / rate on. Until 2025 the editor sought n / rate, one frame of its own
+later; exports do not tell which it did.
+
+A task belongs to the video that its ``data`` names. Annotations that were cancelled, drafts and
+predictions are passed over, and so are tasks without annotations: nobody has looked at them yet.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from twinstroke.annotations.folders import VIDEO_SUFFIXES
+from twinstroke.annotations.records import LARGEST_FRAME, Reading, Seconds, Time, split_of
+from twinstroke.findings import Findings, Place
+from twinstroke.formats.json import parse_json
+from twinstroke.settings.index import IndexSettings
+
+SUFFIXES = (".json",)
+UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
+"""Name under which Label Studio keeps an uploaded file."""
+RATES = (1, 1000)
+"""Frames a second: a rate beyond them was not written by the editor."""
+
+
+def recognises(start: str) -> bool:
+    """Tell whether a file that starts so is an export of Label Studio."""
+    return re.match(r"\s*\[\s*\{", start) is not None and '"annotations"' in start
+
+
+def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Reading) -> None:
+    """Read the regions of all tasks."""
+    names = _Names(reading.videos.values())
+    for file in files:
+        _Reader(file, raw, settings, reading, names).read()
+
+
+class _Part(BaseModel):
+    """A part of the export; keys that are not needed may be whatever they are."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+
+M = TypeVar("M", bound=_Part)
+Id = int | str | None
+Frame = Annotated[int, Field(ge=1, le=LARGEST_FRAME)]
+
+
+class _Task(_Part):
+    id: Id = None
+    data: dict[str, Any]
+    annotations: list[Any]
+
+
+class _User(_Part):
+    id: Id = None
+    email: str | None = None
+
+
+class _Annotation(_Part):
+    id: Id = None
+    result: list[Any] | None = None
+    completed_by: int | _User | None = None
+    was_cancelled: bool | None = None
+
+    @property
+    def annotator(self) -> str:
+        by = self.completed_by
+        if isinstance(by, _User):
+            if by.email:
+                return by.email
+            number = by.id
+        else:
+            number = by
+        return "" if number is None else f"user {number}"
+
+
+class _Result(_Part):
+    id: Id = None
+    type: str = ""
+    to_name: str = ""
+    value: Any = None
+
+
+class _Range(_Part):
+    start: Frame
+    end: Frame
+
+
+class _KeyFrame(_Part):
+    frame: Frame
+    enabled: bool
+    time: float | None = None
+    auto: bool = False
+    """Put in by an export with interpolation, which rounds the time."""
+
+
+class _Timeline(_Part):
+    """Value of a result of type ``timelinelabels``."""
+
+    ranges: list[_Range]
+    labels: list[str] = Field([], alias="timelinelabels")
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        return [(item.start - 1, item.end) for item in self.ranges]
+
+    @property
+    def key_frames(self) -> list[_KeyFrame]:
+        return []
+
+
+class _Rectangle(_Part):
+    """Value of a result of type ``videorectangle``."""
+
+    sequence: list[_KeyFrame]
+    frames: int | None = Field(None, alias="framesCount", ge=0, le=LARGEST_FRAME)
+    labels: list[str] = []
+
+    @model_validator(mode="after")
+    def _has_ends(self) -> Self:
+        if self.frames is None and any(key.enabled for key in self.key_frames[-1:]):
+            raise ValueError("the last key frame ends no life span, and framesCount is missing")
+        return self
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        spans = []
+        begin = None
+        for key in self.key_frames:
+            if begin is None:
+                begin = key.frame - 1
+            if not key.enabled:
+                spans.append((begin, key.frame))
+                begin = None
+        if begin is not None and self.frames is not None:
+            spans.append((begin, self.frames))
+        return spans
+
+    @property
+    def key_frames(self) -> list[_KeyFrame]:
+        return sorted(self.sequence, key=lambda key: key.frame)
+
+
+REGIONS: Mapping[str, type[_Timeline] | type[_Rectangle]] = {
+    "timelinelabels": _Timeline,
+    "videorectangle": _Rectangle,
+}
+
+
+class _Reader:
+    """Reads one file."""
+
+    def __init__(
+        self, file: Path, raw: Path, settings: IndexSettings, reading: Reading, names: _Names
+    ) -> None:
+        self._file = file
+        self._split = split_of(file.relative_to(raw).parts[:-1])
+        self._finds_rates = settings.annotation_fps == "video"
+        self._reading = reading
+        self._findings = reading.findings
+        self._names = names
+        self._rateless = 0
+        self._unread: Counter[str] = Counter()
+
+    def read(self) -> None:
+        for number, item in enumerate(_items(self._file, self._findings), start=1):
+            task = self._checked(_Task, item, f"task number {number}")
+            if task is not None:
+                self._read_task(task, _row("task", task.id, number))
+        if self._rateless:
+            self._findings.warning(
+                "rate",
+                self._place(),
+                f"the export does not tell at which rate {self._rateless} ranges were counted, so "
+                "their frames are taken for those of the video",
+                "set index.annotation_fps to the frameRate of the tag Video, which is 24 if left "
+                "out",
+            )
+        if self._unread:
+            types = ", ".join(f"{name[:40]!r}" for name, _ in self._unread.most_common(5))
+            self._findings.warning(
+                "type",
+                self._place(),
+                f"{self._unread.total()} results are of other types than {', '.join(REGIONS)}: "
+                f"{types}",
+                "they are not read; mark strokes with TimelineLabels or VideoRectangle",
+            )
+
+    def _read_task(self, task: _Task, row: str) -> None:
+        names = self._names.in_data(task.data)
+        for number, item in enumerate(task.annotations, start=1):
+            annotation = self._checked(_Annotation, item, f"{row}, annotation number {number}")
+            if annotation is not None and not annotation.was_cancelled:
+                own_row = f"{row}, {_row('annotation', annotation.id, number)}"
+                self._read_annotation(annotation, names, own_row)
+
+    def _read_annotation(self, annotation: _Annotation, names: dict[str, str], row: str) -> None:
+        regions = self._regions(annotation, row)
+        if not regions:
+            # Somebody has looked at the video and found no stroke.
+            self._video(names, "", self._place(row))
+        rates = _rates(regions) if self._finds_rates else {}
+        for own_row, to_name, region in regions:
+            place = self._place(own_row)
+            video = self._video(names, to_name, place)
+            if video is None:
+                continue
+            label = region.labels[0] if len(region.labels) == 1 else None
+            if len(region.labels) > 1:
+                self._findings.error(
+                    "label",
+                    place,
+                    f"has {len(region.labels)} labels, "
+                    + ", ".join(f"{name[:40]!r}" for name in region.labels[:5]),
+                    "leave the region one label",
+                    video=video,
+                )
+            rate = rates.get(to_name)
+            for begin, end in region.spans:
+                if rate is None and self._finds_rates:
+                    self._rateless += 1
+                self._reading.add(
+                    place,
+                    video=video,
+                    begin=_time(begin, rate),
+                    end=_time(end, rate),
+                    label=label,
+                    split=self._split,
+                    annotator=annotation.annotator,
+                )
+
+    def _regions(
+        self, annotation: _Annotation, row: str
+    ) -> list[tuple[str, str, _Timeline | _Rectangle]]:
+        """Row, name of the tag ``Video``, and value of each region that may be strokes."""
+        regions = []
+        for number, item in enumerate(annotation.result or [], start=1):
+            result = self._checked(_Result, item, f"{row}, result number {number}")
+            if result is None:
+                continue
+            if result.type not in REGIONS:
+                self._unread[result.type] += 1
+                continue
+            own_row = f"{row}, {_row('result', result.id, number)}"
+            region = self._checked(REGIONS[result.type], result.value, own_row)
+            if region is not None:
+                regions.append((own_row, result.to_name, region))
+        return regions
+
+    def _video(self, names: dict[str, str], to_name: str, place: Place) -> str | None:
+        # What data to_name shows stands in the project's settings, which are not exported; but
+        # tags are often named after the data.
+        for key in (to_name, "video"):
+            if key in names:
+                return self._reading.video_named(names[key], place)
+        if len(names) == 1:
+            (name,) = names.values()
+            return self._reading.video_named(name, place)
+        keys = ", ".join(repr(key[:40]) for key in list(names)[:5])
+        self._findings.error(
+            "video",
+            place,
+            f"data names several videos, with keys {keys}" if names else "data names no video",
+            "keep the path of the video as 'video' in the data of the task",
+        )
+        return None
+
+    def _checked(self, model: type[M], item: Any, row: str) -> M | None:
+        try:
+            return model.model_validate(item)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            if first["type"] in ("model_type", "dict_type"):
+                problem = f"is {repr(first['input'])[:40]} where an object was expected"
+            elif first["type"] == "missing":
+                problem = "is missing"
+            else:
+                problem = f"{first['msg']}, found {repr(first['input'])[:40]}"
+            self._findings.error(
+                "json",
+                self._place(row),
+                f"{key}: {problem}" if key else problem,
+                "export the project as JSON (not JSON-MIN) anew, or mend it",
+            )
+            return None
+
+    def _place(self, row: str = "") -> Place:
+        return Place(str(self._file), row)
+
+
+class _Names:
+    """Finds the names of videos in the data of tasks."""
+
+    def __init__(self, videos: Iterable[Path]) -> None:
+        self._known: set[str] = set()
+        self._stored: dict[str, set[str]] = defaultdict(set)
+        for path in videos:
+            name = unicodedata.normalize("NFC", path.name)
+            self._known |= {name, unicodedata.normalize("NFC", path.stem)}
+            # What Label Studio makes of the name of an uploaded file.
+            self._stored[re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))].add(path.name)
+
+    def in_data(self, data: Mapping[str, Any]) -> dict[str, str]:
+        """Names of videos by the keys under which they stand."""
+        names = {key: _decoded(value) for key, value in data.items() if isinstance(value, str)}
+        return {
+            key: self._without_prefix(name)
+            for key, name in names.items()
+            if key == "video" or PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES
+        }
+
+    def _without_prefix(self, path: str) -> str:
+        name = unicodedata.normalize("NFC", re.split(r"[\\/]", path)[-1])
+        uploaded = UPLOADED.fullmatch(name)
+        if uploaded is None or name in self._known:
+            return path
+        stored = self._stored.get(uploaded[1], set())
+        return next(iter(stored)) if len(stored) == 1 else uploaded[1]
+
+
+def _items(file: Path, findings: Findings) -> list[Any]:
+    items = parse_json(file, findings)
+    if items is None or isinstance(items, list):
+        return items or []
+    findings.error(
+        "json",
+        Place(str(file)),
+        "holds no list of tasks",
+        "export the project as JSON (not JSON-MIN)",
+    )
+    return []
+
+
+def _row(name: str, given: Id, number: int) -> str:
+    return f"{name} number {number}" if given in (None, "") else f"{name} {str(given)[:40]}"
+
+
+def _decoded(value: str) -> str:
+    """Path of a medium: of a URL, of a file in a local storage (``?d=``), or itself."""
+    if not re.match(r"https?://|/data/", value):
+        return unquote(value)
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        return value
+    if url.path.rstrip("/").endswith("/data/local-files"):
+        return parse_qs(url.query).get("d", [""])[0]
+    return unquote(url.path)
+
+
+def _rates(regions: Iterable[tuple[str, str, _Timeline | _Rectangle]]) -> dict[str, Fraction]:
+    """Frame rate of each tag ``Video``, where a key frame tells it; the last one tells it best."""
+    last: dict[str, tuple[int, float]] = {}
+    for _, to_name, region in regions:
+        for key in region.key_frames:
+            if key.time is not None and not key.auto:
+                last[to_name] = max(last.get(to_name, (0, 0.0)), (key.frame, key.time))
+    rates = {}
+    for to_name, (frame, time) in last.items():
+        if time > 0 and RATES[0] <= frame / time <= RATES[1]:
+            # A float that was 2997/100 or 30000/1001 becomes it again.
+            rates[to_name] = (frame / Fraction(time)).limit_denominator(10**4)
+    return rates
+
+
+def _time(frame: int, rate: Fraction | None) -> Time:
+    return frame if rate is None else Seconds(frame / rate)

@@ -1,0 +1,241 @@
+"""VGG Image Annotator 3 (VIA 3): projects with temporal segments, data formats 3.1.0 and 3.1.1.
+
+``metadata`` holds what was marked: a stroke has two times ``z`` in seconds and no region ``xy``.
+Its ``vid`` names a ``view``, that one a ``file``, and that one the video. Its values ``av`` belong
+to what ``attribute`` describes; the label is the value of the only attribute that strokes carry, or
+of the one called ``label``, ``class`` or ``stroke``. Where options are chosen, the value is the id
+of an option, or the name of a timeline that was added while annotating.
+
+The format names no annotator. The name of the project file stands for one, so that people who each
+saved a project about the same videos are told apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ConfigDict, FailFast, FiniteFloat, ValidationError
+
+from twinstroke.annotations.records import Reading, Seconds, split_of
+from twinstroke.findings import Findings, Place
+from twinstroke.formats.json import parse_json
+from twinstroke.settings.index import IndexSettings
+
+SUFFIXES = (".json",)
+LABEL_NAMES = ("label", "class", "stroke")
+CHECKBOX, RADIO, SELECT = 2, 3, 4
+"""Kinds of attributes whose value is the id of an option; several with commas for the first."""
+UNNAMED = "_DEFAULT"
+"""Timeline that VIA shows as long as nobody has named one."""
+VIDEO = 4
+"""Kind of file."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class _Project(_Part):
+    attribute: dict[str, Any]
+    file: dict[str, Any]
+    metadata: dict[str, Any]
+    view: dict[str, Any]
+
+
+class _Attribute(_Part):
+    aname: str
+    type: int
+    options: dict[str, Any] = {}
+
+
+class _File(_Part):
+    fname: str
+    type: int = VIDEO
+
+
+class _View(_Part):
+    fid_list: Annotated[list[str | int], FailFast()]
+
+
+class _Segment(_Part):
+    vid: str | int
+    z: Annotated[list[FiniteFloat], FailFast()]
+    xy: list[Any]
+    av: dict[str, Any]
+
+
+_AnyPart = TypeVar("_AnyPart", bound=_Part)
+
+
+def recognises(start: str) -> bool:
+    """Tell whether a file that starts so is a project: an object of which some parts are VIA's."""
+    parts = "project|config|attribute|file|metadata|view|vid_list"
+    own = "vid_list|fid_list|fid|loc_prefix|anchor_id|default_option_id|flg"
+    return (
+        re.match(rf'\ufeff?\s*\{{\s*"({parts})"\s*:', start) is not None
+        and re.search(rf'"({own})"\s*:', start) is not None
+    )
+
+
+def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Reading) -> None:
+    """Read the strokes of all projects."""
+    stems = Counter(file.stem for file in files)
+    for file in files:
+        relative = file.relative_to(raw)
+        project = _project(file, reading.findings)
+        if project is not None:
+            # anna/strokes.json and ben/strokes.json are of two people.
+            annotator = relative.with_suffix("") if stems[file.stem] > 1 else Path(file.stem)
+            _Strokes(file, project, reading).add_to_reading(relative, annotator.as_posix())
+
+
+def _project(file: Path, findings: Findings) -> _Project | None:
+    content = parse_json(file, findings)
+    if content is None:
+        return None
+    try:
+        return _Project.model_validate(content)
+    except ValidationError as error:
+        findings.error(
+            "json",
+            Place(str(file)),
+            f"no project of VIA 3 ({_first(error)})",
+            "see that index.annotations holds only annotations",
+        )
+        return None
+
+
+class _Strokes:
+    """The strokes of one project."""
+
+    def __init__(self, file: Path, project: _Project, reading: Reading) -> None:
+        self._file = str(file)
+        self._reading = reading
+        self._findings = reading.findings
+        self._attributes = self._parts("attribute", _Attribute, project.attribute)
+        self._files = self._parts("file", _File, project.file)
+        self._views = self._parts("view", _View, project.view)
+        segments = self._parts("metadata", _Segment, project.metadata)
+        self._segments = {
+            name: segment
+            for name, segment in segments.items()
+            if len(segment.z) == 2 and not segment.xy
+        }
+
+    def add_to_reading(self, relative: Path, annotator: str) -> None:
+        """Add all strokes to the reading, and the videos that were looked at."""
+        for name, view in self._views.items():
+            files = [self._files.get(str(file)) for file in view.fid_list]
+            if len(files) == 1 and files[0] is not None and files[0].type == VIDEO:
+                self._video(name, Place(self._file, f"view {name}"))
+        attribute = self._label_attribute()
+        for name, stroke in self._segments.items():
+            place = Place(self._file, name)
+            video = self._video(str(stroke.vid), place)
+            if video is None:
+                continue
+            label, problem = None, ""
+            if attribute is not None:
+                value = stroke.av.get(attribute, "")
+                label, problem = _label(self._attributes[attribute], value)
+            if problem:
+                self._findings.error("label", place, problem, "mend it in VIA", video=video)
+            # As decimals: 0.1 s is meant, not the binary number next to it.
+            begin, end = (Seconds(Fraction(str(time))) for time in stroke.z)
+            self._reading.add(
+                place,
+                video=video,
+                begin=begin,
+                end=end,
+                label=label,
+                split=split_of(relative.parts[:-1]),
+                annotator=annotator,
+            )
+
+    def _parts(
+        self, kind: str, model: type[_AnyPart], items: Mapping[str, Any]
+    ) -> dict[str, _AnyPart]:
+        parts = {}
+        for name, item in items.items():
+            try:
+                parts[name] = model.model_validate(item)
+            except ValidationError as error:
+                row = name if kind == "metadata" else f"{kind} {name}"
+                self._findings.error(
+                    "json", Place(self._file, row), _first(error), "save it with VIA again"
+                )
+        return parts
+
+    def _video(self, view: str, place: Place) -> str | None:
+        if view not in self._views:
+            self._findings.error(
+                "video",
+                place,
+                f"view {view[:40]!r} is not in the project",
+                "save it with VIA again",
+            )
+            return None
+        names = [str(name) for name in self._views[view].fid_list]
+        files = [self._files[name] for name in names if name in self._files]
+        if len(names) != 1 or len(files) != 1:
+            self._findings.error(
+                "video",
+                place,
+                f"view {view[:40]!r} shows {len(names)} files, {len(files)} of which the project "
+                "knows",
+                "a stroke needs a view with one video",
+            )
+            return None
+        return self._reading.video_named(_file_name(files[0].fname), place)
+
+    def _label_attribute(self) -> str | None:
+        used = {
+            name: self._attributes[name].aname
+            for stroke in self._segments.values()
+            for name, value in stroke.av.items()
+            if name in self._attributes and value not in ("", None)
+        }
+        named = [name for name in used if used[name].strip().lower() in LABEL_NAMES]
+        if len(used) > 1 and len(named) != 1:
+            self._findings.error(
+                "label",
+                Place(self._file, "attribute"),
+                f"strokes carry {', '.join(map(repr, sorted(used.values())))[:200]}, and "
+                f"{len(named) or 'none'} of them is called label, class or stroke",
+                "give that name to the one that holds the class",
+            )
+            return None
+        return next(iter(named or used), None)
+
+
+def _label(attribute: _Attribute, value: Any) -> tuple[str | None, str]:
+    """Label that a value stands for (None: unknown), and what is wrong with it."""
+    text = str(value) if isinstance(value, int) else value
+    if attribute.type in (CHECKBOX, RADIO, SELECT) and isinstance(text, str):
+        chosen = [text]
+        if attribute.type == CHECKBOX:
+            chosen = [option for option in text.split(",") if option] or [""]
+        if len(chosen) > 1:
+            return None, f"{len(chosen)} options of {attribute.aname[:80]!r} are ticked"
+        text = attribute.options.get(chosen[0], chosen[0])
+    if not isinstance(text, str):
+        return None, f"the value of {attribute.aname[:80]!r} is no text"
+    return None if text == UNNAMED else text, ""
+
+
+def _file_name(name: str) -> str:
+    """Path of a file, or of what a web address leads to."""
+    return unquote(re.split("[?#]", name)[0]) if "://" in name else name
+
+
+def _first(error: ValidationError) -> str:
+    details = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in details["loc"])
+    message = "no JSON object" if details["type"] == "model_type" else details["msg"]
+    return f"{where}: {message}" if where else message

@@ -1,0 +1,350 @@
+"""Files that are computed in parts: several processes share one, and a kill costs a part each.
+
+A part is an HDF5 file of its own, in a hidden folder beside the whole. It has the same datasets on
+the same grid of chunks, so it begins with as many empty rows as its first chunk has rows of the
+part before. When the parts are joined, compressed chunks are copied as they are; only a chunk that
+two parts share is made anew.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import accumulate, pairwise, product
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from twinstroke.errors import UserError
+from twinstroke.files import PARTS, fingerprint_of, is_finished, new_hdf5, prune
+from twinstroke.parallel.workers import Workers
+from twinstroke.progress import progress_bar
+
+Item = TypeVar("Item")
+_BATCH_BYTES = 1 << 22
+Rows = Mapping[str, NDArray[Any]]
+"""Next rows of some datasets; each has rows (n, *shape)."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """How one dataset of a file is stored."""
+
+    shape: tuple[int, ...]
+    """Of one row."""
+    dtype: DTypeLike
+    chunk: tuple[int, ...] = ()
+    """Rows and extent of a chunk; empty for small columns, which are stored as they are."""
+    compression: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OutputFile(Generic[Item]):
+    """A file to be made."""
+
+    target: Path
+    fingerprint: str
+    """Of everything that the contents depend on."""
+    datasets: Mapping[str, Dataset]
+    items: Sequence[Item]
+    """What the function needs for each part; says as ``str`` what it is."""
+    rows: Sequence[int]
+    """Rows of each part."""
+    attributes: Mapping[str, Any]
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """More datasets, which are known beforehand."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the parts wait for each other."""
+        return parts_folder(self.target, self.fingerprint)
+
+    @property
+    def bounds(self) -> list[int]:
+        """First row of each part, and the number of all rows."""
+        return [0, *accumulate(self.rows)]
+
+    def part(self, begin: int) -> Path:
+        """File of the part that begins at a row."""
+        return self.folder / f"{begin}.h5"
+
+    def places(self) -> Iterator[tuple[int, int, Path, str]]:
+        """First row, number of rows, file and fingerprint of each part."""
+        for begin, end in pairwise(self.bounds):
+            fingerprint = fingerprint_of(whole=self.fingerprint, begin=begin, end=end)
+            yield begin, end - begin, self.part(begin), fingerprint
+
+
+@dataclass(frozen=True)
+class _Part(Generic[Item]):
+    whole: int
+    """Its place in the list."""
+    path: Path
+    fingerprint: str
+    datasets: Mapping[str, Dataset]
+    item: Item
+    begin: int
+    """Row of the whole at which it begins."""
+    rows: int
+
+    def __str__(self) -> str:
+        return str(self.item)
+
+
+@dataclass(frozen=True)
+class _Join:
+    whole: int
+    made: OutputFile[Any]
+
+    def __str__(self) -> str:
+        return str(self.made.target)
+
+
+def make_in_parts(
+    stage: str,
+    unit: str,
+    wholes: Sequence[OutputFile[Item]],
+    function: Callable[[Item], Iterator[Rows]],
+    workers: Workers,
+) -> list[str]:
+    """Make files, in parts that are spread over processes.
+
+    Parts that an interrupted run left are taken up. What bad input prevents is left out, and its
+    finished parts are kept; the other files are made.
+
+    Args:
+        stage: Name for the progress bar.
+        unit: What a row is, for the progress bar.
+        wholes: The files.
+        function: Of module level; yields the rows of one item from first to last, in blocks.
+        workers: Processes that do it.
+
+    Returns:
+        What is wrong with the input, a line each.
+
+    Raises:
+        UserError: The cluster cannot be used.
+        OSError: A disk is full, a folder cannot be written ….
+    """
+    problems: dict[int, list[str]] = {}
+    missing: list[set[Path]] = []
+    left: deque[_Part[Item]] = deque()
+    joins: deque[_Join] = deque()
+
+    def is_there(number: int) -> None:
+        if not missing[number]:
+            joins.append(_Join(number, replace(wholes[number], items=())))
+
+    for number, whole in enumerate(wholes):
+        drop_parts(whole.target, but=whole.folder)
+        whole.folder.mkdir(parents=True, exist_ok=True)
+        parts = list(_parts(number, whole))
+        # What killed processes left half-written.
+        prune(whole.folder, [part.path for part in parts])
+        own = [part for part in parts if not is_finished(part.path, part.fingerprint)]
+        left += own
+        missing.append({part.path for part in own})
+        is_there(number)
+
+    def take() -> _Part[Item] | _Join | None:
+        if joins:
+            return joins.popleft()
+        while left:
+            part = left.popleft()
+            if part.whole not in problems:
+                return part
+        return None
+
+    with progress_bar(stage, sum(part.rows for part in left), unit) as bar:
+        for done, outcome in workers.outcomes(partial(_made, function), take):
+            if isinstance(outcome, UserError):
+                problems.setdefault(done.whole, []).extend(outcome.problems)
+            elif isinstance(done, _Part):
+                missing[done.whole].discard(done.path)
+                is_there(done.whole)
+                bar.update(done.rows)
+    for number, whole in enumerate(wholes):
+        if number not in problems and not is_finished(whole.target, whole.fingerprint):
+            problems[number] = [f"{whole.target}: {_OTHER_RUN}"]
+    return [problem for number in sorted(problems) for problem in dict.fromkeys(problems[number])]
+
+
+_OTHER_RUN = "another run writes the same files; end it, and run dvc repro again"
+
+
+def parts_folder(target: Path, fingerprint: str) -> Path:
+    """Where parts of a file wait for each other: no two contents of it share a folder."""
+    return target.with_name(f".{target.name}.{fingerprint[:16]}{PARTS}")
+
+
+def drop_parts(target: Path, but: Path | None = None) -> None:
+    """Delete the parts of a file, of any content but one."""
+    for folder in target.parent.glob(f".{glob.escape(target.name)}.*{PARTS}"):
+        if folder != but:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def grouped(
+    items: Iterable[Item], size: Callable[[Item], int], least: int
+) -> Iterator[tuple[Item, ...]]:
+    """Neighbouring items in groups of at least some size; the last one may be smaller."""
+    group: list[Item] = []
+    total = 0
+    for item in items:
+        group.append(item)
+        total += size(item)
+        if total >= least:
+            yield tuple(group)
+            group, total = [], 0
+    if group:
+        yield tuple(group)
+
+
+def _parts(number: int, whole: OutputFile[Item]) -> Iterator[_Part[Item]]:
+    places = whole.places()
+    for item, (begin, rows, path, fingerprint) in zip(whole.items, places, strict=True):
+        yield _Part(number, path, fingerprint, whole.datasets, item, begin, rows)
+
+
+def _made(function: Callable[[Item], Iterator[Rows]], work: _Part[Item] | _Join) -> None:
+    if isinstance(work, _Part):
+        _write(function, work)
+    else:
+        _put_together(work.made)
+
+
+def _write(function: Callable[[Item], Iterator[Rows]], part: _Part[Item]) -> None:
+    if not part.path.parent.is_dir():
+        return  # The whole was made meanwhile, because this process was thought dead.
+    own = _own(part.path.parent)
+    with new_hdf5(own, part.fingerprint) as file:
+        writers = {
+            name: _Writer(file, name, dataset, part) for name, dataset in part.datasets.items()
+        }
+        for block in function(part.item):
+            for name, rows in block.items():
+                writers[name].append(rows)
+        for writer in writers.values():
+            writer.finish()
+    own.replace(part.path)
+
+
+def _own(folder: Path) -> Path:
+    """A file that no other process writes to: one that was given up may still be at it."""
+    return folder / f"{uuid4().hex}.h5"
+
+
+class _Writer:
+    """Appends rows to a dataset of a part, and writes whole chunks."""
+
+    def __init__(self, file: h5py.File, name: str, dataset: Dataset, part: _Part[Any]) -> None:
+        chunk = dataset.chunk[0] if dataset.chunk else 1
+        row = np.zeros((1, *dataset.shape), dataset.dtype)
+        # Small chunks are written several at once.
+        self._buffer = row.repeat(max(1, _BATCH_BYTES // (chunk * row.nbytes)) * chunk, axis=0)
+        self._at = part.begin % chunk
+        self._out = _created(file, name, dataset, self._at + part.rows)
+        self._written = 0
+
+    def append(self, rows: NDArray[Any]) -> None:
+        while len(rows):
+            count = min(len(rows), len(self._buffer) - self._at)
+            self._buffer[self._at : self._at + count] = rows[:count]
+            self._at += count
+            rows = rows[count:]
+            if self._at == len(self._buffer):
+                self._flush()
+
+    def finish(self) -> None:
+        if self._at:
+            self._flush()
+        if self._written != len(self._out):
+            raise RuntimeError(
+                f"{self._out.name}: {self._written} rows came, {len(self._out)} were expected"
+            )
+
+    def _flush(self) -> None:
+        self._out[self._written : self._written + self._at] = self._buffer[: self._at]
+        self._written += self._at
+        self._at = 0
+
+
+def _created(file: h5py.File, name: str, dataset: Dataset, rows: int) -> h5py.Dataset:
+    shape = (rows, *dataset.shape)
+    if not dataset.chunk:
+        return file.create_dataset(name, shape, dataset.dtype)
+    return file.create_dataset(
+        name,
+        shape,
+        dataset.dtype,
+        chunks=dataset.chunk,
+        # Otherwise a chunk could not be longer than the dataset.
+        maxshape=(None, *dataset.shape),
+        **dataset.compression,
+    )
+
+
+def _put_together(whole: OutputFile[Any]) -> None:
+    broken = [path for *_, path, own in whole.places() if not is_finished(path, own)]
+    if is_finished(whole.target, whole.fingerprint):
+        # A process that was thought dead did it.
+        shutil.rmtree(whole.folder, ignore_errors=True)
+        return
+    if broken:
+        raise UserError(f"{whole.target}: its part {broken[0]} went away; {_OTHER_RUN}")
+    content = hashlib.sha256()
+    own = _own(whole.folder)
+    with new_hdf5(own, whole.fingerprint) as file:
+        for name, dataset in whole.datasets.items():
+            out = _created(file, name, dataset, whole.bounds[-1])
+            if dataset.chunk:
+                _copy_chunks(out, dataset.chunk, whole, content)
+            else:
+                for begin, end in pairwise(whole.bounds):
+                    with h5py.File(whole.part(begin)) as part:
+                        out[begin:end] = part[name][:]
+                content.update(out[:].tobytes())
+        for name, column in whole.columns.items():
+            is_text = isinstance(column[0], str)
+            file.create_dataset(name, data=column, dtype=h5py.string_dtype() if is_text else None)
+        file.attrs.update(whole.attributes)
+        file.attrs["content"] = content.hexdigest()
+    own.replace(whole.target)
+    shutil.rmtree(whole.folder, ignore_errors=True)
+
+
+def _copy_chunks(
+    out: h5py.Dataset, chunk: tuple[int, ...], whole: OutputFile[Any], content: hashlib._Hash
+) -> None:
+    step, total = chunk[0], len(out)
+    across = [range(0, size, length) for size, length in zip(out.shape[1:], chunk[1:], strict=True)]
+    seam = np.zeros((step, *out.shape[1:]), out.dtype)
+    for begin, end in pairwise(whole.bounds):
+        grid = begin - begin % step
+        with h5py.File(whole.part(begin)) as file:
+            part = file[out.name]
+            for row in range(grid, end, step):
+                stop = min(row + step, total)
+                if begin <= row and stop <= end:
+                    for place in product(*across):
+                        mask, packed = part.id.read_direct_chunk((row - grid, *place))
+                        out.id.write_direct_chunk((row, *place), packed, mask)
+                        content.update(packed)
+                    continue
+                inside = slice(max(row, begin), min(stop, end))
+                seam[inside.start - row : inside.stop - row] = part[
+                    inside.start - grid : inside.stop - grid
+                ]
+                if inside.stop == stop:
+                    out[row:stop] = seam[: stop - row]
+                    for place in product(*across):
+                        content.update(out.id.read_direct_chunk((row, *place))[1])

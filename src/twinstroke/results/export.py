@@ -1,0 +1,135 @@
+"""Write the strokes of an index for people and other programs: ``make export FORMAT=elan``.
+
+Formats are those that `index` reads back unchanged: ``csv`` (one table), ``mediaeval`` (an XML for
+each video and split) and ``elan`` (an .eaf for each video and split, which opens its video). They
+go to ``data/<preset>/export/<format>``; files of an earlier export that are no longer needed are
+deleted. Strokes without a class are written as ``Unknown``. Mined negatives are left out: `index`
+mines them again. Only ``csv`` has a column for the player; votes of several annotators are in none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from twinstroke.annotations.classes import UNKNOWN
+from twinstroke.errors import exits_cleanly
+from twinstroke.formats import csv, elan, mediaeval
+from twinstroke.index.samples import Mark
+from twinstroke.settings.load import load_settings
+from twinstroke.tables import Sample, Video, read_table
+from twinstroke.video.clock import Clock
+from twinstroke.video.probe import probe_video
+
+FORMATS = ("csv", "mediaeval", "elan")
+AUTHOR = "twinstroke"
+
+
+class Row(NamedTuple):
+    """One stroke as it is written."""
+
+    video: str
+    begin: int
+    end: int
+    label: str
+    split: str
+    """May be empty."""
+    group: str
+
+
+def export_index(
+    form: str,
+    samples: Sequence[Sample],
+    unlabelled: Sequence[Mark],
+    videos: Mapping[str, Path],
+    clocks: Mapping[str, Clock],
+    group: str,
+    target: Path,
+) -> list[Path]:
+    """Write the annotated samples, and the strokes without a class, in one of the formats.
+
+    Args:
+        form: One of `FORMATS`.
+        samples: The table of samples.
+        unlabelled: Strokes that are no samples.
+        videos: Their files, by id.
+        clocks: When their frames begin, by id; ``elan`` needs them.
+        group: Column that names the group, for ``csv``.
+        target: Folder of the files.
+
+    Returns:
+        The files.
+    """
+    strokes = [
+        Row(s.video, s.begin, s.end, s.label, s.split, s.group)
+        for s in samples
+        if s.origin == "annotated"
+    ]
+    strokes += [Row(s.video, s.begin, s.end, UNKNOWN, s.split, s.group) for s in unlabelled]
+    strokes.sort()
+    if form == "csv":
+        path = target / "strokes.csv"
+        csv.write(path, [(videos[s.video], *s[1:]) for s in strokes], group)
+        return [path]
+    own: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for video, group_of_video in groupby(strokes, key=lambda row: row.video):
+        rows = list(group_of_video)
+        known = [row.split for row in rows if row.split]
+        for place, row in enumerate(rows):
+            # One of no split joins the file of the next that has one, or of the last.
+            following = (other.split for other in rows[place:] if other.split)
+            own[video, next(following, known[-1] if known else "")].append(row)
+    paths = []
+    for (video, split), rows in own.items():
+        path = target / split / f"{video}.{'xml' if form == 'mediaeval' else 'eaf'}"
+        if form == "mediaeval":
+            mediaeval.write(path, [(row.begin, row.end, row.label) for row in rows])
+        else:
+            clock = clocks[video]
+            media = os.path.relpath(videos[video], path.parent)
+            elan.write(
+                path,
+                media,
+                # One name for all, so that tiers of overlapping strokes are not several people's.
+                [
+                    elan.Stroke(clock.time_of(s.begin), clock.time_of(s.end), s.label, AUTHOR)
+                    for s in rows
+                ],
+            )
+        paths.append(path)
+    return paths
+
+
+@exits_cleanly
+def main() -> None:
+    """Export the index of the preset that ``params.yaml`` names."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("format", choices=FORMATS)
+    form = parser.parse_args().format
+    settings = load_settings()
+    folder = Path("data", settings.name)
+    videos = {row.video: Path(row.path) for row in read_table(folder / "videos.csv", Video)}
+    clocks = {}
+    if form == "elan":
+        clocks = {video: probe_video(path).clock for video, path in videos.items()}
+    samples = read_table(folder / "samples.csv", Sample)
+    unlabelled = read_table(folder / "unlabelled.csv", Mark)
+    target = folder / "export" / form
+    group = settings.index.split.group
+    written = export_index(form, samples, unlabelled, videos, clocks, group, target)
+    for path in target.rglob("*.*"):
+        # Of an earlier export: read again, they would bring old strokes back.
+        if path.is_file() and path not in written:
+            path.unlink()
+    print(f"export: {len(written)} files below {target}")
+    if form != "csv" and any(sample.group for sample in samples):
+        print(f"export: {form} has no place for the column {group}; csv has")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One HTML page beside a video: its strokes on a timeline, to watch and to correct."""

@@ -1,0 +1,96 @@
+"""Section ``index`` of a preset."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from twinstroke.settings.base import Count, Fraction01, Positive, Section
+
+
+class NegativeSettings(Section):
+    """How samples of the rejection class are mined from the gaps between strokes."""
+
+    rule: Literal["gaps", "mediaeval", "none"] = "gaps"
+    """``gaps``: consecutive segments that keep their distance from every stroke; ``mediaeval``:
+    as the published baseline cuts them; ``none``."""
+    frames: Positive = 200
+    """Length of one mined segment in frames of the source video."""
+    margin: Count = 0
+    """Rule ``gaps``: source frames between a segment and the strokes beside it, at least."""
+    pool: Positive | Literal["all"] = "all"
+    """How many mined segments are kept, drawn before the split; the others are never decoded."""
+
+
+class SplitSettings(Section):
+    """Which samples train, validate and test."""
+
+    rule: Literal["given", "names", "video", "group", "stroke"]
+    """``given``: as folders or a column say; ``names``: by patterns of the video's name; ``video``:
+    whole videos are drawn; ``group``: all strokes of one player (or another group) are drawn
+    together; ``stroke``: strokes are drawn within each class, as the paper does, which puts one
+    player into several splits."""
+    group: Annotated[str, Field(min_length=1)] = "player"
+    """Column of the table of strokes, or of `IndexSettings.groups`, that names the group."""
+    train: list[str] = []
+    """Rule ``names``: shell patterns of the training videos, e.g. ``fold[012]_*``."""
+    validation: list[str] = []
+    """Rule ``names``: patterns of the validation videos."""
+    test: list[str] = []
+    """Rule ``names``: patterns of the test videos."""
+    train_ratio: Fraction01 = 0.7
+    """Rules that draw: share of the training split."""
+    validation_ratio: Fraction01 = 0.2
+    """Rules that draw: share of the validation split; test gets the rest."""
+    folds: Annotated[int, Field(ge=3)] | Literal["none"] = "none"
+    """Rules that draw: parts for cross-validation, instead of ratios."""
+    fold: Count = 0
+    """Which of the folds tests, from 0; the one after it validates, the others train."""
+
+
+class ConsensusSettings(Section):
+    """How strokes that several people marked in one video become one; see `index.consensus`."""
+
+    min_iou: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Temporal intersection over union from which two people mean the same stroke."""
+    quorum: Fraction01 = 0.5
+    """Share of a video's annotators that must have marked a stroke for it to count."""
+
+
+class IndexSettings(Section):
+    """Where annotations come from and what they may say. Times are frames of the source video."""
+
+    format: Literal["auto", "mediaeval", "csv", "clips", "elan", "via", "label_studio", "cvat"] = (
+        "auto"
+    )
+    """What the annotations are; ``auto`` recognises it, and says what was recognised."""
+    videos: str = "."
+    """Folder of the videos, below the raw folder of the preset."""
+    annotations: str = "."
+    """Folder of the annotations, or one file, below the raw folder of the preset."""
+    groups: str = ""
+    """Table ``video,player`` (or another group) below the raw folder, if the annotations do not
+    name the group themselves."""
+    times: Literal["frames", "seconds"] = "frames"
+    """Format ``csv``: what plain numbers are; clock times (``1:02.5``) are understood anyway."""
+    annotation_fps: Annotated[float, Field(gt=0)] | Literal["video"] = "video"
+    """Frame rate at which the annotation tool counted frames, if not that of the videos."""
+    tiers: list[str] = []
+    """Format ``elan``: shell patterns of the tiers that hold strokes; all if left out."""
+    classes: Literal["ttstroke21", "found"] | list[str]
+    """Class names in the order of their index, ``ttstroke21``, or ``found``: every label that
+    occurs."""
+    aliases: dict[str, str] = {}
+    """Other ways in which annotations write a class: ``FH loop: Offensive Forehand Loop``."""
+    fps: Annotated[float, Field(gt=0)]
+    """Frame rate that every video must have (within 1 %), in frames a second."""
+    full_decode: bool = False
+    """Check every frame of every video, rather than the first, middle and last one needed."""
+    broken: Literal["stop", "leave_out"] = "stop"
+    """What an unusable stroke or video does: it stops the run, or is left out and listed."""
+    negatives: NegativeSettings = NegativeSettings()
+    split: SplitSettings
+    consensus: ConsensusSettings = ConsensusSettings()
+    max_overlap: Fraction01 = 0.25
+    """Neighbouring strokes may share at most this part of the shorter one (MediaEval: 25 %)."""

@@ -1,0 +1,50 @@
+"""How a video becomes what a network sees: drawn from several sections of a preset."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from twinstroke.settings.base import Count, Section
+from twinstroke.settings.decode import DecodeSettings
+from twinstroke.settings.flow import FlowSettings
+from twinstroke.settings.index import IndexSettings
+from twinstroke.settings.normalize import MaskSettings, NormalizeSettings, RoiSettings
+from twinstroke.settings.segment import SegmentSettings
+from twinstroke.timeline import kept_rate
+
+
+class Preparation(Section):
+    """How frames of a video become what a network sees, but for window and scale of the flow.
+
+    It goes with the network, so that other videos are prepared as those of its training.
+    """
+
+    kept_fps: Annotated[float, Field(gt=0)]
+    """Kept frames a second."""
+    width: Annotated[int, Field(ge=16)]
+    """Of kept frames, in pixels; the height follows from the video."""
+    flow: FlowSettings
+    mask: MaskSettings
+    roi: RoiSettings
+    margin: Count
+    """Pixels around the window, which decide how the place of the crop is rounded."""
+
+
+def preparation_of(
+    index: IndexSettings,
+    decode: DecodeSettings,
+    flow: FlowSettings,
+    normalize: NormalizeSettings,
+    segment: SegmentSettings,
+) -> Preparation:
+    """How frames of a data set become what a network sees."""
+    return Preparation(
+        kept_fps=kept_rate(index.fps, decode.frame_step),
+        width=decode.width,
+        flow=flow,
+        mask=normalize.mask,
+        roi=normalize.roi,
+        margin=segment.margin,
+    )

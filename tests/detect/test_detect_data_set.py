@@ -1,0 +1,175 @@
+"""Detection in the held-out videos of a data set: which, where they lie, and what is written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_detect_command import network
+from tests.prepared import FRAMES, prepared_data
+from tests.train.test_train import strokes
+from twinstroke.annotations.classes import with_superclasses
+from twinstroke.detect.data_set import detect_held_out, held_out, write_measured
+from twinstroke.errors import UserError
+from twinstroke.evaluate.detection import Truth
+from twinstroke.index.samples import Mark
+from twinstroke.settings.detect import DetectSettings
+from twinstroke.settings.limits import DEFAULT_LIMITS
+from twinstroke.tables import STROKE_OR_NOT, Sample, Video
+from twinstroke.train.windows import StrokeWindows
+
+__all__ = ["strokes"]
+
+
+def video(name: str, path: str = "", frames: int = 100) -> Video:
+    return Video(
+        video=name,
+        path=path or f"{name}.mp4",
+        sha256="",
+        frames=frames,
+        fps=Fraction(60),
+        width=160,
+        height=90,
+        variable_frame_rate=False,
+    )
+
+
+def sample(name: str, begin: int, end: int, split: str, label: str = "Serve") -> Sample:
+    return Sample.model_validate(
+        {
+            "sample": f"{name}:{begin}-{end}",
+            "video": name,
+            "begin": begin,
+            "end": end,
+            "label": label,
+            "class_index": int(label == "Serve"),
+            "split": split,
+            "origin": "annotated" if label == "Serve" else "mined",
+        }
+    )
+
+
+def test_only_whole_untrimmed_videos_of_the_split_count() -> None:
+    samples = [
+        sample("test", 50, 70, "test"),
+        sample("test", 5, 20, "test"),
+        sample("test", 20, 50, "test", "Negative"),
+        sample("both", 5, 20, "test"),
+        sample("both", 30, 50, "train"),
+        sample("clip", 0, 100, "test"),
+        sample("train", 5, 20, "train"),
+        sample("gaps", 5, 20, "test", "Negative"),
+    ]
+    marks = [Mark(video="test", begin=80, end=90, split="test", group="")]
+    videos = [video(name) for name in ("test", "both", "clip", "train", "gaps", "nothing")]
+    found = {item.video.video: item.truth for item in held_out(videos, samples, marks, "test")}
+    assert found == {
+        "test": [Truth(5, 20, "Serve"), Truth(50, 70, "Serve"), Truth(80, 90, None)],
+        "gaps": [],
+    }
+    assert [item.video.video for item in held_out(videos, samples, marks, "train")] == ["train"]
+    assert held_out(videos, samples, marks, "validation") == []
+    assert held_out(videos, samples, marks, "none") == []
+
+
+def test_results_are_the_same_wherever_the_videos_lie(tmp_path: Path) -> None:
+    """DVC runs some experiments in a copy of the folder, in which there are no videos."""
+    model = network(tmp_path / "model.safetensors")
+    rows = video("v", "data/own/v.mp4", FRAMES)
+    chosen = held_out([rows], [sample("v", 50, 90, "test")], [], "test")
+    made = []
+    for place in ("here", "a/copy/far/away"):
+        root = tmp_path / place / "root"
+        (root / "data/own").mkdir(parents=True)
+        shutil.copy(prepared_data() / "v.mp4", root / "data/own/v.mp4")
+        found = detect_held_out(
+            chosen,
+            model,
+            DetectSettings(stride=4, negative_weight=1e-9),
+            root=root,
+            folder=tmp_path / place / "tracks",
+            reports=Path("reports/own/detections"),
+            limits=DEFAULT_LIMITS,
+        )
+        files = sorted(Path("reports/own/detections").iterdir())
+        made.append({file.name: file.read_bytes() for file in files})
+        (own,) = found
+        assert len(own.detections) == 1
+    assert made[0] == made[1]
+    assert set(made[0]) == {f"v.{form}" for form in ("csv", "json", "xml", "eaf", "vtt", "html")}
+    assert b'"../../../data/own/v.mp4"' in made[0]["v.html"]
+    assert b'MEDIA_URL="./../../../data/own/v.mp4"' in made[0]["v.eaf"]
+
+    classes = with_superclasses(["Negative", "Serve"])
+    figures = write_measured(chosen, found, classes, "test", tmp_path / "figures").figures
+    # All frames are found, forty are a stroke.
+    assert figures["iou"] == pytest.approx(40 / FRAMES)
+    assert json.loads((tmp_path / "figures/detection.json").read_text())["n_strokes"] == 1
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+        *("detection.json", "detection_scores.json", "detections.png"),
+        *("detection_thresholds.csv", "detection_classes.csv"),
+    }
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_videos_that_cannot_be_shown_are_told_before_the_first_is_gone_through(
+    tmp_path: Path,
+) -> None:
+    model = network(tmp_path / "model.safetensors")
+    shutil.copy(prepared_data() / "v.mp4", tmp_path / "a.mp4")
+    rows = [video(name, frames=FRAMES) for name in ("a", "b", "c")]
+    samples = [sample(name, 50, 90, "test") for name in ("a", "b", "c")]
+    arguments: dict[str, Any] = {"folder": tmp_path / "tracks", "reports": tmp_path / "reports"}
+    with pytest.raises(UserError) as caught:
+        detect_held_out(
+            held_out(rows, samples, [], "test"),
+            model,
+            DetectSettings(stride=4),
+            root=tmp_path,
+            limits=DEFAULT_LIMITS,
+            **arguments,
+        )
+    assert [problem.partition(": ")[2] for problem in caught.value.problems] == [
+        "no such video; add the file"
+    ] * 2
+    assert list((tmp_path / "tracks").iterdir()) == []
+
+
+def test_what_the_network_said_of_other_videos_goes(tmp_path: Path) -> None:
+    folder = tmp_path / "tracks"
+    (folder / ".v.h5.0123456789abcdef.parts").mkdir(parents=True)
+    (folder / ".w.h5.0123456789abcdef.parts").mkdir()
+    for name in ("v.h5", "w.h5", ".w.h5.lock"):
+        (folder / name).touch()
+    assert not detect_held_out(
+        [],
+        tmp_path / "none",
+        DetectSettings(stride=4),
+        root=tmp_path,
+        folder=folder,
+        reports=tmp_path / "reports",
+        limits=DEFAULT_LIMITS,
+    )
+    assert list(folder.iterdir()) == []
+
+
+def test_two_classes_are_counted_from_many(strokes: Path) -> None:
+    """In the file: Negative, Left, Right."""
+    names = ["s0", "s1", "s2", "s3"]
+    plain = StrokeWindows(strokes, names)
+    two = StrokeWindows(strokes, names, classes=STROKE_OR_NOT)
+    assert set(plain.targets) == {0, 1, 2}
+    assert two.targets == [min(target, 1) for target in plain.targets]
+    assert two.classes == ["Negative", "Stroke"]
+    assert StrokeWindows(strokes, names, classes=plain.classes).targets == plain.targets
+    with pytest.raises(UserError, match="are not those of the network"):
+        StrokeWindows(strokes, names, classes=["Negative", "Left"])

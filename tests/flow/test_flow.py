@@ -1,0 +1,172 @@
+"""flow[i] leads from frame i to frame i + 1; files resume; the rounding is bounded."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from typing import get_args
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from twinstroke.files import COMPRESSION, new_hdf5
+from twinstroke.flow.estimators import estimate_flow
+from twinstroke.flow.fields import FLOW_UNIT_PX, compute_flow, dequantised, fields, pairs, quantised
+from twinstroke.parallel.workers import Workers
+from twinstroke.settings.flow import Estimator, FlowSettings
+
+SIZE = (64, 96)
+HERE = Workers(count=0)
+
+
+def texture(seed: int = 0) -> NDArray[np.uint8]:
+    """A smooth random picture, larger than a frame on all sides."""
+    noise = np.random.default_rng(seed).random((SIZE[0] + 64, SIZE[1] + 64))
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
+    return cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)  # type: ignore[call-overload, no-any-return]
+
+
+def moving(steps: list[tuple[int, int]]) -> NDArray[np.uint8]:
+    """Frames (N, H, W, 3) of a scene that moves by (right, down) whole pixels at each step."""
+    picture, x, y, frames = texture(), 32, 32, []
+    for right, down in [(0, 0), *steps]:
+        x, y = x - right, y - down
+        frames.append(picture[y : y + SIZE[0], x : x + SIZE[1]])
+    return np.repeat(np.stack(frames)[..., None], 3, -1)
+
+
+def frames_file(
+    path: Path, rgb: NDArray[np.uint8], frame: NDArray[np.int64], step: int = 1
+) -> Path:
+    """What `decode` writes."""
+    with new_hdf5(path, "made by hand") as file:
+        planes = rgb.transpose(0, 3, 1, 2)
+        file.create_dataset("rgb", data=planes, chunks=(1, *planes.shape[1:]), **COMPRESSION)
+        file["frame"] = frame
+        file.attrs["frame_step"] = step
+        file.attrs["content"] = str(hash((rgb.tobytes(), frame.tobytes())))
+    return path
+
+
+@pytest.mark.parametrize("estimator", get_args(Estimator))
+def test_sign_axes_and_size(estimator: Estimator) -> None:
+    first, second = moving([(3, -2)])[..., 0]
+    flow = estimate_flow(first, second, FlowSettings(estimator=estimator, blur=3))
+    assert flow.shape == (*SIZE, 2)
+    assert flow.dtype == np.float32
+    inner = flow[12:-12, 12:-12]
+    np.testing.assert_allclose(np.median(inner, (0, 1)), [3, -2], atol=0.25)
+
+
+def test_flow_i_leads_from_frame_i_to_the_next_and_crosses_no_gap(tmp_path: Path) -> None:
+    steps = [(2, 0), (0, 3), (-4, 0), (9, 9), (0, -1)]
+    # The fourth step lies across a gap: frames 13 to 23 were not kept.
+    frame = np.array([10, 11, 12, 13, 23, 24])
+    source = frames_file(tmp_path / "v.h5", moving(steps), frame)
+    done = compute_flow(
+        [source], FlowSettings(estimator="dis", blur=3), folder=tmp_path / "flow", workers=HERE
+    )
+    assert (done.made, done.pairs) == (1, 4)
+    with h5py.File(tmp_path / "flow" / "v.h5") as file:
+        flow, first = dequantised(fields(file, slice(None))), file["frame"][:]
+    assert first.tolist() == [10, 11, 12, 23]
+    motion = np.median(flow[:, 12:-12, 12:-12], (1, 2))
+    np.testing.assert_allclose(motion, [steps[i] for i in (0, 1, 2, 4)], atol=0.25)
+
+
+def test_pairs_obey_the_frame_step() -> None:
+    assert pairs(np.array([0, 4, 8, 16, 20]), 4).tolist() == [0, 1, 3]
+
+
+@given(
+    arrays(
+        np.float32, st.integers(1, 20), elements=st.floats(-1023, 1023, width=32, allow_nan=False)
+    )
+)
+def test_rounding_is_at_most_half_a_unit(flow: NDArray[np.float32]) -> None:
+    assert np.abs(dequantised(quantised(flow)) - flow).max() <= 1 / 64
+    np.testing.assert_array_equal(quantised(dequantised(quantised(flow))), quantised(flow))
+
+
+def test_beyond_its_range_flow_saturates() -> None:
+    flow = np.array([5000.0, -5000.0], np.float32)
+    assert dequantised(quantised(flow)).tolist() == [32767 * FLOW_UNIT_PX, -1024]
+
+
+def three_videos(folder: Path, frames: int) -> list[Path]:
+    folder.mkdir()
+    rgb = moving([(1, 0), (0, 1), (-1, 0), (0, -1)] * (frames // 4))
+    return [
+        frames_file(folder / f"{name}.h5", np.roll(rgb, i, 0), np.arange(len(rgb)))
+        for i, name in enumerate("abc")
+    ]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
+    sources = three_videos(tmp_path / "frames", 20)
+    settings = FlowSettings(estimator="farneback", blur=3)
+    for count in (0, 2):
+        with Workers(count=count) as workers:
+            compute_flow(sources, settings, folder=tmp_path / str(count), workers=workers)
+    assert contents(tmp_path / "0") == contents(tmp_path / "2")
+
+
+def test_only_changed_videos_are_computed_and_removed_ones_pruned(tmp_path: Path) -> None:
+    sources = three_videos(tmp_path / "frames", 8)
+    folder = tmp_path / "flow"
+
+    def run(sources: list[Path], estimator: Estimator = "dis") -> tuple[int, int, int]:
+        done = compute_flow(
+            sources, FlowSettings(estimator=estimator, blur=0), folder=folder, workers=HERE
+        )
+        return done.made, done.present, done.removed
+
+    assert run(sources) == (3, 0, 0)
+    assert run(sources) == (0, 3, 0)
+    assert run(sources[:2]) == (0, 2, 1)
+    frames_file(sources[0], moving([(0, 0)] * 8), np.arange(9))
+    assert run(sources[:2]) == (1, 1, 0)
+    assert run(sources[:2], "farneback") == (2, 0, 0)
+
+
+def _compute(sources: list[Path], folder: Path) -> None:
+    with Workers(count=2) as workers:
+        compute_flow(
+            sources, FlowSettings(estimator="tvl1", blur=3), folder=folder, workers=workers
+        )
+
+
+def test_killed_half_way_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+    sources = three_videos(tmp_path / "frames", 40)
+    settings = FlowSettings(estimator="tvl1", blur=3)
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    compute_flow(sources, settings, folder=undisturbed, workers=HERE)
+
+    process = multiprocessing.get_context("spawn").Process(
+        target=_compute, args=(sources, disturbed)
+    )
+    process.start()
+    deadline = time.monotonic() + 60
+    while not (disturbed / "a.h5").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    finished = {path.name for path in disturbed.glob("*.h5")}
+    assert "a.h5" in finished
+    assert "c.h5" not in finished, "it was over before it could be killed"
+    done = compute_flow(sources, settings, folder=disturbed, workers=HERE)
+    assert (done.made, done.present) == (3 - len(finished), len(finished))
+    assert contents(disturbed) == contents(undisturbed)

@@ -1,0 +1,205 @@
+"""Masks, region of interest and statistics, on scenes whose motion is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.decode.test_decode import sample
+from tests.flow.test_flow import frames_file
+from twinstroke.errors import UserError
+from twinstroke.files import new_hdf5
+from twinstroke.flow.fields import compute_flow
+from twinstroke.normalize.mask import foreground
+from twinstroke.normalize.motion import describe_motion
+from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
+from twinstroke.normalize.statistics import flow_statistics, training_peaks
+from twinstroke.parallel.workers import Workers
+from twinstroke.settings.flow import FlowSettings
+from twinstroke.settings.normalize import MaskSettings, NormalizeSettings, RoiSettings
+from twinstroke.settings.window import WindowSettings
+
+CROP = (20, 30)
+
+
+def field(*moving: tuple[int, int, float, float]) -> NDArray[np.float32]:
+    """A flow (60, 100) that is zero but for some (x, y, u, v)."""
+    flow = np.zeros((60, 100, 2), np.float32)
+    for x, y, u, v in moving:
+        flow[y, x] = u, v
+    return flow
+
+
+def test_roi_mixes_largest_motion_and_centroid() -> None:
+    # Largest L1 norm at (60, 30); centroid of the three at (50, 30). 3 + 3 beats 0 + 5.
+    flow = field((60, 30, 3, -3), (40, 20, 0, 5), (50, 40, 1, 0))
+    np.testing.assert_allclose(roi_centre(flow, CROP, 0.6), [0.6 * 60 + 0.4 * 50, 30])
+    np.testing.assert_allclose(roi_centre(flow, CROP, 1.0), [60, 30])
+    np.testing.assert_allclose(roi_centre(flow, CROP, 0.0), [50, 30])
+
+
+def test_roi_keeps_the_window_inside_the_frame() -> None:
+    np.testing.assert_allclose(roi_centre(field((99, 0, 9, 9)), CROP, 0.6), [100 - 15, 10])
+    np.testing.assert_allclose(roi_centre(field((0, 59, 9, 9)), CROP, 0.6), [15, 60 - 10])
+    np.testing.assert_allclose(roi_centre(field((3, 3, 1, 0)), (80, 200), 0.6), [50, 30])
+
+
+def test_without_motion_there_is_no_centre() -> None:
+    assert np.isnan(roi_centre(field(), CROP, 0.6)).all()
+
+
+def test_track_holds_the_last_centre_and_anticipates_the_first() -> None:
+    nan = [np.nan, np.nan]
+    centres = np.array([nan, nan, [10, 20], nan, [30, 40], nan])
+    track = roi_track(centres, (60, 100), np.ones(1))
+    assert track.tolist() == [[10, 20]] * 4 + [[30, 40]] * 2
+    assert roi_track(np.array([nan, nan]), (60, 100), np.ones(1)).tolist() == [[50, 30]] * 2
+
+
+def test_kernel_of_the_authors() -> None:
+    kernel = smoothing_kernel(RoiSettings(), 120)
+    assert len(kernel) == 41
+    np.testing.assert_allclose(kernel, cv2.getGaussianKernel(41, 6.5)[:, 0], rtol=1e-12)
+    # Their preset writes the third of a second in decimals.
+    assert len(smoothing_kernel(RoiSettings(smoothing_s=0.3333333333), 120)) == 41
+    assert len(smoothing_kernel(RoiSettings(), 30)) == 11
+    assert len(smoothing_kernel(RoiSettings(), 24)) == 9
+    assert smoothing_kernel(RoiSettings(smoothing_s=0), 120).tolist() == [1]
+
+
+@given(st.integers(1, 90), st.integers(0, 2**32 - 1))
+def test_smoothing_is_opencvs_with_mirrored_ends(length: int, seed: int) -> None:
+    centres = np.random.default_rng(seed).uniform(0, 100, (length, 2))
+    smooth = roi_track(centres, (100, 100), smoothing_kernel(RoiSettings(), 120))
+    # A column (N, 1): OpenCV 5 does not smooth a plain vector.
+    for axis in range(2):
+        column = np.ascontiguousarray(centres[:, axis : axis + 1])
+        expected = cv2.GaussianBlur(
+            column, (1, 41), 0, sigmaY=6.5, borderType=cv2.BORDER_REFLECT_101
+        )
+        np.testing.assert_allclose(smooth[:, axis], expected.reshape(-1), rtol=1e-6, atol=1e-6)
+
+
+def scene(count: int) -> NDArray[np.uint8]:
+    """A bright square of 12 px, moving right by 4 px a frame before a wall, (N, 60, 160, 3)."""
+    random = np.random.default_rng(0)
+    wall = cv2.GaussianBlur(random.integers(60, 120, (60, 160, 3), np.uint8), (0, 0), 1)
+    patch = cv2.GaussianBlur(random.integers(120, 256, (12, 12, 3), np.uint8), (0, 0), 0.8)
+    frames = np.repeat(wall[None], count, 0)
+    for n in range(count):
+        frames[n, 20:32, 8 + 4 * n : 20 + 4 * n] = patch
+    return np.asarray(frames, np.uint8)
+
+
+@pytest.mark.parametrize(("method", "threshold"), [("knn", 400.0), ("mog2", 16.0)])
+def test_foreground_is_the_moving_square(method: str, threshold: float) -> None:
+    settings = MaskSettings.model_validate(
+        {"method": method, "threshold": threshold, "dilate": 0, "history": 500}
+    )
+    frames = scene(30)
+    masks = list(foreground(frames, settings))
+    truth = np.zeros(frames.shape[1:3], np.bool_)
+    truth[20:32, 8 + 4 * 29 : 20 + 4 * 29] = True
+    overlap = (masks[-1] & truth).sum() / (masks[-1] | truth).sum()
+    assert overlap > 0.7
+    again = list(foreground(frames, settings))
+    np.testing.assert_array_equal(masks, again)
+    wider = list(foreground(frames, settings.model_copy(update={"dilate": 3})))
+    for mask, wide in zip(masks, wider, strict=True):
+        np.testing.assert_array_equal(
+            wide, cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        )
+
+
+def test_no_mask_keeps_every_pixel() -> None:
+    assert all(mask.all() for mask in foreground(scene(2), MaskSettings(method="none")))
+
+
+def test_motion_files_follow_the_square(tmp_path: Path) -> None:
+    frames = scene(30)
+    source = frames_file(tmp_path / "frames" / "v.h5", frames, np.arange(30))
+    compute_flow(
+        [source],
+        FlowSettings(estimator="dis", blur=3),
+        folder=tmp_path / "flow",
+        workers=Workers(count=0),
+    )
+    settings = NormalizeSettings(roi=RoiSettings(smoothing_s=0))
+
+    def run() -> tuple[int, int]:
+        done = describe_motion(
+            [tmp_path / "flow" / "v.h5"],
+            settings,
+            WindowSettings(frames=8, height=20, width=20),
+            frames_folder=tmp_path / "frames",
+            fps=30,
+            folder=tmp_path / "motion",
+            workers=Workers(count=0),
+        )
+        return done.made, done.present
+
+    assert run() == (1, 0)
+    with h5py.File(tmp_path / "motion" / "v.h5") as file:
+        roi, peak, mask = file["roi"][:], file["peak"][:], file["mask"][:]
+    assert mask.shape == (29, 60, 20)
+    # After the background is learnt: the centre of the square in frame n is (14 + 4n, 26).
+    late = np.arange(10, 29)
+    np.testing.assert_allclose(roi[late], np.stack([14 + 4 * late, 0 * late + 26], 1), atol=5)
+    np.testing.assert_allclose(peak[late, 0], 4, atol=0.6)
+    assert peak[late, 1].max() < 2
+    assert run() == (0, 1)
+
+
+def test_normal_rule_uses_maxima_above_the_bound_for_each_component() -> None:
+    # u: 6, 8 and 10 count, 4 and 5 do not. v: only 7 counts.
+    peaks = np.array([[6, 1], [8, 2], [10, 7], [4, 3], [5, 5]], np.float32)
+    found = flow_statistics(peaks, NormalizeSettings(min_motion=5))
+    assert found.frames_used == (3, 1)
+    assert found.mean == pytest.approx((8, 7))
+    assert found.deviation == pytest.approx((np.sqrt(8 / 3), 0))
+    assert found.scale == pytest.approx((8 + 3 * np.sqrt(8 / 3), 7))
+
+
+def test_max_rule() -> None:
+    peaks = np.array([[6, 1], [8, 2]], np.float32)
+    assert flow_statistics(peaks, NormalizeSettings(rule="max")).scale == (8, 2)
+
+
+def test_without_motion_the_message_says_what_to_change() -> None:
+    with pytest.raises(UserError, match=r"more than 5 px.*largest: 2\.00.*min_motion"):
+        flow_statistics(np.full((4, 2), 2, np.float32), NormalizeSettings())
+    with pytest.raises(UserError, match="no frame"):
+        flow_statistics(np.empty((0, 2), np.float32), NormalizeSettings(rule="max"))
+
+
+def test_only_frames_of_training_samples_count_and_only_once(tmp_path: Path) -> None:
+    for name in "ab":
+        with new_hdf5(tmp_path / f"{name}.h5", "made by hand") as file:
+            file["frame"] = np.arange(0, 40, 2)
+            file["peak"] = np.arange(20, dtype=np.float32)[:, None] + [0, 100]
+    samples = [
+        sample(0, 6, "a"),  # frames 0, 2, 4
+        sample(4, 8, "a"),  # frames 4 (again), 6
+        sample(20, 24, "a").model_copy(update={"split": "test"}),
+        sample(0, 40, "b").model_copy(update={"split": "validation"}),
+    ]
+    peaks = training_peaks(samples, [tmp_path / "a.h5", tmp_path / "b.h5"])
+    assert peaks.tolist() == [[0, 100], [1, 101], [2, 102], [3, 103]]
+
+
+def test_a_damaged_file_is_named_when_peaks_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with new_hdf5(path, "made by hand") as file:
+        file["frame"] = np.arange(5000)
+        file["peak"] = np.ones((5000, 2), np.float32)
+    path.write_bytes(path.read_bytes()[:9000])
+    for damaged in (path, tmp_path / "gone.h5"):
+        with pytest.raises(UserError, match=f"{damaged.name}: cannot be read"):
+            training_peaks([sample(0, 6, "a")], [damaged])

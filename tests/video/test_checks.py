@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.videos import (
+    distinct_frames,
+    write_copy,
+    write_copy_after_sound,
+    write_copy_with_hidden_beginning,
+    write_cut_in_open_group,
+    write_damaged_copy,
+    write_interlaced_video,
+    write_late_copy,
+    write_refreshed_video,
+    write_rotated_copy,
+    write_trimmed_copy,
+    write_truncated_copy,
+    write_vfr_video,
+    write_video,
+)
+from twinstroke.findings import Finding
+from twinstroke.settings.limits import Limits
+from twinstroke.video import checks as module
+from twinstroke.video.checks import check_decoding, video_findings
+from twinstroke.video.clock import Clock
+from twinstroke.video.probe import Probe, probe_video
+
+FRAMES = distinct_frames(30, height=18, width=32)
+LONG = np.tile(distinct_frames(100, height=16, width=16), (10, 1, 1, 1))
+NEEDED = [0, 500, 999]
+
+
+def _findings(path: Path, fps: float = 120) -> list[Finding]:
+    return video_findings(path, "v", probe_video(path), fps)
+
+
+@pytest.fixture
+def linear(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many frames were decoded from the beginning, each time that was needed."""
+    counts = []
+    original = module._linear_problem
+
+    def note(path: Path, probe: Probe, count: int, limits: Limits) -> str:
+        counts.append(count)
+        return original(path, probe, count, limits)
+
+    monkeypatch.setattr(module, "_linear_problem", note)
+    return counts
+
+
+def _decoding(path: Path, frames: list[int] | None) -> str:
+    """What is wrong, or nothing."""
+    found = check_decoding(path, "v", probe_video(path), frames)
+    assert all(
+        (item.severity, item.check, item.file, item.video) == ("error", "decode", str(path), "v")
+        for item in found
+    )
+    assert len(found) <= 1
+    return found[0].found if found else ""
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "avi"])
+@pytest.mark.parametrize("lossless", [True, False])
+def test_no_false_alarm_on_clean_videos(tmp_path: Path, suffix: str, lossless: bool) -> None:
+    path = write_video(tmp_path / f"v.{suffix}", FRAMES, Fraction(120_000, 1001), lossless=lossless)
+    assert _findings(path) == []
+    assert _decoding(path, list(range(30))) == ""
+    assert _decoding(path, None) == ""
+
+
+def test_no_false_alarm_on_odd_but_whole_videos(tmp_path: Path, linear: list[int]) -> None:
+    whole = write_video(tmp_path / "v.mp4", LONG, 120, lossless=False)
+    times = np.cumsum(np.random.default_rng(0).choice([1 / 120, 1 / 60], len(FRAMES)))
+    for path in (
+        write_copy_after_sound(tmp_path / "sound.mp4", whole, 0.5),
+        write_copy_after_sound(tmp_path / "sound.mkv", whole, 0.5),
+        write_late_copy(tmp_path / "late.mp4", whole, 3),
+        write_late_copy(tmp_path / "late.mkv", whole, 3),
+        write_trimmed_copy(tmp_path / "trimmed.mp4", whole, 3.3),
+        write_copy_with_hidden_beginning(tmp_path / "hidden.mp4", whole, 3.3),
+        write_cut_in_open_group(tmp_path / "open.mkv", distinct_frames(60), 0.5),
+        write_rotated_copy(tmp_path / "rotated.mp4", whole, 90),
+        write_vfr_video(tmp_path / "vfr.mp4", FRAMES, list(times)),
+        write_interlaced_video(tmp_path / "fields.mkv", distinct_frames(20, 64, 64)),
+        # AVI keeps no times of presentation, and a copy of it into MP4 makes wrong ones.
+        write_copy(tmp_path / "b.mp4", write_video(tmp_path / "b.avi", LONG, lossless=False)),
+    ):
+        frames = probe_video(path).frames
+        assert _decoding(path, [0, 1, frames // 2, frames - 2, frames - 1]) == "", path
+        assert linear == [], path
+        assert _decoding(path, None) == "", path
+        assert linear == [frames], path
+        linear.clear()
+
+
+def test_frames_where_players_cannot_enter(tmp_path: Path, linear: list[int]) -> None:
+    # In an open group, frames shown just before its key frame depend on that and on older ones.
+    write_cut_in_open_group(tmp_path / "v.mp4", distinct_frames(250), 0)
+    assert _decoding(tmp_path / "v-whole.mp4", list(range(225, 250))) == ""
+    # A wide refreshed video is whole a second after it was entered.
+    wide = np.tile(distinct_frames(100, height=16, width=1024), (3, 1, 1, 1))
+    refreshed = write_refreshed_video(tmp_path / "w.mp4", wide)
+    assert _decoding(refreshed, [115, 165, 299]) == ""
+    assert linear == []
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_damage_is_found_where_it_lies(tmp_path: Path, lossless: bool, linear: list[int]) -> None:
+    whole = write_video(tmp_path / "whole.mp4", LONG, 120, lossless=lossless)
+    path = write_damaged_copy(tmp_path / "v.mp4", whole, 500)
+    assert _decoding(whole, NEEDED) == ""
+    for frames in (None, NEEDED, [500]):
+        problem = _decoding(path, frames)
+        assert problem.endswith(")")
+        number, _, rest = problem.removeprefix("frame ").partition(" ")
+        assert rest.startswith("of 1000 does not decode (")
+        # FFmpeg drops the few frames that it holds back to put them in order.
+        assert int(number) == 500 if lossless else 495 <= int(number) <= 502
+    # Before the damage all is well, and so it is for whoever enters after it, here by seconds.
+    assert _decoding(path, [0, 300, 490]) == ""
+    assert _decoding(path, [999]) == ""
+    # What comes after the last failing frame is not decoded.
+    assert linear == [1000, 501, 501]
+
+
+def test_cut_off_video(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "whole.mp4", FRAMES)
+    path = write_truncated_copy(tmp_path / "v.mp4", whole, 0.6)
+    frames = probe_video(path).frames
+    (finding,) = _findings(path)
+    assert (finding.severity, finding.check) == ("warning", "frames")
+    assert finding.found == f"holds {frames} frames, but its header promises 30"
+    assert "copy the file again" in finding.advice
+    # The last one is there in part.
+    for numbers in (None, [0, frames - 1]):
+        problem = _decoding(path, numbers)
+        assert problem.startswith(f"frame {frames - 1} of {frames} does not decode (")
+    assert _decoding(path, [0, frames - 2]) == ""
+
+
+def test_frames_out_of_the_video_are_left_to_other_checks(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", FRAMES)
+    assert _decoding(path, [-1, 30, 10**12]) == ""
+    assert _decoding(path, []) == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "full", "spot"),
+    [
+        # A frame that is promised between 9 and 10, one after the last, one too few.
+        (
+            lambda ticks: np.insert(ticks, 10, ticks[10] - 1),
+            "frame 10 of 31 is missing: what decodes in its place is shown at 0.0833333 s",
+            True,
+        ),
+        (lambda ticks: np.append(ticks, ticks[-1] + 9), "only 30 of 31 frames decode", False),
+        (lambda ticks: ticks[:-1], "more than its 29 frames decode", False),
+    ],
+    ids=["missing", "short", "more"],
+)
+def test_decoder_and_container_disagree(tmp_path: Path, wrong: Any, full: str, spot: bool) -> None:
+    path = write_video(tmp_path / "v.mp4", FRAMES)
+    honest = probe_video(path)
+    clock = Clock(wrong(honest.clock.ticks), honest.clock.time_base)
+    probe = replace(honest, clock=clock, frames=clock.frames)
+    (finding,) = check_decoding(path, "v", probe, None)
+    assert finding.found.startswith(full)
+    assert bool(check_decoding(path, "v", probe, [0, 10, 20])) == spot
+    # Without times, only the number of frames can be compared.
+    untimed = check_decoding(path, "v", replace(probe, timed=False), None)
+    assert [item.found for item in untimed] == [
+        "more than its 29 frames decode" if clock.frames < 30 else "only 30 of 31 frames decode"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fps", "expected", "alarm"),
+    [(120, 120, False), (120, 121, False), (120, 118.9, False), (120, 122, True), (60, 120, True)],
+)
+def test_frame_rate(tmp_path: Path, fps: int, expected: float, alarm: bool) -> None:
+    path = write_video(tmp_path / "v.mp4", FRAMES, fps)
+    found = _findings(path, expected)
+    assert len(found) == alarm
+    if alarm:
+        assert str(found[0]) == (
+            f"{path}: has {fps} frames a second, but index.fps is {expected:g}; "
+            "set index.fps if that is right, or convert the video"
+        )
+        assert (found[0].severity, found[0].check, found[0].video) == ("error", "fps", "v")
+
+
+def test_rotation(tmp_path: Path) -> None:
+    upright = write_video(tmp_path / "upright.mp4", FRAMES, lossless=False)
+    (finding,) = _findings(write_rotated_copy(tmp_path / "v.mp4", upright, 90))
+    assert (finding.severity, finding.check) == ("warning", "rotation")
+    assert "270° clockwise" in finding.found
+    assert "18×32" in finding.found
+
+
+def test_interlaced(tmp_path: Path) -> None:
+    path = write_interlaced_video(tmp_path / "v.mp4", distinct_frames(8, height=64, width=64))
+    (finding,) = _findings(path, 50)
+    assert (finding.severity, finding.check) == ("warning", "interlaced")
+    assert "bwdif=mode=send_frame" in finding.advice
+
+
+def test_variable_frame_rate(tmp_path: Path) -> None:
+    times = np.arange(30) / 60
+    times[20:] += 1 / 60
+    (finding,) = _findings(write_vfr_video(tmp_path / "v.mp4", FRAMES, list(times)), 58)
+    assert (finding.severity, finding.check) == ("warning", "vfr")
+    assert "16.7 to 33.3 ms" in finding.found
