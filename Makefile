@@ -62,12 +62,14 @@ bench: environment
 environment: .venv/finished
 
 .venv/finished: pyproject.toml requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
-		{ echo 'twinstroke needs Python 3.11 or 3.12; say which: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'twinstroke needs Python 3.11 or newer; say which: make PYTHON=python3.13 $(MAKECMDGOALS)'; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock -e '.[dev,onnx]'
 	@touch $@
 
-# Pins what the direct dependencies pull in, after a change of pyproject.toml.
+# Pins all that pyproject.toml asks for, for all Pythons and systems, after a change of it. To move to
+# newer versions: make lock UPGRADE=--upgrade, or UPGRADE="--upgrade-package numpy".
 lock: environment
-	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate \
+		$(UPGRADE) --output-file requirements.lock pyproject.toml
