@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import select
 import sys
 from collections.abc import Callable, Iterable
 
@@ -61,7 +62,6 @@ def exits_cleanly(main: Callable[[], None], again: str = PIPELINE) -> Callable[[
     def run() -> None:
         try:
             main()
-            sys.stdout.flush()
         except UserError as error:
             for problem in error.problems:
                 print(f"error: {problem}", file=sys.stderr)
@@ -87,10 +87,11 @@ def advised(error: OSError, again: str = PIPELINE) -> str:
 
 def _nobody_reads() -> bool:
     """Tell whether it is our output that has no reader any more, rather than another program's."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes at its end once more, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    output = 1
+    state = select.poll()
+    state.register(output, 0)  # asks for errors only
+    if not state.poll(0):
+        return False
+    # Python flushes once more at its end, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True

@@ -24,6 +24,7 @@ from twinstroke.index.build import build_index
 from twinstroke.index.consensus import merge
 from twinstroke.index.samples import Mark
 from twinstroke.results.export import export_index
+from twinstroke.settings.choices import ExportFormat
 from twinstroke.settings.index import IndexSettings
 from twinstroke.tables import SPLITS, Sample
 from twinstroke.video.clock import Clock
@@ -113,7 +114,9 @@ def _read(form: str, raw: Path, clocks: dict[str, Clock]) -> list[Row]:
 @pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])
 @given(index=indices())
 @settings(max_examples=60)
-def test_round_trip(form: str, index: tuple[list[Sample], list[Mark], dict[str, Clock]]) -> None:
+def test_round_trip(
+    form: ExportFormat, index: tuple[list[Sample], list[Mark], dict[str, Clock]]
+) -> None:
     samples, marks, clocks = index
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "raw")
@@ -157,7 +160,7 @@ def test_a_stroke_of_no_split_stands_in_the_file_of_its_neighbours(tmp_path: Pat
 
 
 @pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])
-def test_a_whole_index_survives(tmp_path: Path, form: str) -> None:
+def test_a_whole_index_survives(tmp_path: Path, form: ExportFormat) -> None:
     """Real videos, one of 120000/1001 and one of variable rate: tables in, the same tables out.
 
     Negatives among them, which bare strokes without a class, or with two, would change.

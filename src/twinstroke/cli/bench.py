@@ -25,10 +25,7 @@ def command(name: str | None, video: Path | None) -> None:
     """
     root = Path.cwd()
     if not (root / "benchmarks" / "__main__.py").is_file():
-        raise UserError(
-            "benchmarks: no such folder here; run twinstroke bench in the folder of a clone of "
-            "the project"
-        )
+        raise UserError("benchmarks: not found; run from the folder of a clone of the project")
     sys.path.insert(0, str(root))
     # They are a part of the project, not of the package.
     benchmarks = importlib.import_module("benchmarks.__main__")

@@ -12,7 +12,7 @@ from twinstroke.progress import summarise
 from twinstroke.settings.choices import Edition
 
 
-@click.command("check-submission")
+@click.command()
 @click.argument("team", metavar="TEAM", type=FILE)
 @with_edition
 @click.option(

@@ -9,7 +9,7 @@ import click
 from twinstroke.progress import summarise
 
 
-@click.command("export-model")
+@click.command()
 def command() -> None:
     """Write the trained network as ONNX, for other programs.
 

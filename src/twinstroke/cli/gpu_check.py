@@ -7,7 +7,7 @@ import click
 from twinstroke.errors import UserError
 
 
-@click.command("gpu-check")
+@click.command()
 def command() -> None:
     """See if training repeats to the bit on this GPU.
 
