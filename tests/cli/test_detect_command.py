@@ -325,6 +325,12 @@ def test_view_reads_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert twinstroke("view", video, "--strokes", table) == 0
     assert "(2 strokes)" in capsys.readouterr().out
     assert twinstroke("view", video) == 0  # one page may replace another
+    assert '"Lob"' not in (tmp_path / "v.html").read_text()
+    names = ("--classes", "Lob , Kill", "--classes", "Chop")
+    assert twinstroke("view", video, *names) == 0
+    page = (tmp_path / "v.html").read_text()
+    assert all(f'["{name}",' in page for name in ("Lob", "Kill", "Chop"))
+    assert "Serve Forehand Loop" not in page
     (tmp_path / "v.html").write_text("my page")
     assert twinstroke("view", video) == 1
     assert "v.html: is another page, and would be replaced" in capsys.readouterr().err
@@ -379,6 +385,11 @@ def test_score_tells_how_good_detections_are(
     figures.unlink()
     assert twinstroke("score", tmp_path, "--truth", table) == 0
     assert printed.splitlines()[:2] == capsys.readouterr().out.splitlines()
+    # Two tables together.
+    more = tmp_path / "more.csv"
+    more.write_text("video,begin,end,label\nv.mp4,200,250,Lob\n")
+    assert twinstroke("score", path, "--truth", table, "--truth", more) == 0
+    assert "2 found for 3 strokes in 1 videos" in capsys.readouterr().out
     path.write_text(json.dumps({**found, "frames": 100}))
     assert twinstroke(*arguments) == 1
     assert f"{table}: a stroke of v ends at 140, but the video has 100" in capsys.readouterr().err
