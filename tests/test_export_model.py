@@ -17,9 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tests.command import twinstroke
 from tests.train.test_train import description
 from twinstroke.errors import UserError
-from twinstroke.export_model import OPSET, ExportedModel, export_model, main
+from twinstroke.export_model import OPSET, ExportedModel, export_model
 from twinstroke.settings.load import load_settings
 from twinstroke.train.model_file import TrainedModel, load_model, save_model
 
@@ -206,7 +207,7 @@ class Payload:
 
 def test_missing_damaged_and_foreign_files_are_refused(twin: Path, tmp_path: Path) -> None:
     path, trace = tmp_path / "model.onnx", tmp_path / "executed"
-    with pytest.raises(UserError, match=r"model.onnx: not found; run make export-model"):
+    with pytest.raises(UserError, match=r"model.onnx: not found; run twinstroke export-model"):
         ExportedModel(path)
     whole = twin.read_bytes()
     for content in (
@@ -218,7 +219,9 @@ def test_missing_damaged_and_foreign_files_are_refused(twin: Path, tmp_path: Pat
         pickle.dumps(Payload(f"touch {trace}")),
     ):
         path.write_bytes(content)
-        with pytest.raises(UserError, match=r"model.onnx: not a network .* run make export-model"):
+        with pytest.raises(
+            UserError, match=r"model.onnx: not a network .* run twinstroke export-model"
+        ):
             ExportedModel(path)
     assert not trace.exists()
 
@@ -296,15 +299,13 @@ def test_the_program(
     shutil.copy(root / "params.yaml", tmp_path)
     shutil.copytree(root / "presets", tmp_path / "presets")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["export_model"])
     folder = Path("data", load_settings().name)
-    with pytest.raises(SystemExit):
-        main()
+    assert twinstroke("export-model") == 1
     said = capsys.readouterr()
     assert said.err == f"error: {folder}/model.safetensors: not found; run dvc repro train\n"
     folder.mkdir(parents=True)
     shutil.copy(twin.with_suffix(".safetensors"), folder / "model.safetensors")
-    main()
+    assert twinstroke("export-model") == 0
     said = capsys.readouterr()
     assert not said.err
     (line,) = said.out.splitlines()

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from twinstroke.gpu_check import PAPER_CASES, Case, check, main
+from tests.command import twinstroke
+from twinstroke.gpu_check import PAPER_CASES, Case, check
 from twinstroke.train.fit import Outputs
 from twinstroke.train.launch import train
 
@@ -40,8 +41,7 @@ def test_a_difference_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_without_a_device_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main()
+    assert twinstroke("gpu-check") == 1
     assert "torch sees no CUDA device" in capsys.readouterr().err
 
 

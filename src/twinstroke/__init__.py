@@ -8,7 +8,6 @@ of DVC: every function takes arrays, tables, settings and paths.
 """
 
 import os
-from importlib.metadata import version
 
 # Threads of torch that wait for each other turn round and round; where other programs want the
 # processor too, that makes a training several times as slow. After so many turns they sleep. It
@@ -16,4 +15,17 @@ from importlib.metadata import version
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
-__version__ = version("twinstroke")
+__version__: str
+
+
+def __getattr__(name: str) -> str:
+    """Look ``__version__`` up when somebody asks for it: that takes longer than all of ``--help``.
+
+    Raises:
+        AttributeError: There is nothing of that name.
+    """
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version(__name__)

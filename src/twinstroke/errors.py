@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
+import select
 import sys
 from collections.abc import Callable, Iterable
 
@@ -36,17 +38,20 @@ _ADVICE = {
 }
 _OTHER_ADVICE = (
     "see that the file is there and whole; what the program made itself may be deleted and comes "
-    "back with {again}"
+    "back with {made_by}"
 )
 PIPELINE = "dvc repro"
-"""What makes everything again, for the stages and what belongs to them."""
+"""What makes everything again, for the stages."""
+SAME = "the same command"
+"""What goes on where it stopped, for the verbs of the command line."""
 
 
 def exits_cleanly(main: Callable[[], None], again: str = PIPELINE) -> Callable[[], None]:
     """Make a script's ``main`` print a :class:`UserError` line by line and exit with status 1.
 
     So do files that are missing, damaged or cannot be written, but in one line; and an interruption
-    by the user, with status 130.
+    by the user, with status 130. Whoever reads the output may stop early, as ``head`` does: nothing
+    is said of that, and the status is 1.
 
     Args:
         main: The script.
@@ -65,6 +70,8 @@ def exits_cleanly(main: Callable[[], None], again: str = PIPELINE) -> Callable[[
             print(f"interrupted; what is finished is kept, and {again} goes on", file=sys.stderr)
             sys.exit(130)
         except OSError as error:
+            if isinstance(error, BrokenPipeError) and _nobody_reads():
+                sys.exit(1)
             print(f"error: {advised(error, again)}", file=sys.stderr)
             sys.exit(1)
 
@@ -73,4 +80,18 @@ def exits_cleanly(main: Callable[[], None], again: str = PIPELINE) -> Callable[[
 
 def advised(error: OSError, again: str = PIPELINE) -> str:
     """What the system says of a file, and what to do."""
-    return f"{error}; {_ADVICE.get(error.errno or 0, _OTHER_ADVICE).format(again=again)}"
+    made_by = again if again == PIPELINE else f"{again} or {PIPELINE}"
+    advice = _ADVICE.get(error.errno or 0, _OTHER_ADVICE)
+    return f"{error}; {advice.format(again=again, made_by=made_by)}"
+
+
+def _nobody_reads() -> bool:
+    """Tell whether it is our output that has no reader any more, rather than another program's."""
+    output = 1
+    state = select.poll()
+    state.register(output, 0)  # asks for errors only
+    if not state.poll(0):
+        return False
+    # Python flushes once more at its end, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True

@@ -1,6 +1,6 @@
-"""Write a trained network as ONNX, for other programs: ``make export-model``.
+"""Write a trained network as ONNX, for other programs.
 
-``data/<preset>/model.onnx`` takes windows as they are, and normalises them itself:
+``model.onnx`` takes windows as they are, and normalises them itself:
 
 ========== ======== ==================== =====================================================
 name       type     shape                meaning
@@ -19,7 +19,6 @@ Needs the extra ``onnx``; nothing else in twinstroke does.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import shutil
 import warnings
@@ -34,12 +33,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from twinstroke.errors import UserError, exits_cleanly
+from twinstroke.errors import UserError
 from twinstroke.files import PARTIAL
 from twinstroke.models import Network
 from twinstroke.models.network import CHANNELS, STREAMS
-from twinstroke.progress import summarise
-from twinstroke.settings.load import load_settings
 from twinstroke.train.model_file import KEY, TrainedModel, load_model
 from twinstroke.train.windows import InputFormat, WindowBatch
 
@@ -93,7 +90,7 @@ class ExportedModel:
         with _extra():
             import onnxruntime
         if not path.is_file():
-            raise UserError(f"{path}: not found; run make export-model")
+            raise UserError(f"{path}: not found; run twinstroke export-model")
         try:
             self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
             headers = self._session.get_modelmeta().custom_metadata_map
@@ -105,7 +102,7 @@ class ExportedModel:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise UserError(
                 f"{path}: not a network that twinstroke exported ({reason}); "
-                "run make export-model again"
+                "run twinstroke export-model again"
             ) from None
 
     def _check_graph(self) -> None:
@@ -313,26 +310,3 @@ def _replacing(path: Path) -> Iterator[Path]:
         (folder / path.name).replace(path)
     finally:
         shutil.rmtree(folder)
-
-
-@exits_cleanly
-def main() -> None:
-    """Export the network of the preset that ``params.yaml`` names."""
-    description = (__doc__ or "").partition("\n")[0]
-    argparse.ArgumentParser(
-        prog="python -m twinstroke.export_model", description=description
-    ).parse_args()
-    folder = Path("data", load_settings().name)
-    target = folder / "model.onnx"
-    export = export_model(folder / "model.safetensors", target)
-    streams = " and ".join(STREAMS[export.description.modality])
-    summarise(
-        "export-model",
-        f"{target} ({export.size / 1e6:.1f} MB) takes {streams}; on {export.windows} random "
-        f"windows logits of up to {export.largest:.3g} differ from torch's by at most "
-        f"{export.difference:.1e}",
-    )
-
-
-if __name__ == "__main__":
-    main()

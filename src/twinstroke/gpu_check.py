@@ -1,4 +1,4 @@
-"""Does training repeat to the bit on this GPU, and how fast is it? ``make gpu-check``.
+"""Does training repeat to the bit on this GPU, and how fast is it?
 
 Every network is trained twice from scratch on made-up windows, through the same code as the stage
 `train`, and what was written is compared byte by byte.
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 import twinstroke
-from twinstroke.errors import UserError, exits_cleanly
+from twinstroke.errors import UserError
 from twinstroke.files import COMPRESSION, new_hdf5
 from twinstroke.settings.network import Architecture, Modality
 from twinstroke.settings.train import TrainSettings
@@ -63,6 +63,8 @@ PAPER_CASES = [
 
 RGB + Flow of I3D is the last two, trained one after the other.
 """
+PAPER_WINDOW = (100, 120, 120)
+"""T, H, W of the paper."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,13 @@ class Outcome:
     """Share of that time in which the program waited for windows, or made them."""
     peak_memory_gib: float
     """Of the device; on a CPU, of the process."""
+
+    def __str__(self) -> str:
+        bits = "same bits" if self.same_bits else "OTHER BITS"
+        return (
+            f"{self.case!s:40} {bits:10} {self.samples_per_second:7.1f} samples/s "
+            f"{self.waiting:6.1%} for windows {self.peak_memory_gib:6.2f} GiB"
+        )
 
 
 def check(
@@ -205,35 +214,24 @@ def _train(
     return outputs.model.read_bytes(), outputs.history.read_bytes()
 
 
-@exits_cleanly
-def main() -> None:
-    """Check the networks of the paper at its window on the CUDA device."""
+def cuda_device() -> torch.device:
+    """The CUDA device, made to repeat itself to the bit.
+
+    Raises:
+        UserError: There is none.
+    """
     if not torch.cuda.is_available():
         raise UserError("gpu-check: torch sees no CUDA device here; run it where there is one")
-    device = make_deterministic(seed=1)
-    print(f"device:        {torch.cuda.get_device_name(device)}")
-    print(
+    return make_deterministic(seed=1)
+
+
+def described(device: torch.device) -> list[str]:
+    """What is checked by which versions, in lines for people."""
+    return [
+        f"device:        {torch.cuda.get_device_name(device)}",
         f"versions:      twinstroke {twinstroke.__version__}, torch {torch.__version__}, CUDA "
         f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}, Python "
-        f"{platform.python_version()}"
-    )
-    print(
+        f"{platform.python_version()}",
         f"deterministic: {torch.are_deterministic_algorithms_enabled()}, CUBLAS_WORKSPACE_CONFIG="
-        f"{os.environ['CUBLAS_WORKSPACE_CONFIG']}"
-    )
-    outcomes = []
-    for outcome in check(PAPER_CASES, (100, 120, 120), loader_workers=4):
-        outcomes.append(outcome)
-        bits = "same bits" if outcome.same_bits else "OTHER BITS"
-        print(
-            f"{outcome.case!s:40} {bits:10} {outcome.samples_per_second:7.1f} samples/s "
-            f"{outcome.waiting:6.1%} for windows {outcome.peak_memory_gib:6.2f} GiB",
-            flush=True,
-        )
-    other = [str(outcome.case) for outcome in outcomes if not outcome.same_bits]
-    if other:
-        raise UserError(f"gpu-check: two equal runs ended with other bits: {'; '.join(other)}")
-
-
-if __name__ == "__main__":
-    main()
+        f"{os.environ['CUBLAS_WORKSPACE_CONFIG']}",
+    ]

@@ -17,7 +17,6 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from twinstroke.errors import UserError
-from twinstroke.files import replacing
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -77,6 +76,9 @@ class Sample(BaseModel):
 
 def write_table(path: Path, rows: Sequence[BaseModel], model: type[BaseModel]) -> None:
     """Write rows as CSV, whole or not at all."""
+    # It brings HDF5, and names of splits stand in the options of the command line, which does not.
+    from twinstroke.files import replacing
+
     with (
         replacing(path) as partial,
         partial.open("w", newline="", encoding="utf-8") as stream,

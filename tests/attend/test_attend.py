@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 import runpy
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tests.clone import ROOT
+from tests.command import twinstroke
 from tests.train.test_train import SETTINGS, description
 from twinstroke.attend.choice import named, single_predictions, striking
 from twinstroke.attend.draw import draw
@@ -37,7 +37,6 @@ from twinstroke.attend.statistics import (
 )
 from twinstroke.attend.subject import attention, over_flow, over_frames, subjects
 from twinstroke.attend.tables import AttentionRow, DrawnSample
-from twinstroke.cli.attend import main
 from twinstroke.errors import UserError
 from twinstroke.evaluate.predictions import Prediction, shown_split, write_predictions
 from twinstroke.files import COMPRESSION, new_hdf5
@@ -579,8 +578,7 @@ class Project(NamedTuple):
 def project(strokes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     settings = SimpleNamespace(name="tiny", attend=SimpleNamespace(samples=2))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("twinstroke.settings.load_settings", lambda: settings)
-    monkeypatch.setattr("twinstroke.attend.__main__.load_settings", lambda: settings)
+    monkeypatch.setattr("twinstroke.settings.load.load_settings", lambda: settings)
     (tmp_path / "data" / "tiny").mkdir(parents=True)
     (tmp_path / "data" / "tiny" / "strokes.h5").symlink_to(strokes)
     tables = tmp_path / "reports" / "tiny" / "predictions"
@@ -607,30 +605,23 @@ def test_stage(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(list((reports / "attention").iterdir())) == 1
 
 
-def test_samples_of_your_choice(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_samples_of_your_choice(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     model = project.folder / "data" / "tiny" / "model.safetensors"
     saved(model, attention_blocks=1, modality="flow")
     # Of any split.
-    monkeypatch.setattr(sys, "argv", ["attend", "v1:4-9#2", "v0:0-9#2"])
-    main()
+    assert twinstroke("attend", "v1:4-9#2", "v0:0-9#2") == 0
     assert capsys.readouterr().out == "attend: 2 samples are drawn in reports/tiny/attend\n"
     names = {path.suffix for path in (project.folder / "reports" / "tiny" / "attend").iterdir()}
     assert names == {".csv", ".png", ".mp4"}
 
-    monkeypatch.setattr(sys, "argv", ["attend", "v1:4-9#3", "v0:0-9#2", "?"])
-    with pytest.raises(SystemExit):
-        main()
+    assert twinstroke("attend", "v1:4-9#3", "v0:0-9#2", "?") == 1
     error = capsys.readouterr().err.splitlines()
     assert len(error) == 2
     assert error[0].startswith("error: 'v1:4-9#3': nothing was predicted")
     assert "closest: v1:4-9#2" in error[0]
 
     saved(model)
-    monkeypatch.setattr(sys, "argv", ["attend", "v0:0-9#2"])
-    with pytest.raises(SystemExit):
-        main()
+    assert twinstroke("attend", "v0:0-9#2") == 1
     assert "no attention blocks" in capsys.readouterr().err
 
 

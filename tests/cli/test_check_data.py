@@ -99,7 +99,7 @@ class Set:
         params = (ROOT / "params.yaml").read_text().replace("preset: demo", "preset: mine")
         (self.root / "params.yaml").write_text(params)
         done = subprocess.run(
-            [sys.executable, "-m", "twinstroke.index.check_data"],
+            [sys.executable, "-m", "twinstroke", "check"],
             cwd=self.root,
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
             capture_output=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from defusedxml import ElementTree
 from numpy.typing import NDArray
 from selenium.webdriver.common.keys import Keys
 
+from tests.command import twinstroke
 from tests.prepared import FRAMES, PREPARATION, STROKES, WINDOW, prepared_data
 from tests.results.test_viewer import file_in, indexed, kept, loaded, viewer
 from tests.test_export_model import random_weights
@@ -29,7 +29,6 @@ from tests.videos import (
     write_video,
 )
 from twinstroke.annotations.classes import ttstroke21
-from twinstroke.cli.main import main
 from twinstroke.detect.classify import classify
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.video import detect, open_video
@@ -64,15 +63,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def video() -> Path:
     return prepared_data() / "v.mp4"
-
-
-def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(sys, "argv", ["twinstroke", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -163,12 +153,11 @@ def test_detect_writes_everything_and_asks_the_network_once(
     folder: Path,
     video: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "found"
     arguments = ("detect", video, "--model", folder / "model.safetensors", "--out", out)
-    assert run(*arguments, "--film", "--label-studio", monkeypatch=monkeypatch) == 0
+    assert twinstroke(*arguments, "--film", "--label-studio") == 0
     printed = capsys.readouterr().out
     assert "× real time" in printed
     names = {path.name for path in out.iterdir()}
@@ -181,25 +170,24 @@ def test_detect_writes_everything_and_asks_the_network_once(
     assert json.loads((out / "v.json").read_text())["frames"] == FRAMES
     # Other rules ask nothing again; a factor beyond all doubt leaves nothing.
     weight = ("--negative-weight", "1e12")
-    assert run(*arguments, *weight, monkeypatch=monkeypatch) == 0
+    assert twinstroke(*arguments, *weight) == 0
     assert "0 strokes; what the network says was there" in capsys.readouterr().out
     assert rows(out / "v.csv") == []
     weight = ("--negative-weight", "1e-12")
-    assert run(*arguments, *weight, monkeypatch=monkeypatch) == 0
+    assert twinstroke(*arguments, *weight) == 0
     (everything,) = rows(out / "v.csv")
     assert (everything["begin"], everything["end"]) == ("0", str(FRAMES))
-    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    assert twinstroke(*arguments) == 0
     assert rows(out / "v.csv") == first
     with torch.random.fork_rng():
         torch.manual_seed(99)
-        assert run(*arguments, monkeypatch=monkeypatch) == 0
+        assert twinstroke(*arguments) == 0
 
 
 def test_what_cannot_be_shown_is_one_line_each_and_the_rest_is_done(
     folder: Path,
     video: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     odd = tmp_path / "odd"
@@ -217,11 +205,10 @@ def test_what_cannot_be_shown_is_one_line_each_and_the_rest_is_done(
     write_trimmed_copy(odd / "trimmed.mp4", whole, 1)
     bad = ["slow", "single", "flat", "sound", "empty", "gone", "damaged"]
     good = ["fast", "turned", "trimmed"]
-    status = run(
+    status = twinstroke(
         "detect",
         *(odd / f"{name}.mp4" for name in (*bad, *good)),
         *("--model", folder / "model.safetensors", "--out", tmp_path / "found"),
-        monkeypatch=monkeypatch,
     )
     assert status == 1
     printed = capsys.readouterr()
@@ -259,22 +246,22 @@ def test_results_never_stand_beside_the_video(
         (tmp_path, "holds files that detect did not write"),
         (video, "is no folder"),
     ):
-        assert run("detect", video, *model, "--out", out, monkeypatch=monkeypatch) == 1
+        assert twinstroke("detect", video, *model, "--out", out) == 1
         assert text in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
     monkeypatch.chdir(tmp_path)
     twice = tmp_path / "other" / "v.mp4"
-    assert run("detect", video, twice, *model, monkeypatch=monkeypatch) == 1
+    assert twinstroke("detect", video, twice, *model) == 1
     assert "'v' is the name of several videos" in capsys.readouterr().err
-    assert run("detect", video, *model, "--stride", 17, monkeypatch=monkeypatch) == 1
+    assert twinstroke("detect", video, *model, "--stride", 17) == 1
     assert "--stride: 17 kept frames leave out some" in capsys.readouterr().err
-    assert run("detect", video, *model, "--gap-s", "-1", monkeypatch=monkeypatch) == 1
+    assert twinstroke("detect", video, *model, "--gap-s", "-1") == 1
     assert "--gap-s: Input should be greater than or equal to 0" in capsys.readouterr().err
     two = ("--stroke-model", network(tmp_path / "two.safetensors", classes=[*STROKE_OR_NOT]))
-    assert run("detect", video, *model, *two, "--rejection", "all", monkeypatch=monkeypatch) == 1
+    assert twinstroke("detect", video, *model, *two, "--rejection", "all") == 1
     assert "--rejection: all has no meaning with --stroke-model" in capsys.readouterr().err
     for model_file in (tmp_path, tmp_path / "none.onnx"):
-        assert run("detect", video, "--model", model_file, monkeypatch=monkeypatch) == 1
+        assert twinstroke("detect", video, "--model", model_file) == 1
         assert f"{model_file}: no such file; name a trained network" in capsys.readouterr().err
     rules = tmp_path / "rules.yaml"
     for content, text in (
@@ -283,26 +270,24 @@ def test_results_never_stand_beside_the_video(
         ("detect: [", "not readable as YAML"),
     ):
         rules.write_text(content)
-        assert run("detect", video, *model, "--rules", rules, monkeypatch=monkeypatch) == 1
+        assert twinstroke("detect", video, *model, "--rules", rules) == 1
         assert f"{rules}: {text}" in capsys.readouterr().err
 
 
 def test_rules_of_a_preset_are_those_of_the_stage(
-    folder: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, video: Path, tmp_path: Path
 ) -> None:
     rules = tmp_path / "own.yaml"
     rules.write_text("anything: else\ndetect: {stride: 5, negative_weight: 1.0e-12, gap_s: 1.0}\n")
     out = tmp_path / "found"
     arguments = ("detect", video, "--model", folder / "model.safetensors", "--out", out)
-    assert run(*arguments, "--rules", rules, "--gap-s", "2", monkeypatch=monkeypatch) == 0
+    assert twinstroke(*arguments, "--rules", rules, "--gap-s", "2") == 0
     used = json.loads((out / "v.json").read_text())["model"]["rules"]
     assert (used["stride"], used["negative_weight"], used["gap_s"]) == (5, 1e-12, 2)
     assert used["smoothing"] == "gaussian"
 
 
-def test_with_two_networks_strokes_are_where_the_second_says(
-    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_two_networks_strokes_are_where_the_second_says(video: Path, tmp_path: Path) -> None:
     names = network(tmp_path / "names.safetensors", classes=["Negative", *"ABCDEFGH"])
     where = network(tmp_path / "where.safetensors", classes=[*STROKE_OR_NOT], modality="flow")
     # As if all windows were about as probably strokes as not.
@@ -312,7 +297,7 @@ def test_with_two_networks_strokes_are_where_the_second_says(
         out = tmp_path / f"{number}"
         more = ("--stroke-model", models[1]) if models[1] else ()
         arguments = ("--model", models[0], *more, "--out", out, *rules)
-        assert run("detect", video, *arguments, monkeypatch=monkeypatch) == 0
+        assert twinstroke("detect", video, *arguments) == 0
         borders.append([(row["begin"], row["end"]) for row in rows(out / "v.csv")])
     assert borders[0] == borders[1] != []
     assert borders[0] != [("0", str(FRAMES))]
@@ -333,25 +318,29 @@ def test_a_stroke_outside_its_video_is_refused(folder: Path, video: Path) -> Non
             classify(video, [(5, 9), stroke], recogniser, decision="single", stride=3)
 
 
-def test_view_reads_a_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_view_reads_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     video = write_video(tmp_path / "v.mp4", distinct_frames(20), 60)
     table = tmp_path / "strokes.csv"
     table.write_text("video,begin,end,label\nv.mp4,2,9,Lob\nw.mp4,1,2,Lob\nv,12,15,Flick\n")
-    assert run("view", video, "--strokes", table, monkeypatch=monkeypatch) == 0
+    assert twinstroke("view", video, "--strokes", table) == 0
     assert "(2 strokes)" in capsys.readouterr().out
-    assert run("view", video, monkeypatch=monkeypatch) == 0  # one page may replace another
+    assert twinstroke("view", video) == 0  # one page may replace another
+    assert '"Lob"' not in (tmp_path / "v.html").read_text()
+    names = ("--classes", "Lob , Kill", "--classes", "Chop")
+    assert twinstroke("view", video, *names) == 0
+    page = (tmp_path / "v.html").read_text()
+    assert all(f'["{name}",' in page for name in ("Lob", "Kill", "Chop"))
+    assert "Serve Forehand Loop" not in page
     (tmp_path / "v.html").write_text("my page")
-    assert run("view", video, monkeypatch=monkeypatch) == 1
+    assert twinstroke("view", video) == 1
     assert "v.html: is another page, and would be replaced" in capsys.readouterr().err
     (tmp_path / "v.html").unlink()
-    assert run("view", video, "--strokes", table, monkeypatch=monkeypatch) == 0
+    assert twinstroke("view", video, "--strokes", table) == 0
     capsys.readouterr()
     page = (tmp_path / "v.html").read_text()
     assert "[2, 9," in page.replace("[2,9,", "[2, 9,") and "Lob" in page
     table.write_text("video,begin,end,label\nv.mp4,9,2,Lob\nv.mp4,one,2,Lob\n")
-    assert run("view", video, "--strokes", table, monkeypatch=monkeypatch) == 1
+    assert twinstroke("view", video, "--strokes", table) == 1
     errors = capsys.readouterr().err.splitlines()
     advice = "write whole frame numbers, the end being the frame after the last one"
     assert [line.partition(": ")[2] for line in errors] == [
@@ -361,7 +350,7 @@ def test_view_reads_a_table(
 
 
 def test_score_tells_how_good_detections_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = {"label": "Lob", "begin_s": 0, "end_s": 1, "probability": 0.5, "stroke_probability": 0.5}
     found = {
@@ -380,7 +369,7 @@ def test_score_tells_how_good_detections_are(
     )
     figures = tmp_path / "figures.json"
     arguments = ("score", path, "--truth", table, "--out", figures)
-    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    assert twinstroke(*arguments) == 0
     printed = capsys.readouterr().out
     assert "2 found for 2 strokes in 1 videos: IoU of frames 0.29; precision 0.50" in printed
     own = json.loads(figures.read_text())
@@ -394,41 +383,45 @@ def test_score_tells_how_good_detections_are(
     # A folder is as good, whatever else detect wrote there.
     (tmp_path / "label-studio.json").write_text("[]")
     figures.unlink()
-    assert run("score", tmp_path, "--truth", table, monkeypatch=monkeypatch) == 0
+    assert twinstroke("score", tmp_path, "--truth", table) == 0
     assert printed.splitlines()[:2] == capsys.readouterr().out.splitlines()
+    # Two tables together.
+    more = tmp_path / "more.csv"
+    more.write_text("video,begin,end,label\nv.mp4,200,250,Lob\n")
+    assert twinstroke("score", path, "--truth", table, "--truth", more) == 0
+    assert "2 found for 3 strokes in 1 videos" in capsys.readouterr().out
     path.write_text(json.dumps({**found, "frames": 100}))
-    assert run(*arguments, monkeypatch=monkeypatch) == 1
+    assert twinstroke(*arguments) == 1
     assert f"{table}: a stroke of v ends at 140, but the video has 100" in capsys.readouterr().err
     path.write_text(json.dumps({**found, "classes": ["Negative", "Smash"]}))
-    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    assert twinstroke(*arguments) == 0
     assert "no such class, and cannot name it: Lob" in capsys.readouterr().out
     other = tmp_path / "other.csv"
     other.write_text("video,begin,end,label\nw.mp4,1,9,Lob\n")
-    assert run("score", path, "--truth", other, monkeypatch=monkeypatch) == 1
+    assert twinstroke("score", path, "--truth", other) == 1
     assert "other.csv: none of its strokes is of v, but of w" in capsys.readouterr().err
     for content in ("[]", "{}", '{"video": "../v"}', "\x00", json.dumps({**found, "fps": 0})):
         path.write_text(content)
-        assert run(*arguments, monkeypatch=monkeypatch) == 1
+        assert twinstroke(*arguments) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"error: {path}: is no <video>.json of twinstroke detect")
 
 
 def test_what_was_found_is_corrected_and_comes_back_through_index(
-    folder: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, video: Path, tmp_path: Path
 ) -> None:
     """The whole loop but for training: detect, the page in a browser, its table, `index`."""
     model = ("--model", folder / "model.safetensors", "--out", tmp_path / "found")
     rules = ("--smoothing", "none", "--shortest-s", "0", "--gap-s", "0")
     for weight in ("1", "10", "100", "1000", "0.1", "0.01", "0.001"):
         assert (
-            run(
+            twinstroke(
                 "detect",
                 video,
                 *model,
                 *rules,
                 "--negative-weight",
                 weight,
-                monkeypatch=monkeypatch,
             )
             == 0
         )
@@ -457,7 +450,7 @@ def test_what_was_found_is_corrected_and_comes_back_through_index(
 
 
 def test_runs_for_mediaeval_are_written_and_checked(
-    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [row.label for row in ttstroke21()]
     model = ("--model", network(tmp_path / "model.safetensors", classes=names, modality="flow"))
@@ -468,7 +461,7 @@ def test_runs_for_mediaeval_are_written_and_checked(
     out = ("--team", "Us", "--out", tmp_path / "out")
     arguments = ("--templates", test, "--videos", test, *model, *out)
     weight = ("--negative-weight", "1e-9")
-    assert run("submit", "detection", *arguments, *weight, monkeypatch=monkeypatch) == 0
+    assert twinstroke("submit", "detection", *arguments, *weight) == 0
     assert "2022: strokes: 1, files: 1" in capsys.readouterr().out
     detected = ElementTree.parse(tmp_path / "out/Us/detectionTask/1/v.xml")
     assert [(a.get("begin"), a.get("end")) for a in detected.iter("action")] == [("0", str(FRAMES))]
@@ -476,7 +469,7 @@ def test_runs_for_mediaeval_are_written_and_checked(
     template = tmp_path / "test.xml"
     template.write_text('<videos><video name="v.mp4" class="Unknown"/></videos>')
     arguments = ("--templates", template, "--videos", test, *model, *out)
-    assert run("submit", "classification", *arguments, monkeypatch=monkeypatch) == 0
+    assert twinstroke("submit", "classification", *arguments) == 0
     assert "2022: clips: 1, files: 1" in capsys.readouterr().out
     classified = ElementTree.parse(tmp_path / "out/Us/classificationTask/1/test.xml")
     (clip,) = classified.iter("video")
@@ -486,11 +479,11 @@ def test_runs_for_mediaeval_are_written_and_checked(
     assert clip.get("class") == max(expected, key=expected.__getitem__)
 
     check = ("check-submission", tmp_path / "out/Us", "--classification", template)
-    assert run(*check, "--detection", test, monkeypatch=monkeypatch) == 0
+    assert twinstroke(*check, "--detection", test) == 0
     (tmp_path / "out/Us/detectionTask/1/v.xml").write_text("<video><action begin='9'/></video>")
-    assert run(*check, "--detection", test, monkeypatch=monkeypatch) == 1
+    assert twinstroke(*check, "--detection", test) == 1
     assert "detectionTask/1/v.xml:1: " in capsys.readouterr().err
-    assert run(*check[:2], monkeypatch=monkeypatch) == 1
+    assert twinstroke(*check[:2]) == 1
     assert "name what the runs answer" in capsys.readouterr().err
-    assert run("submit", "detection", *arguments, "--edition", "2020", monkeypatch=monkeypatch) == 1
+    assert twinstroke("submit", "detection", *arguments, "--edition", "2020") == 1
     assert "MediaEval 2020 had no detection task" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from twinstroke.cli.compare import command
+from tests.command import twinstroke
 from twinstroke.compare.curves import draw_curves
 from twinstroke.compare.markdown import markdown
 from twinstroke.compare.pairs import Experiment, compare
@@ -411,15 +411,20 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_commits_experiments_and_the_workspace_are_compared(
-    repository: Path, capsys: pytest.CaptureFixture[str]
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(repository)
     (repository / "reports/demo/history.csv").write_text("gone,wrong\n1,2\n")
-    command(["HEAD", "attention3", "attention2"], repository)
+    assert twinstroke("compare", "HEAD", "attention3", "attention2") == 0
     folder = repository / "reports/demo/comparison"
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert sorted(first) == ["comparison.json", "comparison.md", "curves.png"]
     text = first["comparison.md"].decode()
-    assert text in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert text in printed
+    of = "reports/demo/comparison"
+    wrote = f"wrote {of}/comparison.md, {of}/comparison.json, {of}/curves.png"
+    assert printed.splitlines()[-1] == wrote
     content = json.loads(first["comparison.json"])
     assert (content["preset"], content["split"], content["n"]) == ("demo", "test", 60)
     assert [(row["name"], row["settings"], row["right"]) for row in content["rows"]] == [
@@ -428,7 +433,7 @@ def test_commits_experiments_and_the_workspace_are_compared(
         ("attention2", "attention_blocks=2", 51),
     ], "of the two experiments attention2, that of HEAD"
     assert "lacks the curve" not in text, "histories are in DVC's cache"
-    command(["HEAD", "attention3", "attention2"], repository)
+    assert twinstroke("compare", "HEAD", "attention3", "attention2") == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
 
     results(repository, experiment("", []))
@@ -437,7 +442,8 @@ def test_commits_experiments_and_the_workspace_are_compared(
     # The report, which is made last, names what stands in params.yaml, used or not.
     lock += "  report:\n    params:\n      params.yaml:\n        seed: 1\n"
     (repository / "dvc.lock").write_text(lock)
-    command(["attention3"], repository)
+    capsys.readouterr()
+    assert twinstroke("compare", "attention3") == 0
     text = capsys.readouterr().out
     assert re.search(r"^# Compared with attention3 \(\w{7}\): workspace$", text, re.MULTILINE)
     assert "were made before seed=1 was set" in text
@@ -462,21 +468,28 @@ def test_commits_experiments_and_the_workspace_are_compared(
     ],
 )
 def test_what_cannot_be_compared_is_named(
-    repository: Path, arguments: list[str], message: str
+    repository: Path,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(UserError) as caught:
-        command(arguments, repository)
-    assert message in str(caught.value)
+    monkeypatch.chdir(repository)
+    assert twinstroke("compare", *arguments) == 1
+    assert message in capsys.readouterr().err
 
 
-def test_a_damaged_table_is_named(repository: Path) -> None:
+def test_a_damaged_table_is_named(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(repository)
     file = repository / "reports/demo/predictions/test.csv"
     file.write_text(file.read_text().replace("single,1,", "single,0,", 1))
-    with pytest.raises(
-        UserError, match=r"^workspace: reports/demo/predictions/test\.csv: line 2: "
-    ):
-        command(["HEAD", "workspace"], repository)
+    assert twinstroke("compare", "HEAD", "workspace") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: workspace: reports/demo/predictions/test.csv: line 2: ")
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match=r"^workspace: .*no text in UTF-8"):
-        command([], repository)
+    assert twinstroke("compare") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.match(r"error: workspace: .*no text in UTF-8", line)
     git(repository, "restore", ".")

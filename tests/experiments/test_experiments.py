@@ -20,14 +20,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from twinstroke.cli.grid import command
+from tests.command import twinstroke
 from twinstroke.errors import UserError
 from twinstroke.experiments.grids import PaperFigures, load_grids, plan, right_of
+from twinstroke.experiments.run import Carried, carry_out
 from twinstroke.experiments.table import RESULTS, TABLES, Metrics, Result, inserted, markdown
 from twinstroke.experiments.workspace import Workspace
 from twinstroke.tables import read_table, write_table
 
 ROOT = Path(__file__).parents[2]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRIDS = ("ablation", "table2", "table3")
 
 SMALL_GRID = """\
@@ -337,15 +339,37 @@ def experiment(
     git(folder, "checkout", "-q", "main")
 
 
-def test_a_table_is_collected_from_the_commits_of_experiments(tmp_path: Path) -> None:
+def grid_verb(*arguments: object) -> int:
+    """Carry out the verb, and undo what it decides about signals."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        return twinstroke("grid", *arguments)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_small(folder: Path, preset: str = "demo", jobs: int = 1) -> list[str]:
+    """Run the grid; give what failed."""
+    grid = load_grids(folder)["small"]
+    return carry_out(folder, "small", grid, preset=preset, epochs=None, jobs=jobs).failures
+
+
+def test_a_table_is_collected_from_the_commits_of_experiments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = project(tmp_path / "project")
     other = {**METRICS, "test": {**SPLIT, "accuracy": 1.0, "accuracy_high": 1.0}}
     experiment(folder, "one", METRICS, attention_blocks=1)
     experiment(folder, "two", other, attention_blocks=2, batch_size=4)
     experiment(folder, "three", METRICS, attention_blocks=3)
-    with pytest.raises(SystemExit):
-        command(["nosuch"], folder)
-    command(["small"], folder)  # All rows are there: nothing is run.
+    monkeypatch.chdir(folder)
+    assert twinstroke("grid", "nosuch") == 2
+    assert "'nosuch' is none of small." in capsys.readouterr().err
+    # All rows are there: nothing is run.
+    assert grid_verb("small") == 0
+    wrote = "wrote docs/results/small-demo.csv and docs/results.md"
+    assert capsys.readouterr().out.splitlines()[-1] == wrote
     first = {path: path.read_bytes() for path in (folder / "docs").rglob("*.*") if path.is_file()}
     rows = rows_of(folder)
     assert [row["row"] for row in rows] == ["one", "two", "three"]
@@ -360,8 +384,30 @@ def test_a_table_is_collected_from_the_commits_of_experiments(tmp_path: Path) ->
     assert line.split(" | ")[1:] == [
         "360,790", accuracy, accuracy, accuracy, "11", "–", "80.0 % |",
     ]  # fmt: skip
-    command(["small"], folder)
+    assert run_small(folder) == []
     assert {path: path.read_bytes() for path in first} == first
+
+
+def test_the_verb_writes_what_did_not_fail_and_tells_what_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project(tmp_path / "project"))
+    asked: dict[str, object] = {}
+
+    def carried(root: Path, name: str, grid: object, **options: object) -> Carried:
+        asked.update(options, root=root, name=name)
+        return Carried([Path("docs/a.csv"), Path("docs/b.md")], ["a row failed", "1 of 3"])
+
+    monkeypatch.setattr("twinstroke.experiments.run.carry_out", carried)
+    assert grid_verb("small", "--preset", "other", "--epochs", 5, "--jobs", 2) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "wrote docs/a.csv and docs/b.md\n"
+    assert printed.err == "error: a row failed\nerror: 1 of 3\n"
+    expected = {"root": Path.cwd(), "name": "small", "preset": "other", "epochs": 5, "jobs": 2}
+    assert asked == expected
+    for wrong in ("--jobs=0", "--epochs=no", "--preset=../x"):
+        assert grid_verb("small", wrong) == 2
+        assert f"Invalid value for '{wrong.partition('=')[0]}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -374,7 +420,7 @@ def test_an_experiment_that_is_something_else_is_not_taken(
     folder = project(tmp_path / "project")
     experiment(folder, "one", METRICS, note, attention_blocks=blocks)
     with pytest.raises(UserError, match=message) as caught:
-        command(["small"], folder)
+        run_small(folder)
     assert "dvc exp remove small-demo-one" in str(caught.value)
     assert not (folder / "docs").exists()
 
@@ -521,7 +567,7 @@ def test_a_dirty_folder_is_refused(runnable: Path) -> None:
     trained(runnable)
     (runnable / "notes.txt").write_text("edited")
     with pytest.raises(UserError, match=r"uncommitted changes in notes\.txt;") as caught:
-        command(["small"], runnable)
+        run_small(runnable)
     assert len(caught.value.problems) == 1
     assert trained(runnable) == ""
     git(runnable, "restore", "notes.txt")
@@ -532,11 +578,10 @@ def test_a_failing_row_stops_no_other_and_is_run_again(
 ) -> None:
     before = state(runnable)
     (runnable / "data/fail").touch()
-    with pytest.raises(UserError) as caught:
-        command(["small"], runnable)
+    failures = run_small(runnable)
     assert trained(runnable) == "123"
-    assert caught.value.problems[0].startswith("small-demo-two: dvc exp run ended with status")
-    assert caught.value.problems[1].startswith("1 of 3 rows failed")
+    assert failures[0].startswith("small-demo-two: dvc exp run ended with status")
+    assert failures[1].startswith("1 of 3 rows failed")
     assert state(runnable) == before
     rows = rows_of(runnable)
     assert [row["test"] for row in rows] == ["0.125", "", "0.375"]
@@ -548,7 +593,7 @@ def test_a_failing_row_stops_no_other_and_is_run_again(
     assert "2 of 3: small-demo-two: failed; took " in printed
 
     (runnable / "data/fail").unlink()
-    command(["small"], runnable)
+    assert run_small(runnable) == []
     assert trained(runnable) == "2", "the others are not run again"
     assert state(runnable) == before
     assert [row["test"] for row in rows_of(runnable)] == ["0.125", "0.25", "0.375"]
@@ -564,7 +609,7 @@ def test_an_edit_meanwhile_ends_the_grid_and_is_kept(runnable: Path) -> None:
     before = state(runnable)
     (runnable / "data/meddle").touch()
     with pytest.raises(UserError, match=r"notes\.txt changed while the grid ran"):
-        command(["small", "--preset", "other"], runnable)
+        run_small(runnable, "other")
     assert trained(runnable) == "1"
     assert (runnable / "notes.txt").read_text() == "edited meanwhile"
     (runnable / "data/meddle").unlink()
@@ -572,7 +617,7 @@ def test_an_edit_meanwhile_ends_the_grid_and_is_kept(runnable: Path) -> None:
     assert state(runnable) == before
     assert not (runnable / "reports/other").exists()
     with pytest.raises(UserError, match=r"small-other-one exists but differs in notes\.txt"):
-        command(["small", "--preset", "other"], runnable)
+        run_small(runnable, "other")
 
 
 @pytest.fixture
@@ -600,9 +645,7 @@ def test_rows_side_by_side_do_not_disturb_each_other(
     before = state(side)
     (side / "data/meet").touch()
     (side / "data/fail").touch()
-    with pytest.raises(UserError) as caught:
-        command(["small", "--preset=other", "--jobs=2"], side)
-    assert caught.value.problems == [
+    assert run_small(side, "other", jobs=2) == [
         "small-other-two: dvc exp run ended with status 255; see "
         "work/experiments/small-other-two.log",
         "1 of 3 rows failed; the same command tries again",
@@ -618,11 +661,11 @@ def test_rows_side_by_side_do_not_disturb_each_other(
     assert sorted(logs) == ["small-other-one", "small-other-three", "small-other-two"]
     assert "this row fails" in logs["small-other-two"]
     (side / "data/fail").unlink()
-    command(["small", "--preset=other", "--jobs=2"], side)
+    assert run_small(side, "other", jobs=2) == []
     assert trained(side) == "2"
     by_side = contents(side)
     forget(side)
-    command(["small", "--preset=other"], side)
+    assert run_small(side, "other") == []
     assert trained(side) == "123"
     assert contents(side) == by_side
     assert state(side) == before
@@ -644,10 +687,11 @@ def test_an_interruption_puts_the_folder_back(runnable: Path, jobs: int) -> None
     (runnable / "data/waiting").unlink(missing_ok=True)
     # As a script starts it in the background: ignoring Ctrl-C, unless it decides otherwise.
     ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    verb = [sys.executable, "-m", "twinstroke", "grid", "small", "--epochs=5", f"--jobs={jobs}"]
     grid = subprocess.Popen(
-        [*ignoring, sys.executable, "-m", "experiments", "small", "--epochs=5", f"--jobs={jobs}"],
+        [*ignoring, *verb],
         cwd=runnable,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         stdout=subprocess.PIPE,
         text=True,
     )

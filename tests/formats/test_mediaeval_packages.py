@@ -173,7 +173,7 @@ def test_package(clone: Clone, package: Package, recognised: str, splits: set[st
 
     damaged = min(raw.rglob("*.mp4"))
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"\x00")
-    printed = clone.run("python", "-m", "twinstroke.index.check_data", fails=True)
+    printed = clone.run("python", "-m", "twinstroke", "check", fails=True)
     assert f"{damaged.relative_to(clone.folder)}" in printed
     assert "MD5" in printed
 

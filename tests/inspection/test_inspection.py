@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import html
 import shutil
-import sys
 import tracemalloc
 from collections.abc import Sequence
 from html.parser import HTMLParser
@@ -24,7 +23,7 @@ from matplotlib.patches import Rectangle as Box
 from numpy.typing import NDArray
 
 from tests.clone import ROOT
-from twinstroke.cli.inspect import main
+from tests.command import twinstroke
 from twinstroke.colours import BEYOND, OUTLINE, OUTSIDE, WINDOW, colour_wheel, flow_colours
 from twinstroke.errors import UserError
 from twinstroke.files import new_hdf5
@@ -579,15 +578,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["inspection", *arguments])
-    main()
-
-
-def test_program(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(monkeypatch)
+def test_program(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert twinstroke("inspect") == 0
     odd = '100%41 <u>"odd" & $x^2$ #1'
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == (
@@ -609,29 +601,24 @@ def test_program(
 
     # Chosen by hand: the sheets of the first call are gone, the suspicious sample is listed.
     before = (folder / "videos" / "v.png").read_bytes()
-    run(monkeypatch, "v:30-44")
+    assert twinstroke("inspect", "v:30-44") == 0
     assert [path.name for path in (folder / "samples").iterdir()] == ["v_30-44.png"]
     assert f"<td>{html.escape(odd)}:10-26<td>" in (folder / "index.html").read_text()
     assert (folder / "videos" / "v.png").read_bytes() == before
-    run(monkeypatch, "--count", "1")
+    assert twinstroke("inspect", "--count", 1) == 0
     assert len(list((folder / "samples").iterdir())) == 1
 
 
-def test_program_tells_what_is_wrong(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for arguments, words in (
-        (["v:30-45"], "'v:30-45': no sample has this id; closest: v:30-44"),
-        (["--count", "-1"], "COUNT: -1 samples cannot be drawn"),
-    ):
-        with pytest.raises(SystemExit):
-            run(monkeypatch, *arguments)
-        assert words in capsys.readouterr().err
+def test_program_tells_what_is_wrong(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert twinstroke("inspect", "v:30-45") == 1
+    words = "'v:30-45': no sample has this id; closest: v:30-44, v:10-26"
+    assert capsys.readouterr().err == f"error: {words}\n"
+    assert twinstroke("inspect", "--count", -1) == 2
+    assert "-1 is not in the range x>=0" in capsys.readouterr().err
     with h5py.File(project / "data/tiny/strokes.h5", "r+") as file:
         file["rgb"][:] = 0
-    run(monkeypatch)
+    assert twinstroke("inspect") == 0
     assert "strokes.h5 is old" in capsys.readouterr().out
     shutil.rmtree(project / "data/tiny/motion")
-    with pytest.raises(SystemExit):
-        run(monkeypatch)
+    assert twinstroke("inspect") == 1
     assert "(and 1 more); run dvc repro segment first" in capsys.readouterr().err

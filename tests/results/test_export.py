@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.clone import ROOT
+from tests.command import twinstroke
 from tests.videos import distinct_frames, write_vfr_video, write_video
 from twinstroke.annotations.classes import ClassList
 from twinstroke.annotations.records import Reading
@@ -24,8 +26,10 @@ from twinstroke.index.build import build_index
 from twinstroke.index.consensus import merge
 from twinstroke.index.samples import Mark
 from twinstroke.results.export import export_index
+from twinstroke.settings.choices import ExportFormat
 from twinstroke.settings.index import IndexSettings
-from twinstroke.tables import SPLITS, Sample
+from twinstroke.settings.load import load_settings
+from twinstroke.tables import SPLITS, Sample, Video, write_table
 from twinstroke.video.clock import Clock
 from twinstroke.video.probe import probe_video
 
@@ -113,7 +117,9 @@ def _read(form: str, raw: Path, clocks: dict[str, Clock]) -> list[Row]:
 @pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])
 @given(index=indices())
 @settings(max_examples=60)
-def test_round_trip(form: str, index: tuple[list[Sample], list[Mark], dict[str, Clock]]) -> None:
+def test_round_trip(
+    form: ExportFormat, index: tuple[list[Sample], list[Mark], dict[str, Clock]]
+) -> None:
     samples, marks, clocks = index
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "raw")
@@ -157,7 +163,7 @@ def test_a_stroke_of_no_split_stands_in_the_file_of_its_neighbours(tmp_path: Pat
 
 
 @pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])
-def test_a_whole_index_survives(tmp_path: Path, form: str) -> None:
+def test_a_whole_index_survives(tmp_path: Path, form: ExportFormat) -> None:
     """Real videos, one of 120000/1001 and one of variable rate: tables in, the same tables out.
 
     Negatives among them, which bare strokes without a class, or with two, would change.
@@ -211,3 +217,46 @@ def test_clips_survive_as_xml(tmp_path: Path) -> None:
     export_index("mediaeval", first.samples, [], videos, {}, "player", raw / "xml")
     again = build_index(_settings("mediaeval", videos=".", annotations="xml"), **arguments)
     assert again.samples == first.samples
+
+
+def test_the_verb_exports_the_preset_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    monkeypatch.chdir(tmp_path)
+    data = Path("data", load_settings().name)
+    assert twinstroke("export", "csv") == 1
+    assert f"error: {data}/videos.csv: not found; run the stage" in capsys.readouterr().err
+    write_video(tmp_path / "v.mp4", distinct_frames(20), 50)
+    row = {"video": "v", "path": "v.mp4", "sha256": "", "frames": 20, "fps": "50"}
+    size = {"width": 96, "height": 64, "variable_frame_rate": False}
+    write_table(data / "videos.csv", [Video.model_validate(row | size)], Video)
+    ends = [(2, 9, "Lob", "annotated", "p1"), (10, 15, "Negative", "mined", "")]
+    samples = [
+        {"sample": f"v:{begin}", "video": "v", "begin": begin, "end": end, "label": label}
+        | {"class_index": 0, "split": "train", "origin": origin, "group": group}
+        for begin, end, label, origin, group in ends
+    ]
+    write_table(data / "samples.csv", [Sample.model_validate(row) for row in samples], Sample)
+    write_table(
+        data / "unlabelled.csv", [Mark(video="v", begin=16, end=19, split="", group="")], Mark
+    )
+    assert twinstroke("export", "csv") == 0
+    assert capsys.readouterr().out == f"export: 1 files below {data}/export/csv\n"
+    assert (data / "export/csv/strokes.csv").read_text().splitlines() == [
+        "video,begin,end,label,split,player",
+        "v.mp4,2,9,Lob,train,p1",
+        "v.mp4,16,19,Unknown,,",
+    ]
+    # Of an earlier export: read again, it would bring old strokes back.
+    old = data / "export/elan/test/w.eaf"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    assert twinstroke("export", "elan") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"export: 1 files below {data}/export/elan",
+        "export: elan has no place for the column player; csv has",
+    ]
+    files = [path for path in (data / "export/elan").rglob("*") if path.is_file()]
+    assert files == [data / "export/elan/train/v.eaf"]

@@ -33,6 +33,7 @@ from twinstroke.results.label_studio import (
     task,
     video_url,
     write_labelling_settings,
+    write_project,
     write_tasks,
 )
 from twinstroke.settings.index import IndexSettings
@@ -235,6 +236,40 @@ def test_settings_name_classes_colours_keys_and_the_rate(tmp_path: Path, rate: F
     colours = {label.attrib["value"]: label.attrib["background"] for label in lane}
     assert colours["Serve Forehand Loop"] == "#0072B2"
     assert colours["Defensive Backhand Block"] == "#D55E00"
+
+
+@pytest.mark.parametrize(
+    ("rates", "shown"),
+    [
+        ([Fraction(25)], 25),
+        ([Fraction(25), Fraction(30_000, 1001)], 29.97),
+        # No decimal of two places stands for it: hardly more, so that no frame is lost.
+        ([Fraction(1000, 33), Fraction(24)], 30.304),
+    ],
+)
+def test_a_project_has_one_rate_for_its_videos(
+    tmp_path: Path, rates: list[Fraction], shown: float
+) -> None:
+    videos = {}
+    for number, rate in enumerate(rates):
+        clock = Clock(np.arange(101) * rate.denominator, Fraction(1, rate.numerator))
+        found = _found(f"v{number}", (10, 20, NAMES[1], 0.5))
+        videos[PurePosixPath(f"v {number}.mp4")] = (found, clock)
+    assert write_project(tmp_path, videos, CLASSES, "twin 3f2a") == shown
+    root = defusedxml.ElementTree.parse(tmp_path / "label-studio.xml").getroot()
+    assert root is not None
+    counted = float(root[1].attrib["frameRate"])
+    assert max(rates) <= counted + 1e-9 < max(rates) + Fraction(1, 500)
+    tasks = json.loads((tmp_path / "label-studio.json").read_text())
+    assert [item["data"]["video"].rpartition("=")[2] for item in tasks] == [
+        f"v%20{number}.mp4" for number in range(len(rates))
+    ]
+    for item, rate in zip(tasks, rates, strict=True):
+        (stroke,) = item["predictions"][0]["result"]
+        (span,) = stroke["value"]["ranges"]
+        # From 1, the last frame being in it: as many of the editor's as fit best.
+        assert span["start"] == round(10 * counted / rate) + 1
+        assert span["end"] == round(20 * counted / rate)
 
 
 def test_tasks_say_what_found_them_and_how_sure_it_is(tmp_path: Path) -> None:

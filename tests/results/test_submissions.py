@@ -20,7 +20,6 @@ from twinstroke.findings import Findings
 from twinstroke.formats import mediaeval
 from twinstroke.results.submissions import (
     MOST_STROKES,
-    Edition,
     check_submission,
     class_names,
     detection_videos,
@@ -28,6 +27,7 @@ from twinstroke.results.submissions import (
     write_classifications,
     write_detections,
 )
+from twinstroke.settings.choices import Edition
 from twinstroke.settings.index import IndexSettings
 
 FRAMES = 60

@@ -103,7 +103,7 @@ def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
 
 def test_experiments_are_compared_on_the_same_strokes(clone: Clone) -> None:
     printed = clone.run(
-        "python", "-m", "experiments.compare", "--preset=tiny", "HEAD", "attention", "rgb"
+        "python", "-m", "twinstroke", "compare", "--preset=tiny", "HEAD", "attention", "rgb"
     )
     metrics = clone.metrics()
     assert f"/{metrics['test']['n']} = {100 * metrics['test']['accuracy']:.1f} %" in printed

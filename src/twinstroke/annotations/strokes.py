@@ -1,4 +1,4 @@
-"""Tables of strokes in frames: those of the page, of ``make export FORMAT=csv``, or of `detect`."""
+"""Tables of strokes in frames: those of the page, of ``twinstroke export csv``, or of `detect`."""
 
 from __future__ import annotations
 

@@ -1,30 +1,33 @@
-"""Draw where the trained network looks in samples of your choice, by their ids.
-
-Run it when `evaluate` is done. Pictures and films go to ``reports/<preset>/attend``.
-"""
+"""``twinstroke attend``."""
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from twinstroke.attend.choice import named, single_predictions
-from twinstroke.attend.draw import draw
-from twinstroke.errors import UserError, exits_cleanly
+import click
+
+from twinstroke.errors import UserError
 from twinstroke.progress import summarise
-from twinstroke.settings.load import load_settings
 
 
-@exits_cleanly
-def main() -> None:
-    """Draw samples of the preset that ``params.yaml`` names."""
-    parser = argparse.ArgumentParser(prog="python -m twinstroke.attend", description=__doc__)
-    parser.add_argument("samples", nargs="+", metavar="SAMPLE", help="ids of the samples to draw")
-    arguments = parser.parse_args()
+@click.command()
+@click.argument("samples", metavar="SAMPLE...", nargs=-1, required=True)
+def command(samples: Sequence[str]) -> None:
+    """Draw where the trained network looks in samples you name.
+
+    SAMPLE is the id of a sample, <video>:<begin>-<end>. Run it when the stage evaluate is done.
+    Pictures and films go to reports/<preset>/attend.
+    """
+    # Only now: --help need not wait for torch.
+    from twinstroke.attend.choice import named, single_predictions
+    from twinstroke.attend.draw import draw
+    from twinstroke.settings.load import load_settings
+
     settings = load_settings()
     folder, reports = Path("data", settings.name), Path("reports", settings.name)
     known = single_predictions(reports / "predictions")
-    chosen = named([row for rows in known.values() for row in rows], arguments.samples)
+    chosen = named([row for rows in known.values() for row in rows], samples)
     drawn = draw(folder / "strokes.h5", folder / "model.safetensors", chosen, reports / "attend")
     if not drawn:
         raise UserError(
@@ -32,7 +35,3 @@ def main() -> None:
             "nothing to draw; train one: dvc exp run -S attention_blocks=3"
         )
     summarise("attend", f"{len(drawn)} samples are drawn in {reports / 'attend'}")
-
-
-if __name__ == "__main__":
-    main()

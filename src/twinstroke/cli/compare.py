@@ -1,229 +1,45 @@
-"""Compare experiments sample by sample: ``python -m experiments.compare HEAD attention3``."""
+"""``twinstroke compare``."""
 
 from __future__ import annotations
 
-import argparse
-import io
-import json
-import re
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+import click
 
-from twinstroke.cli.grid import preset_name
-from twinstroke.compare.curves import draw_curves
-from twinstroke.compare.markdown import markdown
-from twinstroke.compare.pairs import Experiment, compare
-from twinstroke.errors import UserError, exits_cleanly
-from twinstroke.evaluate.decisions import DECISIONS
-from twinstroke.evaluate.predictions import PredictionTable, read_predictions
-from twinstroke.experiments.revisions import WORKSPACE, Revision, resolve
-from twinstroke.files import replacing
-from twinstroke.tables import SPLITS, parse_table
-from twinstroke.train.history import Epoch
+from twinstroke.cli.options import with_preset
+from twinstroke.evaluate.decisions import DECISIONS, Decision
+from twinstroke.tables import SPLITS, Split
 
 
-def command(arguments: Sequence[str], root: Path) -> None:
-    """Compare what the command line says, in the project at `root`.
+@click.command()
+@click.argument("revisions", metavar="[REV...]", nargs=-1)
+@with_preset
+@click.option(
+    "--split",
+    type=click.Choice(SPLITS),
+    default="test",
+    show_default=True,
+    help="Of the samples.",
+)
+@click.option(
+    "--decision",
+    type=click.Choice(DECISIONS),
+    default="single",
+    show_default=True,
+    help="By which windows of a stroke.",
+)
+def command(revisions: Sequence[str], preset: str, split: Split, decision: Decision) -> None:
+    """Compare experiments sample by sample.
 
-    Raises:
-        UserError: Names that mean nothing, predictions that are missing or damaged, or experiments
-            that were tested on different samples.
+    Each is compared with the first one. REV is a commit, branch or tag, the name of an experiment,
+    or workspace: the files as they lie in the folder. As with dvc metrics diff, one REV alone is
+    compared with the workspace, and none at all means HEAD and the workspace. The comparison goes
+    to reports/<preset>/comparison.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.compare",
-        description="Compare each experiment with the first one, sample by sample. As with dvc "
-        "metrics diff, one REV alone is compared with the workspace, and none at all means HEAD "
-        "and the workspace.",
-    )
-    parser.add_argument(
-        "revisions",
-        metavar="REV",
-        nargs="*",
-        help=f"a commit, branch or tag, the name of an experiment, or {WORKSPACE}: the files as "
-        "they lie in the folder",
-    )
-    parser.add_argument("--preset", type=preset_name, default="demo", help="default: %(default)s")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="default: %(default)s")
-    parser.add_argument(
-        "--decision", choices=DECISIONS, default="single", help="default: %(default)s"
-    )
-    chosen = parser.parse_args(arguments)
-    names = list(chosen.revisions) or ["HEAD"]
-    if len(names) == 1:
-        names.append(WORKSPACE)
+    # Only now: --help need not wait for DVC and scipy.
+    from twinstroke.experiments.comparison import compare_experiments
 
-    revisions = resolve(root, names)
-    tables = _tables(revisions, chosen.preset, chosen.split)
-    settings, notes = _differing(revisions, chosen.preset)
-    comparison = compare(
-        [
-            Experiment(
-                revision.name,
-                revision.commit[:7],
-                own,
-                f"{revision}: {_predictions(chosen.preset, chosen.split)}",
-                table,
-            )
-            for revision, own, table in zip(revisions, settings, tables, strict=True)
-        ],
-        chosen.decision,
-    )
-    histories, missing = _histories(revisions, chosen.preset)
-    text = markdown(comparison, chosen.preset, chosen.split, [*notes, *missing])
-    folder = Path("reports", chosen.preset, "comparison")
-    contents = {
-        "comparison.md": text,
-        "comparison.json": json.dumps(
-            {"preset": chosen.preset, "split": chosen.split, **comparison.model_dump()},
-            indent=2,
-            ensure_ascii=False,
-        )
-        + "\n",
-    }
-    for name, content in contents.items():
-        with replacing(root / folder / name) as partial:
-            partial.write_text(content, encoding="utf-8")
-    picture = folder / "curves.png"
-    # No picture of an earlier comparison.
-    (root / picture).unlink(missing_ok=True)
-    if histories:
-        draw_curves(histories, f"Preset {chosen.preset}", root / picture)
-    print(text)
-    written = [str(folder / name) for name in contents] + ([str(picture)] if histories else [])
-    print(f"wrote {', '.join(written)}", flush=True)
-
-
-def _predictions(preset: str, split: str) -> str:
-    return f"reports/{preset}/predictions/{split}.csv"
-
-
-def _tables(revisions: Sequence[Revision], preset: str, split: str) -> list[PredictionTable]:
-    file = _predictions(preset, split)
-    tables, problems = [], []
-    for revision in revisions:
-        try:
-            text = revision.read(file)
-            if text is None:
-                advice = (
-                    f"its code was older, or preset {preset} was never run there; run it again "
-                    "with dvc exp run"
-                    if revision.commit
-                    else f"run the pipeline first, with preset: {preset} in params.yaml: dvc repro"
-                )
-                raise UserError(f"{revision}: {file}: not found; {advice}")
-            tables.append(read_predictions(text, f"{revision}: {file}"))
-        except UserError as error:
-            problems += error.problems
-    if problems:
-        raise UserError(problems)
-    return tables
-
-
-def _differing(revisions: Sequence[Revision], preset: str) -> tuple[list[str], list[str]]:
-    """What tells each state from the others, in the notation of ``-S``; and what else to know."""
-    every, notes = [], []
-    for revision in revisions:
-        params = _settings(revision, "params.yaml")
-        if params.get("preset", preset) != preset:
-            notes.append(
-                f"params.yaml of {revision} is set to preset {params['preset']}, so its settings "
-                f"may not be those that the predictions of {preset} were made with."
-            )
-        file = f"presets/{preset}.yaml"
-        own = _settings(revision, file)
-        params |= {f"{file}:{key}": value for key, value in own.items()}
-        used = _used(revision, preset)
-        # Results of other presets lie beside, whatever `preset` says.
-        stale = [k for k in used if k != "preset" and k in params and params[k] != used[k]]
-        if stale:
-            notes.append(
-                f"The results of {revision} were made before "
-                f"{', '.join(f'{key}={_value(params[key])}' for key in stale)} was set; the table "
-                "says what they were made with (dvc.lock), and dvc repro makes them anew."
-            )
-        every.append(params | used)
-    keys = list(dict.fromkeys(key for own in every for key in own))
-    keys = [key for key in keys if len({repr(own.get(key)) for own in every}) > 1]
-    texts = [", ".join(f"{key}={_value(own.get(key))}" for key in keys) for own in every]
-    others = [str(own) for own in revisions[1:] if not own.same_code(revisions[0])]
-    if others:
-        notes.append(
-            f"The code in src/ or stages/ differs, too: that of {revisions[0]} and that of "
-            f"{', '.join(others)}."
-        )
-    return texts, notes
-
-
-def _settings(revision: Revision, file: str) -> dict[str, Any]:
-    """A file of parameters with dotted keys; none, if it is not there."""
-    text = revision.read(file)
-    try:
-        content = YAML(typ="safe", pure=True).load(io.StringIO(text or ""))
-    except YAMLError as error:
-        message = " ".join(str(error).split())
-        raise UserError(f"{revision}: {file}: not readable as YAML: {message}") from None
-    return dict(_flat(content)) if isinstance(content, dict) else {}
-
-
-def _used(revision: Revision, preset: str) -> dict[str, Any]:
-    """The parameters that results were made with, as DVC wrote them down."""
-    used: dict[str, Any] = {}
-    for key, value in _settings(revision, "dvc.lock").items():
-        # stages.train.params.params.yaml.seed, and …presets/demo.yaml.train.epochs
-        # The report, made last, names all there are, used or not.
-        if key.startswith("stages.report."):
-            continue
-        if match := re.fullmatch(r"stages\.\w+\.params\.(params|presets/[^/]+)\.yaml\.(.+)", key):
-            file, name = match.groups()
-            used[name if file == "params" else f"{file}.yaml:{name}"] = value
-    return used if used.get("preset", preset) == preset else {}
-
-
-def _flat(content: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in content.items():
-        if isinstance(value, dict):
-            found += _flat(value, f"{before}{key}.")
-        else:
-            found.append((f"{before}{key}", value))
-    return found
-
-
-def _value(value: object) -> str:
-    if value is None:
-        return "–"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _histories(
-    revisions: Sequence[Revision], preset: str
-) -> tuple[dict[str, list[Epoch]], list[str]]:
-    """The epochs of each training that is known, and a note about each that is not."""
-    file = f"reports/{preset}/history.csv"
-    histories, notes = {}, []
-    for revision in revisions:
-        reason = "neither git nor DVC's cache holds it"
-        try:
-            text = revision.read(file)
-            if text is not None:
-                histories[str(revision)] = parse_table(text, file, Epoch)
-                continue
-        except UserError as error:
-            reason = str(error)
-        notes.append(f"The picture lacks the curve of {revision}: as to {file}, {reason}.")
-    return histories, notes
-
-
-@exits_cleanly
-def main() -> None:
-    """Run the command line."""
-    command(sys.argv[1:], Path.cwd())
-
-
-if __name__ == "__main__":
-    main()
+    compared = compare_experiments(Path.cwd(), revisions, preset, split, decision)
+    click.echo(compared.text)
+    click.echo(f"wrote {', '.join(map(str, compared.written))}")

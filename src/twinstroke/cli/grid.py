@@ -1,71 +1,69 @@
-"""Run a grid of experiments and write its table: ``python -m experiments table2 --preset demo``."""
+"""``twinstroke grid``."""
 
 from __future__ import annotations
 
-import argparse
-import re
 import signal
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from twinstroke.errors import UserError, exits_cleanly
-from twinstroke.experiments.grids import load_grids, plan
-from twinstroke.experiments.run import run_grid
-from twinstroke.experiments.table import table_name, write
-from twinstroke.experiments.workspace import Workspace
-from twinstroke.settings.preset import PRESET_NAME
+import click
+from click.shell_completion import CompletionItem
+
+from twinstroke.cli.options import with_preset
+from twinstroke.errors import UserError
 
 
-def preset_name(text: str) -> str:
-    """Check an argument that names a preset."""
-    if not re.fullmatch(PRESET_NAME, text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file in presets/")
-    return text
+class GridName(click.ParamType[str]):
+    """One of the grids that the project declares."""
+
+    name = "grid"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See that there is such a grid.
+
+        Raises:
+            UserError: The grids cannot be read.
+        """
+        known = _grids()
+        if value not in known:
+            self.fail(f"{value!r} is none of {', '.join(known)}.", param, ctx)
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The grids that begin so; none where there are no grids."""
+        try:
+            return [CompletionItem(name) for name in _grids() if name.startswith(incomplete)]
+        except UserError:
+            return []
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-    return int(text)
+@click.command()
+@click.argument("name", metavar="NAME", type=GridName())
+@with_preset
+@click.option(
+    "--epochs", metavar="N", type=click.IntRange(min=1), help="Instead of the grid's own number."
+)
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Rows at the same time, one a GPU.",
+)
+def command(name: str, preset: str, epochs: int | None, jobs: int) -> None:
+    """Run a grid of experiments and write its table.
 
-
-def command(arguments: Sequence[str], root: Path) -> None:
-    """Run what the command line says, in the project at `root`.
-
-    Raises:
-        UserError: Bad grids or presets, uncommitted changes, or rows that failed; what did not
-            fail is in the table nevertheless.
+    NAME is a grid of experiments/grids.yaml: table2, table3 or ablation, or one of your own. Rows
+    that are there already are not run again, so an interrupted grid goes on. An end from outside
+    puts the folder back as Ctrl-C does.
     """
-    grids = load_grids(root)
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments",
-        description="Run a grid of experiments and write its table. Rows that are there already "
-        "are not run again, so an interrupted grid goes on.",
-    )
-    parser.add_argument("grid", choices=sorted(grids), help="a grid of experiments/grids.yaml")
-    parser.add_argument("--preset", type=preset_name, default="demo", help="default: %(default)s")
-    parser.add_argument("--epochs", type=_count, help="instead of the grid's own number")
-    parser.add_argument(
-        "--jobs", type=_count, default=1, help="rows at the same time; default: %(default)s"
-    )
-    chosen = parser.parse_args(arguments)
+    # Only now: --help need not wait for DVC.
+    from twinstroke.experiments.grids import load_grids
+    from twinstroke.experiments.run import carry_out
 
-    name = table_name(chosen.grid, chosen.preset, chosen.epochs)
-    rows = plan(root, chosen.grid, grids[chosen.grid], chosen.preset, chosen.epochs)
-    workspace = Workspace.opened(root, chosen.preset)
-    failures = run_grid(workspace, rows, chosen.jobs)
-    written = write(workspace, rows, name, grids[chosen.grid].title)
-    print("wrote " + " and ".join(str(path.relative_to(root)) for path in written), flush=True)
-    if failures:
-        raise UserError(
-            [*failures, f"{len(failures)} of {len(rows)} rows failed; the same command tries again"]
-        )
-
-
-@exits_cleanly
-def main() -> None:
-    """Run the command line; an end from outside puts the folder back as Ctrl-C does."""
+    root = Path.cwd()
     # A shell without job control lets programs in the background ignore Ctrl-C; DVC and the stages
     # would inherit that, and could not be asked to end.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -73,11 +71,18 @@ def main() -> None:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
-        command(sys.argv[1:], Path.cwd())
+        done = carry_out(
+            root, name, load_grids(root)[name], preset=preset, epochs=epochs, jobs=jobs
+        )
     except KeyboardInterrupt:
-        print("interrupted; the folder is as before, and the same command goes on", flush=True)
+        click.echo("interrupted; the folder is as before, and the same command goes on")
         raise SystemExit(130) from None
+    click.echo(f"wrote {' and '.join(map(str, done.written))}")
+    if done.failures:
+        raise UserError(done.failures)
 
 
-if __name__ == "__main__":
-    main()
+def _grids() -> list[str]:
+    from twinstroke.experiments.grids import load_grids
+
+    return sorted(load_grids(Path.cwd()))

@@ -1,41 +1,49 @@
-"""Look at what the crops hold: ``make inspect``, or with samples of your choice by their ids.
-
-Run it when `segment` is done, before training. See the package for what it writes.
-"""
+"""``twinstroke inspect``."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from twinstroke.errors import UserError, exits_cleanly
-from twinstroke.inspection.choice import named, spread
-from twinstroke.inspection.draw import Inspection, inspect
-from twinstroke.inspection.measure import SampleRow, VideoRow
-from twinstroke.inspection.source import open_source
+import click
+
 from twinstroke.progress import summarise
-from twinstroke.settings.load import load_settings
+
+if TYPE_CHECKING:
+    from twinstroke.inspection.draw import Inspection
+    from twinstroke.inspection.measure import SampleRow, VideoRow
 
 LISTED = 8
 """Videos, and samples, named on the terminal."""
 
 
-@exits_cleanly
-def main() -> None:
-    """Inspect the preset that ``params.yaml`` names."""
-    parser = argparse.ArgumentParser(prog="python -m twinstroke.inspection", description=__doc__)
-    parser.add_argument("samples", nargs="*", help="ids of the samples to draw")
-    parser.add_argument("--count", type=int, default=8, help="how many to draw otherwise")
-    arguments = parser.parse_args()
-    if arguments.count < 0:
-        raise UserError(f"COUNT: {arguments.count} samples cannot be drawn; 0 or more can")
+@click.command()
+@click.argument("samples", metavar="[SAMPLE...]", nargs=-1)
+@click.option(
+    "--count",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=8,
+    show_default=True,
+    help="How many samples are drawn where none is named.",
+)
+def command(samples: Sequence[str], count: int) -> None:
+    """Look at what the crops hold: players, or something else.
+
+    Run it when the stage segment is done, before training. SAMPLE is the id of a sample to draw,
+    <video>:<begin>-<end>. Measures all videos and samples, and draws every video and some samples;
+    the page to open is reports/<preset>/inspect/index.html.
+    """
+    # Only now: --help need not wait for OpenCV and matplotlib.
+    from twinstroke.inspection.choice import named, spread
+    from twinstroke.inspection.draw import inspect
+    from twinstroke.inspection.source import open_source
+    from twinstroke.settings.load import load_settings
+
     settings = load_settings()
     source = open_source(Path("data", settings.name))
-    if arguments.samples:
-        drawn = named(source.samples, arguments.samples)
-    else:
-        drawn = spread(source.samples, arguments.count)
+    drawn = named(source.samples, samples) if samples else spread(source.samples, count)
     folder = Path("reports", settings.name, "inspect")
     normal = settings.normalize.rule == "normal"
     min_motion = settings.normalize.min_motion if normal else None
@@ -53,9 +61,10 @@ def _tell(found: Inspection, drawn: int, folder: Path) -> None:
         f"{folder / 'index.html'}",
     )
     if found.stale:
-        print(
-            f"inspect: strokes.h5 is old: the stored crops of {', '.join(found.stale)} are not "
-            "what the frames show there; run dvc repro segment"
+        summarise(
+            "inspect",
+            f"strokes.h5 is old: the stored crops of {', '.join(found.stale)} are not "
+            "what the frames show there; run dvc repro segment",
         )
     _list("video", [(row.video, row) for row in videos])
     _list("sample", [(f"{row.sample} ({row.label})", row) for row in samples])
@@ -63,10 +72,6 @@ def _tell(found: Inspection, drawn: int, folder: Path) -> None:
 
 def _list(kind: str, rows: Sequence[tuple[str, VideoRow | SampleRow]]) -> None:
     for name, row in rows[:LISTED]:
-        print(f"inspect: {kind} {name}: {row.why}")
+        summarise("inspect", f"{kind} {name}: {row.why}")
     if len(rows) > LISTED:
-        print(f"inspect: and {len(rows) - LISTED} more, see {kind}s.csv there")
-
-
-if __name__ == "__main__":
-    main()
+        summarise("inspect", f"and {len(rows) - LISTED} more, see {kind}s.csv there")

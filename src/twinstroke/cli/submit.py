@@ -1,158 +1,97 @@
-"""The commands ``twinstroke submit`` and ``twinstroke check-submission``."""
+"""``twinstroke submit``."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from twinstroke.cli.detect import KEPT, add_network, add_rules, rules_in_words, rules_of, seen_of
-from twinstroke.detect.classify import classify
-from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.video import detect
+import click
+
+from twinstroke.cli.options import FILE, Rules, with_edition, with_networks, with_rules
 from twinstroke.errors import UserError
-from twinstroke.evaluate.decisions import DECISIONS
+from twinstroke.evaluate.decisions import DECISIONS, Decision
 from twinstroke.progress import summarise
-from twinstroke.results.submissions import (
-    Edition,
-    check_submission,
-    detection_videos,
-    run_folder,
-    video_of,
-    write_classifications,
-    write_detections,
+from twinstroke.settings.choices import Edition, SportTask
+
+
+@click.command()
+@click.argument("task", type=click.Choice(get_args(SportTask)))
+@with_networks
+@with_edition
+@click.option(
+    "--templates",
+    metavar="PATH",
+    type=FILE,
+    required=True,
+    help="Folder of the XML files of the test set; classification of 2022: test.xml.",
 )
+@click.option(
+    "--videos", metavar="DIR", type=FILE, required=True, help="Folder of the test videos."
+)
+@click.option("--team", required=True, help="Name of the team, and of its folder.")
+@click.option("--run-name", default="1", show_default=True, help="Name of the run.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=FILE,
+    default=Path("submission"),
+    show_default=True,
+    help="Folder that holds the team's.",
+)
+@click.option(
+    "--decision",
+    type=click.Choice(DECISIONS),
+    default="single",
+    show_default=True,
+    help="Classification: by which windows of a stroke.",
+)
+@with_rules
+def command(
+    task: SportTask,
+    model: Path,
+    stroke_model: Path | None,
+    edition: Edition,
+    templates: Path,
+    videos: Path,
+    team: str,
+    run_name: str,
+    out: Path,
+    decision: Decision,
+    rules: Rules,
+) -> None:
+    """Write a run for the MediaEval Sport Task.
 
+    What is written follows the rules of the organisers, and is checked as twinstroke
+    check-submission does it.
+    """
+    # Only now: --help need not wait for torch and OpenCV.
+    from twinstroke.detect.recogniser import Recogniser
+    from twinstroke.detect.submission import submit
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands to a parser; each sets ``run``, which carries it out."""
-    _add_submit(commands)
-    _add_check(commands)
-
-
-def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "submit",
-        help="write a run for the MediaEval Sport Task",
-        description="Write a run for the MediaEval Sport Task, by the rules of its organisers.",
+    tell = partial(summarise, "submit")
+    recogniser = Recogniser(model, stroke_model)
+    settings = rules.settings(recogniser.window[0], two_networks=stroke_model is not None)
+    done = submit(
+        task,
+        edition,
+        recogniser,
+        settings,
+        templates=templates,
+        videos=videos,
+        out=out,
+        team=team,
+        run_name=run_name,
+        decision=decision,
+        tell=tell,
     )
-    parser.add_argument("task", choices=("classification", "detection"))
-    add_network(parser)
-    _add_edition(parser)
-    parser.add_argument(
-        "--templates",
-        type=Path,
-        required=True,
-        help="folder of the XML files of the test set; classification of 2022: test.xml",
-    )
-    parser.add_argument("--videos", type=Path, required=True, help="folder of the test videos")
-    parser.add_argument("--team", required=True, help="name of the team, and of its folder")
-    parser.add_argument("--run-name", default="1", metavar="RUN", help="name of the run (1)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("submission"), help="folder of the team's (submission)"
-    )
-    parser.add_argument(
-        "--decision", choices=DECISIONS, default="single", help="classification (single)"
-    )
-    add_rules(parser)
-    parser.set_defaults(run=_submit)
-
-
-def _add_edition(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--edition", type=int, choices=get_args(Edition), default=2022, help="(2022)"
-    )
-
-
-def _submit(arguments: argparse.Namespace) -> None:
-    recogniser = Recogniser(arguments.model, arguments.stroke_model)
-    settings = rules_of(arguments, recogniser)
-    out: Path = arguments.out
-    is_detection = arguments.task == "detection"
-    if is_detection and arguments.edition == 2020:
-        raise UserError("MediaEval 2020 had no detection task; --edition is 2021 or 2022")
-    run = run_folder(
-        out,
-        arguments.team,
-        "detectionTask" if is_detection else "classificationTask",
-        arguments.run_name,
-    )
-    checked: dict[str, Any]
-    if is_detection:
-        frames = detection_videos(arguments.templates, arguments.videos)
-        found = {
-            name: detect(
-                seen_of(video_of(name, arguments.videos), recogniser),
-                recogniser,
-                settings,
-                folder=out / KEPT,
-            ).detections
-            for name in frames
-        }
-        written = write_detections(run, found, frames)
-        checked = {"detection": frames}
-    else:
-        written = write_classifications(
-            run,
-            arguments.templates,
-            arguments.videos,
-            arguments.edition,
-            partial(
-                classify,
-                recogniser=recogniser,
-                decision=arguments.decision,
-                stride=settings.stride,
-            ),
-        )
-        checked = {"classification": arguments.templates}
+    written = done.written
+    what = "strokes" if task == "detection" or edition != 2022 else "clips"
     dropped = f", {written.dropped} left out as doubles" if written.dropped else ""
-    what = "strokes" if is_detection or arguments.edition != 2022 else "clips"
-    summarise(
-        "submit",
-        f"{arguments.edition}: {what}: {written.strokes}, files: {written.files}, in {run}"
-        f"{dropped}; "
-        f"{rules_in_words(arguments)}",
+    tell(
+        f"{edition}: {what}: {written.strokes}, files: {written.files}, in {done.run}{dropped}; "
+        f"{rules}"
     )
-    _report_check(check_submission(out / arguments.team, arguments.edition, **checked))
-
-
-def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "check-submission",
-        help="check the folder of a team, whoever wrote it",
-        description="Check runs for the MediaEval Sport Task by the rules of its organisers.",
-    )
-    parser.add_argument("team", type=Path, help="folder of the team")
-    _add_edition(parser)
-    parser.add_argument(
-        "--classification", type=Path, help="folder of the XML files of the test set, or test.xml"
-    )
-    parser.add_argument(
-        "--detection", type=Path, help="folder of the XML files of the detection's test videos"
-    )
-    parser.add_argument("--videos", type=Path, help="folder of those videos, if another")
-    parser.set_defaults(run=_check)
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    if arguments.classification is None and arguments.detection is None:
-        raise UserError("name what the runs answer: --classification, --detection, or both")
-    frames = None
-    if arguments.detection is not None:
-        frames = detection_videos(arguments.detection, arguments.videos or arguments.detection)
-    _report_check(
-        check_submission(
-            arguments.team,
-            arguments.edition,
-            classification=arguments.classification,
-            detection=frames,
-        )
-    )
-
-
-def _report_check(problems: Sequence[str]) -> None:
-    if problems:
-        raise UserError(problems)
+    if done.problems:
+        raise UserError(done.problems)
     summarise("check-submission", "nothing to object to")

@@ -1,9 +1,9 @@
-"""The grids of the paper, each one command: ``python -m experiments ablation --preset demo``.
+"""The grids of the paper, and any two experiments side by side.
 
-``grids.yaml`` declares the rows, ``grids.py`` checks them and works out their parameters,
-``run.py`` runs them as DVC experiments of the commit at hand, one after the other or side by side,
-``workspace.py`` is what it needs of git and DVC, and ``table.py`` writes the results to ``docs/``.
+``grids.yaml`` declares the rows, `grids` checks them and works out their parameters, `run` carries
+them out as DVC experiments of the commit at hand, one after the other or side by side, `workspace`
+is what it needs of git and DVC, and `table` writes the results to ``docs/``.
 
-And any two experiments sample by sample: ``python -m experiments.compare HEAD attention3``, with
-``compare.py`` and, for what people call a state of the project, ``revisions.py``.
+`comparison` compares experiments sample by sample, and `revisions` knows what people call a state
+of the project.
 """

@@ -17,14 +17,53 @@ from pathlib import Path
 from subprocess import Popen
 
 from twinstroke.errors import UserError
-from twinstroke.experiments.grids import Planned
-from twinstroke.experiments.table import found, one_line
+from twinstroke.experiments.grids import Grid, Planned, plan
+from twinstroke.experiments.table import found, one_line, table_name, write
 from twinstroke.experiments.workspace import Workspace, ended_together
 
 SHARED = "balance"
 """The last stage that is the same for all rows."""
 LOGS = Path("work", "experiments")
 """What rows print that run side by side, a file each."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What came of a grid."""
+
+    written: list[Path]
+    """Files of its table, relative to the project's folder."""
+    failures: list[str]
+    """What went wrong, one line for each row that failed, and one for all."""
+
+
+def carry_out(
+    root: Path, name: str, grid: Grid, *, preset: str, epochs: int | None, jobs: int
+) -> Carried:
+    """Run a grid and write its table.
+
+    Args:
+        root: The project's folder.
+        name: The grid's.
+        grid: Its rows.
+        preset: Name of a file in ``presets/``.
+        epochs: Instead of the grid's own number.
+        jobs: How many rows run at the same time.
+
+    Returns:
+        The table, in which everything is that did not fail.
+
+    Raises:
+        UserError: A bad preset or uncommitted changes, and what else :func:`run_grid` raises.
+        KeyboardInterrupt: Ctrl-C, after the folder was put back.
+    """
+    rows = plan(root, name, grid, preset, epochs)
+    workspace = Workspace.opened(root, preset)
+    failures = run_grid(workspace, rows, jobs)
+    written = write(workspace, rows, table_name(name, preset, epochs), grid.title)
+    if failures:
+        failures.append(f"{len(failures)} of {len(rows)} rows failed; the same command tries again")
+    return Carried([path.relative_to(root) for path in written], failures)
 
 
 def run_grid(workspace: Workspace, rows: Sequence[Planned], jobs: int) -> list[str]:

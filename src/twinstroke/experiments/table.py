@@ -31,8 +31,8 @@ END = "<!-- end -->"
 HEAD = """\
 # Results of the experiment grids
 
-`make table2`, `make table3` and `make ablation` write these tables from the files in
-[results/](results/); nothing in them is typed.
+`twinstroke grid` writes these tables from the files in [results/](results/); nothing in them is
+typed.
 """
 
 

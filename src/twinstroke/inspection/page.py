@@ -45,7 +45,7 @@ def page(
     ]
     if others:
         parts.append("<h2>Other samples to look at</h2>\n")
-        parts.append('<p>Draw them with <code>make inspect SAMPLES="…"</code>.</p>\n<table>\n')
+        parts.append("<p>Draw them with <code>twinstroke inspect …</code>.</p>\n<table>\n")
         parts.append("<tr><th>sample<th>label<th>suspicion<th>why\n")
         parts += [
             f"<tr><td>{escape(row.sample)}<td>{escape(row.label)}<td>{row.motion_outside:.0%}"

@@ -1,4 +1,4 @@
-"""Write the strokes of an index for people and other programs: ``make export FORMAT=elan``.
+"""Write the strokes of an index for people and other programs.
 
 Formats are those that `index` reads back unchanged: ``csv`` (one table), ``mediaeval`` (an XML for
 each video and split) and ``elan`` (an .eaf for each video and split, which opens its video). They
@@ -9,7 +9,6 @@ mines them again. Only ``csv`` has a column for the player; votes of several ann
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,15 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from twinstroke.annotations.classes import UNKNOWN
-from twinstroke.errors import exits_cleanly
 from twinstroke.formats import csv, elan, mediaeval
 from twinstroke.index.samples import Mark
-from twinstroke.settings.load import load_settings
+from twinstroke.settings.choices import ExportFormat
+from twinstroke.settings.load import Settings
 from twinstroke.tables import Sample, Video, read_table
 from twinstroke.video.clock import Clock
 from twinstroke.video.probe import probe_video
 
-FORMATS = ("csv", "mediaeval", "elan")
 AUTHOR = "twinstroke"
 
 
@@ -43,7 +41,7 @@ class Row(NamedTuple):
 
 
 def export_index(
-    form: str,
+    form: ExportFormat,
     samples: Sequence[Sample],
     unlabelled: Sequence[Mark],
     videos: Mapping[str, Path],
@@ -54,7 +52,7 @@ def export_index(
     """Write the annotated samples, and the strokes without a class, in one of the formats.
 
     Args:
-        form: One of `FORMATS`.
+        form: Which of them.
         samples: The table of samples.
         unlabelled: Strokes that are no samples.
         videos: Their files, by id.
@@ -105,13 +103,21 @@ def export_index(
     return paths
 
 
-@exits_cleanly
-def main() -> None:
-    """Export the index of the preset that ``params.yaml`` names."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("format", choices=FORMATS)
-    form = parser.parse_args().format
-    settings = load_settings()
+class Exported(NamedTuple):
+    """What was written."""
+
+    files: int
+    folder: Path
+    lost: str
+    """Column that the format has no place for; empty if nothing is lost."""
+
+
+def export_preset(settings: Settings, form: ExportFormat) -> Exported:
+    """Export the index of a preset to ``data/<preset>/export/<format>``.
+
+    Raises:
+        UserError: The stage `index` has not run, or a table or a video cannot be read.
+    """
     folder = Path("data", settings.name)
     videos = {row.video: Path(row.path) for row in read_table(folder / "videos.csv", Video)}
     clocks = {}
@@ -126,10 +132,5 @@ def main() -> None:
         # Of an earlier export: read again, they would bring old strokes back.
         if path.is_file() and path not in written:
             path.unlink()
-    print(f"export: {len(written)} files below {target}")
-    if form != "csv" and any(sample.group for sample in samples):
-        print(f"export: {form} has no place for the column {group}; csv has")
-
-
-if __name__ == "__main__":
-    main()
+    lost = group if form != "csv" and any(sample.group for sample in samples) else ""
+    return Exported(len(written), target, lost)

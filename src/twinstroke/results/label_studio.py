@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,15 +21,49 @@ from xml.sax.saxutils import quoteattr
 
 from twinstroke.annotations.classes import StrokeClass
 from twinstroke.annotations.detection import Detection
+from twinstroke.annotations.resolve import exact_rate
 from twinstroke.files import replacing
 from twinstroke.results.palette import stroke_colours
+from twinstroke.results.tables import mean_rate
 from twinstroke.video.clock import Clock
 
 LOCAL_FILES = "/data/local-files/?d="
 """Where Label Studio serves the files of a local storage; what follows is the path below
 ``LOCAL_FILES_DOCUMENT_ROOT``."""
+NAME = "label-studio"
+"""Of the two files of a project, but for their suffixes."""
 LABELS, VIDEO = "strokes", "video"
 """Names of the two tags of the settings, which results refer to."""
+
+
+def write_project(
+    folder: Path,
+    videos: Mapping[PurePosixPath, tuple[Sequence[Detection], Clock]],
+    classes: Sequence[StrokeClass],
+    model: str,
+) -> float:
+    """Write ``label-studio.xml``, the labelling interface, and ``label-studio.json``, the tasks.
+
+    Args:
+        folder: Where to.
+        videos: What was found in each video, and its clock, by its path below the folder that Label
+            Studio serves.
+        classes: As in ``classes.csv``.
+        model: Which network found it.
+
+    Returns:
+        Frames a second at which the editor counts: ``index.annotation_fps`` on the way back.
+    """
+    # One rate for all videos of a project: the largest loses nothing of the others.
+    shown = _short(max(mean_rate(clock) for _, clock in videos.values()))
+    rate = exact_rate(shown)
+    write_labelling_settings(folder / f"{NAME}.xml", classes, rate)
+    tasks = [
+        task(video_url(path), detections, clock, rate, model)
+        for path, (detections, clock) in videos.items()
+    ]
+    write_tasks(folder / f"{NAME}.json", tasks)
+    return shown
 
 
 def labelling_settings(classes: Sequence[StrokeClass], rate: Fraction) -> str:
@@ -123,3 +157,10 @@ def write_labelling_settings(path: Path, classes: Sequence[StrokeClass], rate: F
 
 def _nearest(number: Fraction) -> int:
     return math.floor(number + Fraction(1, 2))
+
+
+def _short(rate: Fraction) -> float:
+    """A rate to be written in a preset: exactly this one if possible, else hardly more."""
+    if exact_rate(usual := round(float(rate), 2)) == rate:
+        return usual
+    return math.ceil(rate * 1000) / 1000

@@ -34,10 +34,10 @@ from twinstroke.evaluate.detection import temporal_iou
 from twinstroke.files import replacing
 from twinstroke.findings import Findings, Place
 from twinstroke.formats.mediaeval import Element, elements_of
+from twinstroke.settings.choices import Edition
 from twinstroke.tables import NEGATIVE
 from twinstroke.video.probe import probe_video
 
-Edition = Literal[2020, 2021, 2022]
 Task = Literal["classificationTask", "detectionTask"]
 TASKS: tuple[Task, ...] = ("classificationTask", "detectionTask")
 MOST_RUNS = 5

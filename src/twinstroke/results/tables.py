@@ -21,11 +21,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
 from twinstroke.annotations.classes import tidy
 from twinstroke.annotations.detection import Detection
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.formats import elan, mediaeval
+from twinstroke.tables import VideoId
 from twinstroke.video.clock import Clock
 
 AUTHOR = "twinstroke"
@@ -129,6 +132,45 @@ def write_json(
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     with replacing(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
+
+
+class FoundStrokes(BaseModel):
+    """What :func:`write_json` wrote, as far as it is needed to measure the detections."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+    video: VideoId
+    frames: int = Field(ge=1)
+    fps: float = Field(gt=0)
+    classes: list[str]
+    detections: list[Detection]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_video(cls, content: Any) -> Any:
+        """Detections do not say of which video they are: the object around them does."""
+        rows = content.get("detections") if isinstance(content, dict) else None
+        if not isinstance(rows, list):
+            return content
+        own = {"video": content.get("video")}
+        return {**content, "detections": [r | own if isinstance(r, dict) else r for r in rows]}
+
+
+def read_json(path: Path) -> FoundStrokes:
+    """Read what :func:`write_json` wrote.
+
+    Raises:
+        UserError: There is no such file, or it is something else.
+    """
+    try:
+        return FoundStrokes.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; twinstroke detect writes it") from None
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise UserError(
+            f"{path}: is no <video>.json of twinstroke detect ({reason}); name one"
+        ) from None
 
 
 def write_elan(path: Path, video: Path, detections: Sequence[Detection], clock: Clock) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from twinstroke.settings.base import Positive, Section
 
 
 class DetectSettings(Section):
-    """How strokes are found in untrimmed videos, by what a network says of all their windows."""
+    """How strokes are found in untrimmed videos, by what a network says of all their windows.
+
+    The first sentence on each field is what ``twinstroke detect --help`` says of its option.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     stride: Positive
     """Kept frames from window to window."""
@@ -18,20 +23,20 @@ class DetectSettings(Section):
     """What is taken of the windows around a moment: its own only, the share of those that prefer
     each class, their mean, or a mean that counts the nearer ones more."""
     smoothing_s: Annotated[float, Field(ge=0)] = 0.8
-    """Seconds over which that goes, half before the moment and half after it."""
+    """Seconds over which windows are smoothed, half before the moment and half after it."""
     rejection: Literal["all", "sum"] = "all"
-    """When a moment is no stroke: ``all``: if Negative is more probable than each stroke class;
-    ``sum``: than all of them together."""
+    """When a moment is no stroke: if Negative is more probable than each stroke class (``all``), or
+    than all of them together (``sum``)."""
     negative_weight: Annotated[float, Field(gt=0)] = 1.0
-    """Factor on the odds of Negative before that: above 1 where a smaller part of the training
-    samples was negative than of a video, as `balance` leaves it."""
+    """Factor on the odds of Negative before that decision: a larger one finds less. Above 1 where a
+    smaller part of the training samples was negative than of a video, as `balance` leaves it."""
     runs: Literal["stroke", "class"] = "stroke"
     """What makes one stroke: neighbouring moments of any stroke class, named by their mean, or of
     the same class."""
     shortest_s: Annotated[float, Field(ge=0)] = 0.25
-    """Seconds; shorter runs are dropped (MediaEval's baseline: 30 frames at 120 a second)."""
+    """Seconds; shorter strokes are dropped (MediaEval's baseline: 30 frames at 120 a second)."""
     gap_s: Annotated[float, Field(ge=0)] = 0.1
-    """Seconds; shorter interruptions of a run are bridged."""
+    """Seconds; shorter interruptions of a stroke are bridged."""
     split: Literal["validation", "test", "none"] = "test"
     """Of which videos the stage finds the strokes: choose the rules above on ``validation``.
     ``none``: where flow of whole videos takes longer than each experiment is worth."""

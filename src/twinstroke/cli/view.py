@@ -1,0 +1,43 @@
+"""``twinstroke view``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from twinstroke.progress import summarise
+
+
+@click.command()
+@click.argument("video", metavar="VIDEO", type=click.Path(path_type=Path))
+@click.option(
+    "--strokes",
+    metavar="CSV",
+    type=click.Path(path_type=Path),
+    help="Table of marked strokes with the columns video,begin,end,label, in frames.",
+)
+@click.option(
+    "--classes",
+    metavar="A,B",
+    multiple=True,
+    help="Names to choose from, with commas between them or the option repeated; those of "
+    "TTStroke-21 if left out.",
+)
+def command(video: Path, strokes: Path | None, classes: Sequence[str]) -> None:
+    """Make a page to mark strokes in a video, or to watch them.
+
+    The page is <video>.html beside the video. It needs no server, and saves corrections as a table.
+    """
+    # Only now: --help need not wait for HDF5 and the reading of videos.
+    from twinstroke.results.viewer.beside import write_beside
+    from twinstroke.tables import NEGATIVE
+
+    names = [name for text in classes for name in text.split(",")]
+    made = write_beside(video, strokes, names)
+    if made.negatives:
+        summarise(
+            "view", f"{made.negatives} rows of the class {NEGATIVE} are no strokes, and left out"
+        )
+    summarise("view", f"open {made.page} in a browser ({made.strokes} strokes)")

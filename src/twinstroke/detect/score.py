@@ -1,0 +1,108 @@
+"""How good are detections, against what somebody marked or corrected?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from twinstroke.annotations.classes import UNKNOWN
+from twinstroke.annotations.detection import Detection
+from twinstroke.annotations.strokes import read_strokes
+from twinstroke.detect.data_set import TOLERANCE_S
+from twinstroke.errors import UserError
+from twinstroke.evaluate.detection import Truth, detection_scores
+from twinstroke.results import label_studio
+from twinstroke.results.tables import read_json
+from twinstroke.tables import NEGATIVE, STROKE, STROKE_OR_NOT
+
+
+class Score(NamedTuple):
+    """What was measured."""
+
+    figures: Mapping[str, float | int | None]
+    """Those of :func:`detection_scores`."""
+    frame_s: float
+    """Seconds that a frame of the slowest video lasts."""
+    warnings: Sequence[str]
+    """What to know when reading the figures, a line each."""
+
+
+def score(found: Sequence[Path], tables: Sequence[Path]) -> Score:
+    """Measure detections against marked strokes.
+
+    Args:
+        found: Folders that `detect` wrote, or ``<video>.json`` in them.
+        tables: Marked strokes in frames: ``video,begin,end,label``. Other videos may be in them.
+
+    Raises:
+        UserError: A file is missing or something else, a video is there twice, or strokes and
+            videos do not belong together.
+    """
+    detections: dict[str, list[Detection]] = {}
+    frames: dict[str, int] = {}
+    rates: list[float] = []
+    classes: set[str] = set()
+    for path in _files(found):
+        own = read_json(path)
+        if own.video in detections:
+            raise UserError(f"{path}: video {own.video!r} is there twice; name it once")
+        detections[own.video] = own.detections
+        frames[own.video] = own.frames
+        rates.append(own.fps)
+        classes.update(own.classes)
+    truth = _truth(tables, frames)
+    # What people differ by, in frames of the slowest video.
+    scores = detection_scores(truth, detections, frames, round(TOLERANCE_S * min(rates)))
+    return Score(scores.figures, 1 / min(rates), _warnings(truth, classes))
+
+
+def _files(found: Sequence[Path]) -> list[Path]:
+    files = []
+    for path in found:
+        inside = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        own = [file for file in inside if file.stem != label_studio.NAME]
+        if not own:
+            raise UserError(f"{path}: holds no <video>.json; name a folder that detect wrote")
+        files += own
+    return files
+
+
+def _truth(tables: Sequence[Path], frames: Mapping[str, int]) -> dict[str, list[Truth]]:
+    """Strokes of the videos that are measured."""
+    truth: dict[str, list[Truth]] = {video: [] for video in frames}
+    problems = []
+    for table in tables:
+        strokes = read_strokes(table)
+        known = [video for video in strokes if video in truth]
+        if strokes and not known:
+            problems.append(
+                f"{table}: none of its strokes is of {', '.join(truth)[:200]}, but of "
+                f"{', '.join(sorted(strokes))[:200]}; see how it names the videos"
+            )
+        for video in known:
+            for stroke in strokes[video]:
+                if stroke.end > frames[video]:
+                    problems.append(
+                        f"{table}: a stroke of {video} ends at {stroke.end}, but the video has "
+                        f"{frames[video]} frames; see that both are of the same video"
+                    )
+                label = None if stroke.label in ("", UNKNOWN) else stroke.label
+                if label != NEGATIVE:
+                    truth[video].append(Truth(stroke.begin, stroke.end, label))
+    if problems:
+        raise UserError(problems)
+    return truth
+
+
+def _warnings(truth: Mapping[str, Sequence[Truth]], classes: Collection[str]) -> list[str]:
+    warnings = [
+        f"no stroke is marked in {video}: all found is wrong there"
+        for video, own in truth.items()
+        if not own
+    ]
+    strange = {s.label for own in truth.values() for s in own if s.label} - {*classes, STROKE}
+    if strange and set(classes) != set(STROKE_OR_NOT):
+        names = ", ".join(sorted(strange))[:200]
+        warnings.append(f"the network has no such class, and cannot name it: {names}")
+    return warnings
