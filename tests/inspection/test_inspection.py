@@ -27,7 +27,7 @@ from tests.clone import ROOT
 from twinstroke.cli.inspect import main
 from twinstroke.colours import BEYOND, OUTLINE, OUTSIDE, WINDOW, colour_wheel, flow_colours
 from twinstroke.errors import UserError
-from twinstroke.files import new_hdf5
+from twinstroke.hdf5 import new_hdf5
 from twinstroke.inspection.choice import named, spread
 from twinstroke.inspection.draw import inspect
 from twinstroke.inspection.measure import measure, sample_row, video_row

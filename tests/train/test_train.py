@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import load_file
 
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, new_hdf5
+from twinstroke.hdf5 import COMPRESSION, new_hdf5
 from twinstroke.settings.train import AugmentationSettings, RestartSettings, TrainSettings
 from twinstroke.train.augmentation import draw_view
 from twinstroke.train.fit import Outputs, batches

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinstroke.decode.needed import needed_frames
-from twinstroke.errors import UserError
-from twinstroke.files import PLANES, fingerprint_of, is_finished, named, prune
+from twinstroke.errors import UserError, named
+from twinstroke.files import prune
+from twinstroke.hdf5 import PLANES, fingerprint_of, is_finished
 from twinstroke.parallel.parts import (
     Dataset,
     OutputFile,

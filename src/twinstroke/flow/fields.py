@@ -29,9 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinstroke.decode.frames import CHUNK_FRAMES
-from twinstroke.errors import UserError
-from twinstroke.files import FIELDS, fingerprint_of, is_finished, named, opened, prune
+from twinstroke.errors import UserError, named
+from twinstroke.files import prune
 from twinstroke.flow.estimators import estimate_flow
+from twinstroke.hdf5 import FIELDS, fingerprint_of, is_finished, opened
 from twinstroke.parallel.parts import Dataset, OutputFile, Rows, make_in_parts
 from twinstroke.parallel.workers import Workers
 from twinstroke.settings.flow import FlowSettings

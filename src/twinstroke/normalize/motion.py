@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 
 from twinstroke.decode.frames import CHUNK_FRAMES, pictures
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, opened, prune
+from twinstroke.files import prune
 from twinstroke.flow.fields import dequantised, fields, pairs
+from twinstroke.hdf5 import COMPRESSION, fingerprint_of, is_finished, opened
 from twinstroke.normalize.mask import foreground, masked
 from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
 from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts

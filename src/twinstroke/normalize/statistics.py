@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from twinstroke.errors import UserError
-from twinstroke.files import named
+from twinstroke.errors import UserError, named
 from twinstroke.settings.normalize import NormalizeSettings
 from twinstroke.tables import Sample
 

@@ -38,9 +38,9 @@ from numpy.typing import NDArray
 
 import twinstroke
 from twinstroke.decode.frames import pictures
-from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, named, opened
+from twinstroke.errors import UserError, named
 from twinstroke.flow.fields import FLOW_UNIT_PX, fields
+from twinstroke.hdf5 import COMPRESSION, fingerprint_of, is_finished, opened
 from twinstroke.parallel.parts import Dataset, OutputFile, Rows, drop_parts, grouped, make_in_parts
 from twinstroke.parallel.workers import Workers
 from twinstroke.segment.crop import crop_around

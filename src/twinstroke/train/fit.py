@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from twinstroke.files import fingerprint_of, sha256_of
+from twinstroke.files import sha256_of
+from twinstroke.hdf5 import fingerprint_of
 from twinstroke.models import Network
 from twinstroke.progress import progress_bar
 from twinstroke.settings.execution import ExecutionSettings, Precision

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from twinstroke.errors import UserError
-from twinstroke.files import named, opened
+from twinstroke.errors import UserError, named
+from twinstroke.hdf5 import opened
 from twinstroke.settings.train import AugmentationSettings
 from twinstroke.tables import NEGATIVE, STROKE_OR_NOT
 from twinstroke.train.augmentation import View, draw_view, resample
