@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from twinstroke.balance.choice import UsedSample
+from twinstroke.balance.stored import UsedSample
 from twinstroke.errors import exits_cleanly
 from twinstroke.evaluate.evaluation import evaluate
 from twinstroke.evaluate.metrics import ClassRecall

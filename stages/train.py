@@ -8,9 +8,9 @@ from pathlib import Path
 import h5py
 
 import twinstroke
-from twinstroke.balance.choice import UsedSample
+from twinstroke.balance.stored import UsedSample
 from twinstroke.errors import UserError, exits_cleanly
-from twinstroke.normalize.statistics import FlowStatistics
+from twinstroke.normalize.stored import FlowStatistics
 from twinstroke.progress import summarise
 from twinstroke.settings.load import Settings, load_settings
 from twinstroke.settings.preparation import Preparation

@@ -35,7 +35,7 @@ from twinstroke.inspection.moments import moments_of
 from twinstroke.inspection.sheets import contact_sheet
 from twinstroke.inspection.source import open_source
 from twinstroke.inspection.tracks import video_picture, with_gaps
-from twinstroke.normalize.statistics import FlowStatistics
+from twinstroke.normalize.stored import FlowStatistics
 from twinstroke.tables import Sample, write_table
 
 HEIGHT, WIDTH, STEP = 40, 60, 2

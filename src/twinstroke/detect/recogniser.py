@@ -16,7 +16,7 @@ from twinstroke.errors import UserError
 from twinstroke.evaluate.sliding import sliding_logits
 from twinstroke.export_model import ExportedModel
 from twinstroke.files import sha256_of
-from twinstroke.flow.fields import FLOW_UNIT_PX
+from twinstroke.flow.stored import FLOW_UNIT_PX
 from twinstroke.settings.preparation import Preparation
 from twinstroke.tables import NEGATIVE, STROKE_OR_NOT
 from twinstroke.train.model_file import TrainedModel, load_model

@@ -24,7 +24,7 @@ from twinstroke.evaluate.decisions import DECISIONS
 from twinstroke.evaluate.intervals import clustered_interval
 from twinstroke.evaluate.predictions import Prediction, load_predictions, shown_split, units_of
 from twinstroke.files import replacing
-from twinstroke.normalize.statistics import FlowStatistics
+from twinstroke.normalize.stored import FlowStatistics
 from twinstroke.settings.load import Settings
 from twinstroke.tables import SPLITS, Sample, Video, read_table
 
