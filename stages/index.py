@@ -5,10 +5,10 @@ from collections import Counter
 from pathlib import Path
 
 from twinstroke.annotations.classes import StrokeClass
-from twinstroke.cli.check import checked_index
 from twinstroke.errors import exits_cleanly
 from twinstroke.files import replacing
 from twinstroke.index.agreement import ClassAgreement
+from twinstroke.index.checked import checked_index
 from twinstroke.index.report import report
 from twinstroke.index.samples import Mark
 from twinstroke.index.split import Placement

@@ -42,13 +42,6 @@ class Settings(Preset):
     """``train`` of the preset with the experiment's own values put over it."""
     execution: ExecutionSettings
 
-    @property
-    def raw(self) -> Path:
-        """Folder of the raw data: the rendered data set, or the user's."""
-        if self.synthesize.players:
-            return Path("data", self.name, "synthetic")
-        return Path("data", "raw", self.name)
-
 
 def load_settings(root: Path = Path()) -> Settings:
     """Read and check ``params.yaml`` and the preset that it names.
