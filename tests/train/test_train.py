@@ -439,7 +439,9 @@ def test_a_damaged_state_costs_time_only(
 
 
 def other_code(strokes: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
-    patch.setattr("twinstroke.train.fit._code", lambda: ["other"])
+    own = strokes.with_name("other.py")
+    own.write_text("epochs = 5\n")
+    patch.setattr("twinstroke.train.unfinished.code", lambda: [own])
     return {}
 
 
