@@ -79,13 +79,7 @@ def load_settings(root: Path = Path()) -> Settings:
     if problems or experiment is None or preset is None:
         raise UserError(problems)
 
-    chosen = {
-        name: value
-        for name in TrainSettings.model_fields.keys() & Experiment.model_fields.keys()
-        if (value := getattr(experiment, name)) != "preset"
-    }
-    needs_more = experiment.modality == "twin" and experiment.attention_blocks > 0
-    training = optimisation(preset.train, chosen, twin_attention=needs_more)
+    training = optimisation(preset.train, dict(experiment))
     if training.batch_size < experiment.processes:
         raise UserError(
             f"{params_file}: processes: {experiment.processes} cannot share batches of "
