@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from twinstroke.annotations.classes import StrokeClass
 from twinstroke.errors import exits_cleanly
 from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
 from twinstroke.segment.strokes import Geometry, cut_strokes
 from twinstroke.settings.load import load_settings
 from twinstroke.settings.preparation import preparation_of
-from twinstroke.tables import Sample, Video, read_table
+from twinstroke.tables import Sample, StrokeClass, Video, read_table
 from twinstroke.timeline import kept_rate
 
 

@@ -51,6 +51,21 @@ class Video(BaseModel):
     variable_frame_rate: bool
 
 
+class StrokeClass(BaseModel):
+    """One row of ``classes.csv``, in the order of the network's outputs.
+
+    The superclasses are those of MediaEval's scoring, for the names of TTStroke-21; empty for
+    other names.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    hand: str = ""
+    type: str = ""
+    type_hand: str = ""
+
+
 class Sample(BaseModel):
     """One stroke, negative or clip."""
 

@@ -11,6 +11,8 @@ from pydantic import Field
 from twinstroke.settings.base import Fraction01, Positive, Section
 
 Schedule = Literal["constant", "one_cycle", "restarts"]
+Restart = Literal["loss", "accuracy"]
+"""Why the schedule ``restarts`` goes back to the best state."""
 BatchSize = Annotated[int, Field(ge=2)]
 """Batch normalisation needs two values."""
 PAPER_EPOCHS = 1500

@@ -16,7 +16,7 @@ import torch
 from pydantic import BaseModel
 
 from twinstroke.files import replacing
-from twinstroke.train.schedule import Restart
+from twinstroke.settings.train import Restart
 
 
 class Epoch(BaseModel):
