@@ -14,6 +14,7 @@ test: environment
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Is the data of the preset in params.yaml sound? Before any hour is spent on it.
