@@ -15,6 +15,7 @@ test: environment
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 environment: .venv/finished

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.footage import WIDTH, decoded, described, footage, grey_frames, row_of, spread
 from benchmarks.measuring import Result, Section, table
 from twinstroke.flow.estimators import estimate_flow
-from twinstroke.flow.fields import FLOW_UNIT_PX, compute_flow, dequantised
+from twinstroke.flow.fields import compute_flow
+from twinstroke.flow.stored import FLOW_UNIT_PX, dequantised
 from twinstroke.normalize.motion import describe_motion
 from twinstroke.parallel.workers import Workers, available_workers
 from twinstroke.settings.flow import Estimator, FlowSettings

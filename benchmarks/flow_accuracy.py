@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.exact_flow import ExactPair, player_pairs, texture_pairs
 from twinstroke.errors import UserError, exits_cleanly
 from twinstroke.flow.estimators import estimate_flow
-from twinstroke.flow.fields import FLOW_UNIT_PX, dequantised, quantised
+from twinstroke.flow.stored import FLOW_UNIT_PX, dequantised, quantised
 from twinstroke.settings.flow import Estimator, FlowSettings
 
 Frame = NDArray[np.uint8]

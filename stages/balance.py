@@ -5,7 +5,8 @@ from pathlib import Path
 
 import h5py
 
-from twinstroke.balance.choice import UsedSample, balance
+from twinstroke.balance.choice import balance
+from twinstroke.balance.stored import UsedSample
 from twinstroke.errors import exits_cleanly
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings

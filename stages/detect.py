@@ -3,13 +3,12 @@
 import os
 from pathlib import Path
 
-from twinstroke.annotations.classes import StrokeClass
 from twinstroke.detect.data_set import detect_held_out, held_out, in_words, write_measured
 from twinstroke.errors import exits_cleanly
 from twinstroke.index.samples import Mark
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
-from twinstroke.tables import NEGATIVE, Sample, Video, read_table
+from twinstroke.tables import NEGATIVE, Sample, StrokeClass, Video, read_table
 
 
 @exits_cleanly

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from twinstroke.balance.choice import UsedSample
+from twinstroke.balance.stored import used_samples
 from twinstroke.errors import exits_cleanly
 from twinstroke.evaluate.evaluation import evaluate
 from twinstroke.evaluate.metrics import ClassRecall
@@ -21,10 +21,9 @@ from twinstroke.train.history import Epoch
 def main() -> None:
     settings = load_settings()
     folder, reports = Path("data", settings.name), Path("reports", settings.name)
-    used = read_table(folder / "balanced.csv", UsedSample)
     result = evaluate(
         folder / "strokes.h5",
-        {split: [s.sample for s in used if s.split == split] for split in SPLITS},
+        used_samples(folder / "balanced.csv"),
         folder / "model.safetensors",
         stride=settings.evaluate.stride,
     )

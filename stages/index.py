@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from twinstroke.annotations.classes import StrokeClass
 from twinstroke.errors import exits_cleanly
 from twinstroke.files import replacing
 from twinstroke.index.agreement import ClassAgreement
@@ -14,7 +13,7 @@ from twinstroke.index.samples import Mark
 from twinstroke.index.split import Placement
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
-from twinstroke.tables import SPLITS, Sample, Video, write_table
+from twinstroke.tables import SPLITS, Sample, StrokeClass, Video, write_table
 
 
 @exits_cleanly

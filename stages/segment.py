@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from twinstroke.annotations.classes import StrokeClass
 from twinstroke.errors import exits_cleanly
 from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
 from twinstroke.segment.strokes import Geometry, cut_strokes
 from twinstroke.settings.load import load_settings
 from twinstroke.settings.preparation import preparation_of
-from twinstroke.tables import Sample, Video, read_table
+from twinstroke.tables import Sample, StrokeClass, Video, read_table
 from twinstroke.timeline import kept_rate
 
 
@@ -28,13 +27,7 @@ def main() -> None:
                 frame_step=settings.decode.frame_step,
                 fps=kept_rate(settings.index.fps, settings.decode.frame_step),
             ),
-            preparation=preparation_of(
-                settings.index,
-                settings.decode,
-                settings.flow,
-                settings.normalize,
-                settings.segment,
-            ),
+            preparation=preparation_of(settings),
             classes=[row.label for row in read_table(folder / "classes.csv", StrokeClass)],
             folder=folder,
             target=folder / "strokes.h5",

@@ -12,7 +12,8 @@ import pytest
 from tests.disks import small_disk
 from twinstroke.annotations.classes import ttstroke21
 from twinstroke.errors import UserError, exits_cleanly
-from twinstroke.files import fingerprint_of, is_finished, new_hdf5, prune, replacing
+from twinstroke.files import prune, replacing
+from twinstroke.hdf5 import fingerprint_of, is_finished, new_hdf5
 from twinstroke.synthesize.motions import STROKES
 from twinstroke.tables import Sample, Video, read_table, write_table
 

@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,12 @@ def test_it_detects_strokes_in_an_empty_folder(wheel: Path, tmp_path: Path) -> N
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     where = "import twinstroke; print(twinstroke.__file__)"
     found = subprocess.run(
-        [python, "-c", where], cwd=empty, env=environment, check=True, capture_output=True, text=True
+        [python, "-c", where],
+        cwd=empty,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     assert Path(found.stdout.strip()).is_relative_to(site)
     done = subprocess.run(

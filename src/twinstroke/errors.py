@@ -7,7 +7,9 @@ import functools
 import os
 import select
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -95,3 +97,45 @@ def _nobody_reads() -> bool:
     # Python flushes once more at its end, and would complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), output)
     return True
+
+
+UNREADABLE = (OSError, KeyError, RuntimeError, ValueError)
+"""What h5py raises for files that are missing or damaged."""
+
+
+@contextmanager
+def named(path: Path | str) -> Iterator[None]:
+    """Let errors of reading an HDF5 file that a stage made say which file it is: HDF5 does not.
+
+    Raises:
+        UserError: It is damaged or missing.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); delete it and run {PIPELINE}, which makes it anew"
+        ) from None
+
+
+# The words about tables stand here, for what depends on `tables` must not run again for a word.
+
+
+def missing_table(path: Path) -> UserError:
+    """A table that a stage should have written."""
+    return UserError(f"{path}: not found; run the stage that writes it: {PIPELINE}")
+
+
+def no_table(source: Path | str, error: Exception) -> UserError:
+    """A file that cannot be read as a table."""
+    return UserError(
+        f"{source}: no table as the pipeline writes it ({error}); delete it and run {PIPELINE}"
+    )
+
+
+def odd_row(source: str, number: int, key: str, problem: str) -> UserError:
+    """A row of a table that no stage writes like this."""
+    return UserError(
+        f"{source}: row {number}: {key}: {problem}; this file is written by the pipeline, so "
+        f"delete it and run {PIPELINE}"
+    )

@@ -20,7 +20,7 @@ import torch
 
 import twinstroke
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, new_hdf5
+from twinstroke.hdf5 import COMPRESSION, new_hdf5
 from twinstroke.settings.network import Architecture, Modality
 from twinstroke.settings.train import TrainSettings
 from twinstroke.train.fit import Outputs

@@ -16,7 +16,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from twinstroke.errors import UserError
+from twinstroke.errors import missing_table, no_table, odd_row
+from twinstroke.files import replacing
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -50,6 +51,21 @@ class Video(BaseModel):
     variable_frame_rate: bool
 
 
+class StrokeClass(BaseModel):
+    """One row of ``classes.csv``, in the order of the network's outputs.
+
+    The superclasses are those of MediaEval's scoring, for the names of TTStroke-21; empty for
+    other names.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    hand: str = ""
+    type: str = ""
+    type_hand: str = ""
+
+
 class Sample(BaseModel):
     """One stroke, negative or clip."""
 
@@ -77,7 +93,6 @@ class Sample(BaseModel):
 def write_table(path: Path, rows: Sequence[BaseModel], model: type[BaseModel]) -> None:
     """Write rows as CSV, whole or not at all."""
     # It brings HDF5, and names of splits stand in the options of the command line, which does not.
-    from twinstroke.files import replacing
 
     with (
         replacing(path) as partial,
@@ -98,9 +113,9 @@ def read_table(path: Path, model: type[M]) -> list[M]:
         with path.open(newline="", encoding="utf-8") as stream:
             return parse_table(stream.read(), str(path), model)
     except UnicodeDecodeError as error:
-        raise UserError(_no_table(path, error)) from None
+        raise no_table(path, error) from None
     except FileNotFoundError:
-        raise UserError(f"{path}: not found; run the stage that writes it: dvc repro") from None
+        raise missing_table(path) from None
 
 
 def parse_table(text: str, source: str, model: type[M]) -> list[M]:
@@ -117,11 +132,7 @@ def parse_table(text: str, source: str, model: type[M]) -> list[M]:
     try:
         return list(_checked(csv.DictReader(StringIO(text, newline="")), source, model))
     except csv.Error as error:
-        raise UserError(_no_table(source, error)) from None
-
-
-def _no_table(source: Path | str, error: Exception) -> str:
-    return f"{source}: no table as the pipeline writes it ({error}); delete it and run dvc repro"
+        raise no_table(source, error) from None
 
 
 def _checked(rows: Iterable[dict[str, str]], source: str, model: type[M]) -> Iterable[M]:
@@ -131,7 +142,4 @@ def _checked(rows: Iterable[dict[str, str]], source: str, model: type[M]) -> Ite
         except ValidationError as error:
             item = error.errors()[0]
             key = ".".join(map(str, item["loc"]))
-            raise UserError(
-                f"{source}: row {number}: {key}: {item['msg']}; this file is written by the "
-                "pipeline, so delete it and run dvc repro"
-            ) from None
+            raise odd_row(source, number, key, item["msg"]) from None

@@ -39,7 +39,7 @@ from twinstroke.attend.subject import attention, over_flow, over_frames, subject
 from twinstroke.attend.tables import AttentionRow, DrawnSample
 from twinstroke.errors import UserError
 from twinstroke.evaluate.predictions import Prediction, shown_split, write_predictions
-from twinstroke.files import COMPRESSION, new_hdf5
+from twinstroke.hdf5 import COMPRESSION, new_hdf5
 from twinstroke.models import TSTCNN, Network
 from twinstroke.tables import read_table, write_table
 from twinstroke.train.model_file import TrainedModel, save_model

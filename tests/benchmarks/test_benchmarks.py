@@ -20,8 +20,8 @@ from benchmarks.measuring import Result, Section
 from benchmarks.published import PublishedTwin
 from tests.videos import distinct_frames, write_video
 from twinstroke.errors import UserError
-from twinstroke.files import new_hdf5
-from twinstroke.flow import fields as phases_of_flow
+from twinstroke.flow import stored as phases_of_flow
+from twinstroke.hdf5 import new_hdf5
 from twinstroke.index.negatives import Gap
 from twinstroke.models import build_tstcnn
 from twinstroke.parallel.workers import Workers, each_of

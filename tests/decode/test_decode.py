@@ -21,8 +21,9 @@ from tests.videos import (
     write_vfr_video,
     write_video,
 )
-from twinstroke.decode.frames import decode_videos, pictures
+from twinstroke.decode.frames import decode_videos
 from twinstroke.decode.needed import needed_frames
+from twinstroke.decode.stored import pictures
 from twinstroke.errors import UserError
 from twinstroke.files import sha256_of
 from twinstroke.parallel.workers import Workers

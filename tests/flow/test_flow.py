@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from twinstroke.files import COMPRESSION, new_hdf5
 from twinstroke.flow.estimators import estimate_flow
-from twinstroke.flow.fields import FLOW_UNIT_PX, compute_flow, dequantised, fields, pairs, quantised
+from twinstroke.flow.fields import compute_flow
+from twinstroke.flow.stored import FLOW_UNIT_PX, dequantised, fields, pairs, quantised
+from twinstroke.hdf5 import COMPRESSION, new_hdf5
 from twinstroke.parallel.workers import Workers
 from twinstroke.settings.flow import Estimator, FlowSettings
 

@@ -26,7 +26,7 @@ from tests.clone import ROOT
 from tests.command import twinstroke
 from twinstroke.colours import BEYOND, OUTLINE, OUTSIDE, WINDOW, colour_wheel, flow_colours
 from twinstroke.errors import UserError
-from twinstroke.files import new_hdf5
+from twinstroke.hdf5 import new_hdf5
 from twinstroke.inspection.choice import named, spread
 from twinstroke.inspection.draw import inspect
 from twinstroke.inspection.measure import measure, sample_row, video_row
@@ -34,7 +34,7 @@ from twinstroke.inspection.moments import moments_of
 from twinstroke.inspection.sheets import contact_sheet
 from twinstroke.inspection.source import open_source
 from twinstroke.inspection.tracks import video_picture, with_gaps
-from twinstroke.normalize.statistics import FlowStatistics
+from twinstroke.normalize.stored import FlowStatistics
 from twinstroke.tables import Sample, write_table
 
 HEIGHT, WIDTH, STEP = 40, 60, 2

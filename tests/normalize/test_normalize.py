@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tests.decode.test_decode import sample
 from tests.flow.test_flow import frames_file
 from twinstroke.errors import UserError
-from twinstroke.files import new_hdf5
 from twinstroke.flow.fields import compute_flow
+from twinstroke.hdf5 import new_hdf5
 from twinstroke.normalize.mask import foreground
 from twinstroke.normalize.motion import describe_motion
 from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel

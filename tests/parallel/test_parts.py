@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tests.disks import read_only, small_disk
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, FIELDS, PLANES
+from twinstroke.hdf5 import COMPRESSION, FIELDS, PLANES
 from twinstroke.parallel.parts import Dataset, OutputFile, Rows, make_in_parts
 from twinstroke.parallel.workers import Workers
 

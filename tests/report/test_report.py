@@ -32,7 +32,7 @@ from twinstroke.evaluate.metrics import ClassRecall
 from twinstroke.evaluate.pictures import write_pictures
 from twinstroke.evaluate.plots import plot_history
 from twinstroke.evaluate.predictions import write_predictions
-from twinstroke.report.page import _over_units, command, network_name, write_report
+from twinstroke.report.page import _over_units, command, write_report
 from twinstroke.settings.load import Settings, load_settings
 from twinstroke.tables import SPLITS, Sample, Video, write_table
 from twinstroke.train.history import Epoch
@@ -234,7 +234,7 @@ def test_the_page_tells_the_figures(whole: tuple[Made, str]) -> None:
     assert "(Student's t over players or other groups)" in shown or "Student&#39;s" in shown
     assert "No two splits share a video, a player or group" in shown
     assert "1.0 minutes, 320×180 pixels" in shown
-    assert "Twin with 1 attention block:" in shown
+    assert "Twin TSTCNN with 1 attention block:" in shown
     assert "An epoch took 1.5 s on CPU, 2 threads" in shown
     for name in ("single", "vote", "mean", "gaussian"):
         accuracy = json.loads((made.reports / "scores.json").read_text())[f"test.{name}.accuracy"]
@@ -328,13 +328,6 @@ def test_no_accuracy_is_below_zero() -> None:
     found = _over_units(rows)
     assert found is not None
     assert (found["count"], found["interval"].low, found["interval"].high) == (2, 0, 1)
-
-
-def test_names_of_networks() -> None:
-    assert network_name(settings()) == "Twin without blocks"
-    assert network_name(settings(residual_blocks=1)) == "Twin with 1 residual block"
-    assert network_name(settings(modality="flow", architecture="i3d")) == "Flow I3D"
-    assert network_name(settings(architecture="i3d")) == "RGB + Flow I3D"
 
 
 def test_the_command_names_every_setting_of_the_experiment(tmp_path: Path) -> None:

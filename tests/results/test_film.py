@@ -23,10 +23,10 @@ from tests.videos import (
     write_vfr_video,
     write_video,
 )
-from twinstroke.annotations.classes import StrokeClass
 from twinstroke.annotations.detection import Detection
 from twinstroke.errors import UserError
 from twinstroke.results.film import GROUND, LARGEST, LEAST_WIDTH, Layout, drawn_bar, write_film
+from twinstroke.tables import StrokeClass
 from twinstroke.video.probe import probe_video
 
 CLASSES = [

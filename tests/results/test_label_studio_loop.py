@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinstroke.annotations.classes import ClassList, StrokeClass, ttstroke21
+from twinstroke.annotations.classes import ClassList, ttstroke21
 from twinstroke.annotations.detection import Detection
 from twinstroke.annotations.records import Reading
 from twinstroke.annotations.resolve import resolved
@@ -37,6 +37,7 @@ from twinstroke.results.label_studio import (
     write_tasks,
 )
 from twinstroke.settings.index import IndexSettings
+from twinstroke.tables import StrokeClass
 from twinstroke.video.clock import Clock
 
 ODD = "odd \"<&>' $x 压"

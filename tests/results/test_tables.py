@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests import browser
 from tests.videos import distinct_frames, write_vfr_video, write_video
-from twinstroke.annotations.classes import ClassList, StrokeClass, ttstroke21
+from twinstroke.annotations.classes import ClassList, ttstroke21
 from twinstroke.annotations.detection import Detection
 from twinstroke.annotations.records import Reading
 from twinstroke.annotations.resolve import resolved
@@ -29,6 +29,7 @@ from twinstroke.index.build import build_index
 from twinstroke.results.palette import stroke_colours
 from twinstroke.results.tables import percent, write_csv, write_json, write_outputs, write_webvtt
 from twinstroke.settings.index import IndexSettings
+from twinstroke.tables import StrokeClass
 from twinstroke.video.clock import Clock
 from twinstroke.video.probe import probe_video
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.decode.test_decode import sample
-from twinstroke.files import new_hdf5
+from twinstroke.hdf5 import new_hdf5
 from twinstroke.parallel.workers import Workers
 from twinstroke.segment.crop import crop_around
 from twinstroke.segment.strokes import Geometry, cut_strokes

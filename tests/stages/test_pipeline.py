@@ -64,6 +64,21 @@ def test_a_second_run_does_nothing(clone: Clone) -> None:
     assert "Data and pipelines are up to date." in printed
 
 
+def test_another_default_is_in_the_strokes(clone: Clone) -> None:
+    """The preset leaves the size of the square to the code."""
+    module = clone.folder / "src/twinstroke/settings/normalize.py"
+    strokes = clone.folder / "data/tiny/strokes.h5"
+    code, before = module.read_text(), strokes.read_bytes()
+    assert "dilate: Literal[0, 3, 5, 7] = 3" in code
+    module.write_text(code.replace("Literal[0, 3, 5, 7] = 3", "Literal[0, 3, 5, 7] = 7"))
+    assert ran(clone.run("dvc", "repro", "segment")) == ["normalize", "segment"]
+    assert strokes.read_bytes() != before
+    module.write_text(code)
+    clone.run("dvc", "repro", "segment")
+    assert strokes.read_bytes() == before
+    assert clone.run("git", "status", "--porcelain") == ""
+
+
 def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
     flow = clone.folder / "data/tiny/flow"
     before = {path: path.stat().st_mtime_ns for path in flow.iterdir()}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinstroke.settings.train import RestartSettings
-from twinstroke.train.schedule import Restart, WarmRestarts
+from twinstroke.settings.train import Restart, RestartSettings
+from twinstroke.train.schedule import WarmRestarts
 
 PAPER = RestartSettings()
 

@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import load_file
 
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, new_hdf5
+from twinstroke.hdf5 import COMPRESSION, new_hdf5
 from twinstroke.settings.train import AugmentationSettings, RestartSettings, TrainSettings
 from twinstroke.train.augmentation import draw_view
 from twinstroke.train.fit import Outputs, batches
@@ -439,7 +439,9 @@ def test_a_damaged_state_costs_time_only(
 
 
 def other_code(strokes: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
-    patch.setattr("twinstroke.train.fit._code", lambda: ["other"])
+    own = strokes.with_name("other.py")
+    own.write_text("epochs = 5\n")
+    patch.setattr("twinstroke.train.unfinished.code", lambda: [own])
     return {}
 
 

@@ -9,10 +9,8 @@ from collections.abc import Iterable
 from importlib import resources
 from itertools import combinations
 
-from pydantic import BaseModel, ConfigDict
-
 from twinstroke.settings.index import IndexSettings
-from twinstroke.tables import NEGATIVE
+from twinstroke.tables import NEGATIVE, StrokeClass
 
 UNKNOWN = "Unknown"
 """MediaEval's label of a test stroke that is to be classified by the participants."""
@@ -20,21 +18,6 @@ MOST_CLASSES = 200
 """More different labels than this are no classes: a wrong column, or comments."""
 ALIKE = 0.93
 """Ratio of `difflib` above which two names may be meant to be one."""
-
-
-class StrokeClass(BaseModel):
-    """One row of ``classes.csv``, in the order of the network's outputs.
-
-    The superclasses are those of MediaEval's scoring, for the names of TTStroke-21; empty for
-    other names.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    label: str
-    hand: str = ""
-    type: str = ""
-    type_hand: str = ""
 
 
 def ttstroke21() -> list[StrokeClass]:

@@ -6,19 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from twinstroke.balance.stored import UsedSample
 from twinstroke.settings.balance import BalanceSettings
-from twinstroke.tables import NEGATIVE, SPLITS, Split
-
-
-class UsedSample(BaseModel):
-    """One row of ``balanced.csv``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sample: str
-    split: Split
+from twinstroke.tables import NEGATIVE, SPLITS
 
 
 def balance(

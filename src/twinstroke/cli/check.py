@@ -21,7 +21,7 @@ def command() -> None:
     """
     # Only now: --help need not wait for OpenCV and Dask.
     from twinstroke.index.build import BrokenDataError
-    from twinstroke.index.checked import checked_index
+    from twinstroke.index.checked import checked_index, raw_folder
     from twinstroke.index.checks import class_sizes
     from twinstroke.index.report import report
     from twinstroke.settings.load import load_settings
@@ -32,7 +32,7 @@ def command() -> None:
     except BrokenDataError as broken:
         for line in report(broken.findings):
             click.echo(line)
-        raise UserError(f"{settings.raw}: cannot be used as it is") from None
+        raise UserError(f"{raw_folder(settings)}: cannot be used as it is") from None
     click.echo(f"format: {index.format}")
     for line in report(index.findings):
         click.echo(line)

@@ -1,16 +1,4 @@
-"""Frames that some sample needs, as exact RGB pixels: one HDF5 file a video.
-
-Layout of ``frames/<video>.h5``:
-
-======== ================= ======= ==========================================================
-dataset  shape             dtype   meaning
-======== ================= ======= ==========================================================
-rgb      (N, 3, H, W)      uint8   kept frames, resized to the preset's width, H·width//W high
-frame    (N,)              int64   number of each in the source video, ascending
-======== ================= ======= ==========================================================
-
-Attributes: ``fingerprint``, ``content`` (SHA-256 of what is stored), ``frame_step``.
-"""
+"""Frames that some sample needs, as exact RGB pixels: one HDF5 file a video; see `stored`."""
 
 from __future__ import annotations
 
@@ -20,13 +8,13 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from twinstroke.decode.needed import needed_frames
+from twinstroke.decode.stored import CHUNK_FRAMES, REVISION
 from twinstroke.errors import UserError
-from twinstroke.files import PLANES, fingerprint_of, is_finished, named, prune
+from twinstroke.files import prune
+from twinstroke.hdf5 import PLANES, fingerprint_of, is_finished
 from twinstroke.parallel.parts import (
     Dataset,
     OutputFile,
@@ -43,10 +31,6 @@ from twinstroke.tables import Sample, Video
 from twinstroke.timeline import kept_count
 from twinstroke.video.seek import Pass, decoded_frames, plan_passes
 
-REVISION = 2
-"""Raised when the same input gives other bytes than before, so that old files are made anew."""
-CHUNK_FRAMES = 16
-"""Frames a chunk: enough to find what stays equal, few enough to read a window."""
 PART_FRAMES = 64
 """Frames a part, at least: FFmpeg is started for each."""
 
@@ -163,12 +147,6 @@ def decode_videos(
         frames_kept=sum(job.frames for job in jobs),
         frames_in_videos=sum(job.video.frames for job in jobs),
     )
-
-
-def pictures(file: h5py.File, rows: slice) -> NDArray[np.uint8]:
-    """Some of the kept frames of a file that `decode_videos` made, (n, H, W, 3) RGB."""
-    with named(file.filename):
-        return np.ascontiguousarray(file["rgb"][rows].transpose(0, 2, 3, 1))
 
 
 def _height(video: Video, settings: DecodeSettings) -> int:

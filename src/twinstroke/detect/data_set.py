@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from twinstroke.annotations.classes import StrokeClass
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.video import Found, detect, open_video
 from twinstroke.detect.written import write_found
@@ -28,7 +27,7 @@ from twinstroke.results.timelines import Timeline, draw_timelines
 from twinstroke.results.viewer.page import Marked
 from twinstroke.settings.detect import DetectSettings
 from twinstroke.settings.limits import Limits
-from twinstroke.tables import NEGATIVE, Sample, Split, Video, write_table
+from twinstroke.tables import NEGATIVE, Sample, Split, StrokeClass, Video, write_table
 
 TOLERANCE_S = 0.1
 """By which a boundary may be off and count as right, in seconds: people differ by as much."""

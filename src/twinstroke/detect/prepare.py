@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from twinstroke.detect.timing import Stopwatch
 from twinstroke.flow.estimators import estimate_flow
-from twinstroke.flow.fields import dequantised, quantised
+from twinstroke.flow.stored import dequantised, quantised
 from twinstroke.normalize.mask import foreground, masked
 from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
 from twinstroke.parallel.prefetch import chained

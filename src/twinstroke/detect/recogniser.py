@@ -16,10 +16,11 @@ from twinstroke.errors import UserError
 from twinstroke.evaluate.sliding import sliding_logits
 from twinstroke.export_model import ExportedModel
 from twinstroke.files import sha256_of
-from twinstroke.flow.fields import FLOW_UNIT_PX
+from twinstroke.flow.stored import FLOW_UNIT_PX
 from twinstroke.settings.preparation import Preparation
 from twinstroke.tables import NEGATIVE, STROKE_OR_NOT
 from twinstroke.train.model_file import TrainedModel, load_model
+from twinstroke.train.naming import network_name
 from twinstroke.train.reproducible import make_deterministic
 from twinstroke.train.windows import InputFormat, WindowBatch, sent
 
@@ -64,7 +65,7 @@ class Recogniser:
         """
         self._network = _loaded(model_file)
         self.description = self._network.description
-        self.name = _name(self.description)
+        self.name = network_name(self.description)
         self.preparation = _preparation(model_file, self.description)
         self.digest = sha256_of(model_file)
         self.versions = self._network.versions
@@ -90,7 +91,7 @@ class Recogniser:
                 )
             self.digest += sha256_of(stroke_file)
             self.versions += self._where.versions
-            self.name += f", and where strokes are by {_name(where)} of two classes"
+            self.name += f", and where strokes are by {network_name(where)} of two classes"
 
     @property
     def window(self) -> tuple[int, int, int]:
@@ -128,19 +129,6 @@ def _loaded(path: Path) -> _Network:
             f"{path}: no such file; name a trained network, model.safetensors or model.onnx"
         )
     return _Exported(path) if path.suffix == ".onnx" else _Trained(path)
-
-
-def _name(made: TrainedModel) -> str:
-    kind = "I3D" if made.architecture == "i3d" else "TSTCNN"
-    blocks = [
-        f"{count} {what} block{'s' if count > 1 else ''}"
-        for count, what in (
-            (made.attention_blocks, "attention"),
-            (made.residual_blocks, "residual"),
-        )
-        if count
-    ]
-    return f"{made.modality} {kind}" + (f" with {blocks[0]}" if blocks else "")
 
 
 def _preparation(path: Path, description: TrainedModel) -> Preparation:

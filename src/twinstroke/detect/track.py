@@ -37,19 +37,19 @@ import scipy
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from twinstroke.decode import frames as decode
+from twinstroke.decode import stored as decode
 from twinstroke.detect.prepare import Frame, Source, prepared_frames
 from twinstroke.detect.recogniser import WINDOWS_AT_ONCE, Recogniser
 from twinstroke.detect.timing import Stopwatch
-from twinstroke.errors import UserError
-from twinstroke.files import fingerprint_of, is_finished, named, new_hdf5
-from twinstroke.flow import fields as flow
-from twinstroke.normalize import motion as normalize
+from twinstroke.errors import UserError, named
+from twinstroke.flow import stored as flow
+from twinstroke.hdf5 import fingerprint_of, is_finished, new_hdf5
+from twinstroke.normalize import stored as normalize
 from twinstroke.parallel.parts import drop_parts, parts_folder
 from twinstroke.parallel.prefetch import chained
 from twinstroke.parallel.workers import ffmpeg_version
 from twinstroke.progress import progress_bar
-from twinstroke.segment import strokes as segment
+from twinstroke.segment import stored as segment
 from twinstroke.settings.limits import Limits
 
 REVISION = 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twinstroke.annotations.classes import ClassList, StrokeClass, close_pairs
+from twinstroke.annotations.classes import ClassList, close_pairs
 from twinstroke.annotations.groups import with_groups
 from twinstroke.annotations.records import Annotation, Reading
 from twinstroke.annotations.resolve import resolved
@@ -38,7 +38,7 @@ from twinstroke.index.videos import (
 )
 from twinstroke.settings.index import IndexSettings, SplitSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
-from twinstroke.tables import SPLITS, Sample, Video
+from twinstroke.tables import SPLITS, Sample, StrokeClass, Video
 from twinstroke.video.probe import Probe
 
 

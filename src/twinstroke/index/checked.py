@@ -1,4 +1,4 @@
-"""The index of a preset, with what was found while it was built."""
+"""The index of a preset, and what was found in its data, whether they can be used or not."""
 
 from __future__ import annotations
 
@@ -13,22 +13,27 @@ from twinstroke.settings.load import Settings
 from twinstroke.tables import read_table, write_table
 
 
+def raw_folder(settings: Settings) -> Path:
+    """Folder of the raw data: the rendered data set, or the user's."""
+    if settings.synthesize.players:
+        return Path("data", settings.name, "synthetic")
+    return Path("data", "raw", settings.name)
+
+
 def checked_index(settings: Settings) -> Index:
     """Build the index of a preset, and write what was found, whether it can be used or not.
-
-    ``reports/<preset>/findings.csv`` gets it; ``splits.csv`` there says what is in a split already.
 
     Raises:
         BrokenDataError: It cannot be used.
         UserError: There is nothing to check, or the kept splits are damaged.
     """
-    reports = Path("reports", settings.name)
+    raw, reports = raw_folder(settings), Path("reports", settings.name)
     step = settings.decode.frame_step
     placements = reports / "splits.csv"
     try:
         index = build_index(
             settings.index,
-            raw=settings.raw,
+            raw=raw,
             root=Path(),
             seed=settings.data_seed,
             workers=available_workers(),
@@ -44,7 +49,7 @@ def checked_index(settings: Settings) -> Index:
     except UserError as error:
         findings = Findings()
         for problem in error.problems:
-            findings.error("data", Place(str(settings.raw)), problem)
+            findings.error("data", Place(str(raw)), problem)
         write_table(reports / "findings.csv", findings.all, Finding)
         raise
     write_table(reports / "findings.csv", index.findings, Finding)

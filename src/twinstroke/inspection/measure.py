@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from twinstroke.flow.fields import FLOW_UNIT_PX, dequantised, fields
+from twinstroke.flow.stored import FLOW_UNIT_PX, dequantised, fields
 from twinstroke.inspection.source import OpenVideo, Source, crop_at, masks, opened, window_at
 from twinstroke.segment.strokes import Geometry
 from twinstroke.tables import Sample

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from twinstroke.decode.frames import pictures
-from twinstroke.flow.fields import dequantised, fields
+from twinstroke.decode.stored import pictures
+from twinstroke.flow.stored import dequantised, fields
 from twinstroke.inspection.source import (
     OpenVideo,
     Rectangle,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinstroke.errors import UserError
-from twinstroke.normalize.statistics import FlowStatistics
+from twinstroke.normalize.stored import FlowStatistics
 from twinstroke.segment.strokes import Geometry
 from twinstroke.tables import Sample, read_table
 

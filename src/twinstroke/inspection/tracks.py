@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter, ScalarFormatter, SymmetricalLogL
 from numpy.typing import NDArray
 
 from twinstroke.colours import BLUE, GREEN, GREY, VERMILLION, WINDOW
-from twinstroke.decode.frames import pictures
+from twinstroke.decode.stored import pictures
 from twinstroke.drawing import DPI, plain
 from twinstroke.inspection.measure import Measures, VideoRow
 from twinstroke.inspection.sheets import draw_rectangle

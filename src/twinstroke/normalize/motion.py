@@ -1,18 +1,8 @@
 """Foreground, region of interest and the scale of the flow.
 
-`describe_motion` writes one HDF5 file a video, ``motion/<video>.h5``, aligned with the flow file:
-
-======== =================== ======= =========================================================
-dataset  shape               dtype   meaning
-======== =================== ======= =========================================================
-mask     (M, H, ceil(W/8))   uint8   foreground, dilated, one bit a pixel (``numpy.packbits``)
-roi      (M, 2)              float32 smoothed centre of the region of interest, (x, y) in px
-peak     (M, 2)              float32 per-frame maximum of masked abs(u) and abs(v), in px
-frame    (M,)                int64   source frame, as in the flow file
-======== =================== ======= =========================================================
-
-They are apart from the flow, so that other rules for masks or ROI never recompute it.
-`flow_statistics` turns the peaks of the training split into the scale that normalises flow.
+`describe_motion` writes one HDF5 file a video; see `stored`. They are apart from the flow, so that
+other rules for masks or ROI never recompute it. `flow_statistics` turns the peaks of the training
+split into the scale that normalises flow.
 """
 
 from __future__ import annotations
@@ -28,19 +18,19 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from twinstroke.decode.frames import CHUNK_FRAMES, pictures
+from twinstroke.decode.stored import CHUNK_FRAMES, pictures
 from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, opened, prune
-from twinstroke.flow.fields import dequantised, fields, pairs
+from twinstroke.files import prune
+from twinstroke.flow.stored import dequantised, fields, pairs
+from twinstroke.hdf5 import COMPRESSION, fingerprint_of, is_finished, opened
 from twinstroke.normalize.mask import foreground, masked
 from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
+from twinstroke.normalize.stored import REVISION
 from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts
 from twinstroke.parallel.workers import Workers
 from twinstroke.settings.normalize import NormalizeSettings
 from twinstroke.settings.window import WindowSettings
 
-REVISION = 2
-"""Raised when the same input gives other bytes than before, so that old files are made anew."""
 BLOCK_PAIRS = CHUNK_FRAMES
 """Pairs that are read at once."""
 CHUNK_PAIRS = 8

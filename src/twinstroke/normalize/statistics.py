@@ -4,34 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
-from twinstroke.errors import UserError
-from twinstroke.files import named
+from twinstroke.errors import UserError, named
+from twinstroke.normalize.stored import FlowStatistics
 from twinstroke.settings.normalize import NormalizeSettings
 from twinstroke.tables import Sample
-
-
-class FlowStatistics(BaseModel):
-    """What ``statistics.json`` holds; each pair is for (u, v), in pixels a kept frame."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rule: Literal["normal", "max"]
-    scale: tuple[float, float]
-    """Normalised flow is ``clip(v / scale, -1, 1)``."""
-    mean: tuple[float, float]
-    """μ of the per-frame maxima that were used."""
-    deviation: tuple[float, float]
-    """σ of the same (population)."""
-    frames_used: tuple[int, int]
-    frames: int
-    """Frames of the training split."""
 
 
 def flow_statistics(peaks: NDArray[np.float32], settings: NormalizeSettings) -> FlowStatistics:

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from twinstroke.errors import UserError
-from twinstroke.files import PARTS, fingerprint_of, is_finished, new_hdf5, prune
+from twinstroke.files import PARTS, prune
+from twinstroke.hdf5 import fingerprint_of, is_finished, new_hdf5
 from twinstroke.parallel.workers import Workers
 from twinstroke.progress import progress_bar
 

@@ -24,9 +24,10 @@ from twinstroke.evaluate.decisions import DECISIONS
 from twinstroke.evaluate.intervals import clustered_interval
 from twinstroke.evaluate.predictions import Prediction, load_predictions, shown_split, units_of
 from twinstroke.files import replacing
-from twinstroke.normalize.statistics import FlowStatistics
+from twinstroke.normalize.stored import FlowStatistics
 from twinstroke.settings.load import Settings
 from twinstroke.tables import SPLITS, Sample, Video, read_table
+from twinstroke.train.naming import network_name
 
 KINDS = {".png": "image/png", ".mp4": "video/mp4"}
 DECISION_TITLES = {
@@ -149,18 +150,6 @@ def embedded(path: Path) -> str:
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run dvc repro") from None
     return f"data:{KINDS[path.suffix]};base64,{b64encode(content).decode()}"
-
-
-def network_name(settings: Settings) -> str:
-    """What was trained, in words."""
-    stream = {"rgb": "RGB", "flow": "Flow", "twin": "Twin"}[settings.modality]
-    if settings.architecture == "i3d":
-        return {"RGB": "RGB I3D", "Flow": "Flow I3D", "Twin": "RGB + Flow I3D"}[stream]
-    for kind in ("attention", "residual"):
-        count = getattr(settings, f"{kind}_blocks")
-        if count:
-            return f"{stream} with {count} {kind} block{'s' if count > 1 else ''}"
-    return f"{stream} without blocks"
 
 
 def command(settings: Settings) -> str:

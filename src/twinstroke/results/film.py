@@ -29,13 +29,14 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from twinstroke.annotations.classes import StrokeClass, tidy
+from twinstroke.annotations.classes import tidy
 from twinstroke.annotations.detection import Detection
 from twinstroke.colours import BLUE
 from twinstroke.files import replacing
 from twinstroke.results.palette import stroke_colours
 from twinstroke.results.tables import percent
 from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
+from twinstroke.tables import StrokeClass
 from twinstroke.video.clock import Clock
 from twinstroke.video.encode import BROWSER_MP4
 from twinstroke.video.ffmpeg import Report, Run, decoded, video_stream

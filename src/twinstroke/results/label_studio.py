@@ -19,12 +19,12 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from twinstroke.annotations.classes import StrokeClass
 from twinstroke.annotations.detection import Detection
 from twinstroke.annotations.resolve import exact_rate
 from twinstroke.files import replacing
 from twinstroke.results.palette import stroke_colours
 from twinstroke.results.tables import mean_rate
+from twinstroke.tables import StrokeClass
 from twinstroke.video.clock import Clock
 
 LOCAL_FILES = "/data/local-files/?d="

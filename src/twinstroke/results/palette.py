@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 
-from twinstroke.annotations.classes import StrokeClass
 from twinstroke.colours import BLUE, GREEN, VERMILLION
-from twinstroke.tables import NEGATIVE
+from twinstroke.tables import NEGATIVE, StrokeClass
 
 HANDS = {"Forehand": BLUE, "Backhand": VERMILLION}
 # The rest of Okabe and Ito's that is no grey and not too light.

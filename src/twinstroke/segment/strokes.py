@@ -1,25 +1,4 @@
-"""Strokes as tensors, cut around the region of interest: ``strokes.h5``.
-
-A sample's clip is its stroke, or one window centred on a shorter stroke (`timeline.clip_range`).
-Clips differ in length, so they stand one after another along the first axis:
-
-============= ==================== ======= ==================================================
-dataset       shape                dtype   meaning
-============= ==================== ======= ==================================================
-rgb           (F, H+2m, W+2m, 3)   uint8   crop of the kept frame, black outside the picture
-flow          (F, H+2m, W+2m, 2)   int16   masked (u, v) to the next frame, units of 1/32 px
-roi           (F, 2)               float32 centre of the crop in the kept frame, (x, y) in px
-frame         (F,)                 int64   source frame
-samples/...   (S,)                         columns of the table of samples
-samples/offset, samples/length             where each clip lies along the first axis
-============= ==================== ======= ==================================================
-
-m is the margin for augmentation. The flow is at most 1/64 px off what the estimator gave. Where a
-clip reaches beyond the video, its first or last frame is repeated, with zero flow; the flow of a
-video's last frame is zero too. Attributes hold the provenance: ``classes``, ``window``, ``margin``,
-``preparation`` (as JSON), ``flow_unit_px``, ``fps``, ``frame_step``, ``estimator``, ``opencv``,
-``twinstroke``.
-"""
+"""Strokes as tensors, cut around the region of interest: ``strokes.h5``; see `stored`."""
 
 from __future__ import annotations
 
@@ -37,19 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import twinstroke
-from twinstroke.decode.frames import pictures
-from twinstroke.errors import UserError
-from twinstroke.files import COMPRESSION, fingerprint_of, is_finished, named, opened
-from twinstroke.flow.fields import FLOW_UNIT_PX, fields
+from twinstroke.decode.stored import pictures
+from twinstroke.errors import UserError, named
+from twinstroke.flow.stored import FLOW_UNIT_PX, fields
+from twinstroke.hdf5 import COMPRESSION, fingerprint_of, is_finished, opened
 from twinstroke.parallel.parts import Dataset, OutputFile, Rows, drop_parts, grouped, make_in_parts
 from twinstroke.parallel.workers import Workers
 from twinstroke.segment.crop import crop_around
+from twinstroke.segment.stored import REVISION
 from twinstroke.settings.preparation import Preparation
 from twinstroke.tables import Sample, Video
 from twinstroke.timeline import clip_range, kept_count
 
-REVISION = 2
-"""Raised when the same input gives other contents than before."""
 CHUNK_FRAMES = 8
 """Frames a chunk: reading a random window touches little beside it."""
 BLOCK_FRAMES = 32

@@ -42,13 +42,6 @@ class Settings(Preset):
     """``train`` of the preset with the experiment's own values put over it."""
     execution: ExecutionSettings
 
-    @property
-    def raw(self) -> Path:
-        """Folder of the raw data: the rendered data set, or the user's."""
-        if self.synthesize.players:
-            return Path("data", self.name, "synthetic")
-        return Path("data", "raw", self.name)
-
 
 def load_settings(root: Path = Path()) -> Settings:
     """Read and check ``params.yaml`` and the preset that it names.
@@ -86,13 +79,7 @@ def load_settings(root: Path = Path()) -> Settings:
     if problems or experiment is None or preset is None:
         raise UserError(problems)
 
-    chosen = {
-        name: value
-        for name in TrainSettings.model_fields.keys() & Experiment.model_fields.keys()
-        if (value := getattr(experiment, name)) != "preset"
-    }
-    needs_more = experiment.modality == "twin" and experiment.attention_blocks > 0
-    training = optimisation(preset.train, chosen, twin_attention=needs_more)
+    training = optimisation(preset.train, dict(experiment))
     if training.batch_size < experiment.processes:
         raise UserError(
             f"{params_file}: processes: {experiment.processes} cannot share batches of "

@@ -7,11 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from twinstroke.settings.base import Count, Section
-from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.flow import FlowSettings
-from twinstroke.settings.index import IndexSettings
-from twinstroke.settings.normalize import MaskSettings, NormalizeSettings, RoiSettings
-from twinstroke.settings.segment import SegmentSettings
+from twinstroke.settings.normalize import MaskSettings, RoiSettings
+from twinstroke.settings.preset import Preset
 from twinstroke.timeline import kept_rate
 
 
@@ -32,19 +30,13 @@ class Preparation(Section):
     """Pixels around the window, which decide how the place of the crop is rounded."""
 
 
-def preparation_of(
-    index: IndexSettings,
-    decode: DecodeSettings,
-    flow: FlowSettings,
-    normalize: NormalizeSettings,
-    segment: SegmentSettings,
-) -> Preparation:
+def preparation_of(settings: Preset) -> Preparation:
     """How frames of a data set become what a network sees."""
     return Preparation(
-        kept_fps=kept_rate(index.fps, decode.frame_step),
-        width=decode.width,
-        flow=flow,
-        mask=normalize.mask,
-        roi=normalize.roi,
-        margin=segment.margin,
+        kept_fps=kept_rate(settings.index.fps, settings.decode.frame_step),
+        width=settings.decode.width,
+        flow=settings.flow,
+        mask=settings.normalize.mask,
+        roi=settings.normalize.roi,
+        margin=settings.segment.margin,
     )

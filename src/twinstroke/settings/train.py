@@ -11,6 +11,8 @@ from pydantic import Field
 from twinstroke.settings.base import Fraction01, Positive, Section
 
 Schedule = Literal["constant", "one_cycle", "restarts"]
+Restart = Literal["loss", "accuracy"]
+"""Why the schedule ``restarts`` goes back to the best state."""
 BatchSize = Annotated[int, Field(ge=2)]
 """Batch normalisation needs two values."""
 PAPER_EPOCHS = 1500
@@ -102,19 +104,17 @@ class PresetTrainSettings(TrainSettings):
     """Batch size for Twin with attention blocks: it needs more memory than the others."""
 
 
-def optimisation(
-    preset: PresetTrainSettings, chosen: Mapping[str, Any], *, twin_attention: bool
-) -> TrainSettings:
+def optimisation(preset: PresetTrainSettings, experiment: Mapping[str, Any]) -> TrainSettings:
     """The settings of a training: what the experiment chose over what the preset says.
 
     Args:
         preset: Section ``train``.
-        chosen: Values of ``params.yaml`` by name, without those that say ``preset``.
-        twin_attention: The network is Twin with attention blocks.
+        experiment: Values of ``params.yaml`` by name, of which ``preset`` leaves the choice to it.
     """
     values = {name: getattr(preset, name) for name in TrainSettings.model_fields}
     # By the preset's own epochs: a shorter experiment is a part of the same training.
     values["restarts"] = preset.restarts.scaled(preset.epochs)
-    if twin_attention:
+    if experiment["modality"] == "twin" and experiment["attention_blocks"]:
         values["batch_size"] = preset.batch_size_twin_attention
-    return TrainSettings(**{**values, **chosen})
+    chosen = {name: experiment[name] for name in values.keys() & experiment.keys()}
+    return TrainSettings(**values | {n: v for n, v in chosen.items() if v != "preset"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from twinstroke.files import fingerprint_of, sha256_of
 from twinstroke.models import Network
 from twinstroke.progress import progress_bar
 from twinstroke.settings.execution import ExecutionSettings, Precision
 from twinstroke.settings.train import TrainSettings
 from twinstroke.train.feed import GB, Feed, Keys
-from twinstroke.train.history import Epoch, Timing, write_history, write_timing
+from twinstroke.train.history import Epoch, Timing, TrainingSummary, write_history, write_timing
+from twinstroke.train.messages import COMPILED, IMITATED, progress, say
 from twinstroke.train.model_file import TrainedModel, save_model
 from twinstroke.train.precision import forward_pass, imitated, whole_step
 from twinstroke.train.ranks import Ranks
@@ -44,20 +43,6 @@ class Outputs:
     """Gets one row an epoch."""
     timing: Path
     """Gets what an epoch took, as JSON; see :func:`twinstroke.train.history.write_timing`."""
-
-
-@dataclass(frozen=True)
-class TrainingSummary:
-    """What a run of the stage did."""
-
-    epochs: int
-    """Of all networks."""
-    resumed_at: int
-    """Epochs that an interrupted run had already finished."""
-    best: dict[str, Epoch]
-    """The epoch whose weights were kept, for each network, counted from its own first."""
-    peak_memory_gib: float
-    """See :func:`twinstroke.train.history.peak_memory_gib`."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +83,7 @@ def fit(
         samples: Names of the samples of ``train`` and ``validation``.
         description: Which network, how it is trained, and the scale of its flow.
         outputs: Where to write; the first of several processes does.
-        folders: For the unfinished states of its networks, see :func:`state_folders`.
+        folders: For the unfinished states of its networks; see `unfinished`.
         memory_gb: What samples may take in memory, in GB.
         loader_workers: Processes that read windows where they are not held in memory.
         device: Of this process.
@@ -163,48 +148,11 @@ def fit(
     return TrainingSummary(settings.epochs * len(networks), resumed_at, best, peak)
 
 
-def state_folders(
-    strokes: Path,
-    samples: Mapping[str, Sequence[str]],
-    description: TrainedModel,
-    work: Path,
-    device_type: str,
-) -> list[Path]:
-    """Where the state of each network is kept until its training ends.
-
-    The names tell one training from another: by data, code, network, settings and type of device.
-    Only `checkpointing` may change meanwhile, since it changes no bit.
-    """
-    common = {
-        "code": _code(),
-        "strokes": sha256_of(strokes),
-        "samples": {split: list(names) for split, names in samples.items()},
-        "device": device_type,
-    }
-    execution = description.execution.model_copy(update={"checkpointing": False})
-    told = description.model_copy(update={"execution": execution})
-    return [
-        work / fingerprint_of(model=part.model_dump(mode="json"), **common)
-        for part in told.networks()
-    ]
-
-
-def _code() -> list[str]:
-    """Digests of the code that trains: a state of other code is not resumed."""
-    package = Path(__file__).parent
-    files = [*package.glob("*.py"), *(package.parent / "models").glob("*.py")]
-    return [sha256_of(file) for file in sorted(files)]
-
-
 def _say_what_is_special(execution: ExecutionSettings, device: torch.device) -> None:
     if not execution.repeats:
-        print("train: compile is on, so that bits are not promised to repeat", file=sys.stderr)
+        say(COMPILED)
     if imitated(execution.precision, device):
-        print(
-            "train: this processor has no bfloat16; products are rounded to it and computed in "
-            "float32, which shows its effect on accuracy but saves no time",
-            file=sys.stderr,
-        )
+        say(IMITATED)
 
 
 def _train_network(
@@ -244,10 +192,7 @@ def _train_network(
         state.timings.append(timing)
         if ranks.first:
             state.save(state_file)
-        bar.set_postfix_str(
-            f"{row.network}, epoch {row.epoch}: loss {loss:.2f}, "
-            f"validation {row.validation_accuracy:.0%}"
-        )
+        bar.set_postfix_str(progress(row))
     return state, resumed_at
 
 

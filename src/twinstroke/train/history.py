@@ -8,6 +8,7 @@ import math
 import resource
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,7 @@ import torch
 from pydantic import BaseModel
 
 from twinstroke.files import replacing
-from twinstroke.train.schedule import Restart
+from twinstroke.settings.train import Restart
 
 
 class Epoch(BaseModel):
@@ -51,6 +52,20 @@ class Timing(BaseModel):
     waiting_seconds: float
     """Part of these in which the program read, stacked and sent windows, or waited for them. On a
     GPU the network is at work meanwhile."""
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What a run of the stage did."""
+
+    epochs: int
+    """Of all networks."""
+    resumed_at: int
+    """Epochs that an interrupted run had already finished."""
+    best: dict[str, Epoch]
+    """The epoch whose weights were kept, for each network, counted from its own first."""
+    peak_memory_gib: float
+    """See :func:`peak_memory_gib`."""
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:

@@ -25,10 +25,19 @@ from tqdm import tqdm
 
 from twinstroke.errors import UserError, advised
 from twinstroke.parallel.gpu_locks import alone, locked_gpus
-from twinstroke.train.fit import Outputs, TrainingSummary, fit, state_folders
+from twinstroke.train.fit import Outputs, fit
+from twinstroke.train.history import TrainingSummary
+from twinstroke.train.messages import (
+    ended_process,
+    full_gpu,
+    no_compiler,
+    other_processes,
+    too_few_gpus,
+)
 from twinstroke.train.model_file import TrainedModel
 from twinstroke.train.ranks import Ranks
 from twinstroke.train.reproducible import make_deterministic
+from twinstroke.train.unfinished import state_folders
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """What torch's launcher takes over, to end the processes that it started."""
@@ -86,16 +95,11 @@ def train(
         state_folders, strokes, samples, description, outputs.work, device_type
     )
     if description.execution.compile and not shutil.which(os.environ.get("CXX", "g++")):
-        raise UserError(
-            "train: compile: true wants a C++ compiler; install g++, or set it to false"
-        )
+        raise no_compiler()
     if dist.is_torchelastic_launched():
         started = int(os.environ["WORLD_SIZE"])
         if started != processes:
-            raise UserError(
-                f"train: torchrun started {started} processes, but `processes` is {processes}; set "
-                "it in params.yaml to the number that torchrun starts"
-            )
+            raise other_processes(started, processes)
         summary = _as_rank(part, seed, folders)
         return summary if os.environ["RANK"] == "0" else None
     own = folders()
@@ -137,10 +141,7 @@ def _as_rank(
     if torch.cuda.is_available():
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():
-            raise UserError(
-                f"train: torchrun started more processes here than there are GPUs, "
-                f"{torch.cuda.device_count()}; start one for each (--nproc-per-node)"
-            )
+            raise too_few_gpus(torch.cuda.device_count())
         torch.cuda.set_device(gpus[local] if gpus else local)
     device = make_deterministic(seed)
     # The first process reads all of strokes.h5 for its fingerprint, and the others wait for it.
@@ -164,10 +165,7 @@ def _explaining(
     try:
         return part(folders=folders, device=device, ranks=ranks)
     except torch.OutOfMemoryError:
-        raise UserError(
-            "train: the GPU's memory is full; with checkpointing: true training goes on after the "
-            "last finished epoch; with precision: bfloat16 or a smaller batch_size it begins anew"
-        ) from None
+        raise full_gpu() from None
 
 
 def _in_processes(
@@ -215,11 +213,7 @@ def _explained(failures: Mapping[int, ProcessFailure], count: int) -> BaseExcept
         return KeyboardInterrupt()
     for rank, failure in sorted(failures.items()):
         if failure.exitcode < 0 and not (-failure.exitcode == signal.SIGTERM and len(failures) > 1):
-            return UserError(
-                f"train: process {rank + 1} of {count} was ended by {failure.signal_name()}, and "
-                "the others with it; the same command goes on after the last finished epoch (if "
-                "memory ran out, with checkpointing: true)"
-            )
+            return ended_process(rank + 1, count, failure.signal_name())
     mark = f"{UserError.__name__}: "
     for _, failure in sorted(failures.items()):
         # Of an exception there is more than its text.

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.models import Network, build_i3d, build_tstcnn
 from twinstroke.settings.execution import ExecutionSettings
 from twinstroke.settings.network import Architecture, Modality
 from twinstroke.settings.preparation import Preparation
 from twinstroke.settings.train import TrainSettings
+from twinstroke.train.messages import no_model, not_our_model
 
 KEY = "twinstroke"
 
@@ -99,8 +99,7 @@ def load_model(path: Path, device: torch.device) -> tuple[TrainedModel, Network]
         model = description.build(device)
         model.load_state_dict(weights)
     except FileNotFoundError:
-        raise UserError(f"{path}: not found; run dvc repro train") from None
+        raise no_model(path) from None
     except (SafetensorError, ValidationError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not a model of twinstroke ({reason}); train it again") from None
+        raise not_our_model(path, error) from None
     return description, model.eval()

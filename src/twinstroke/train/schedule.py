@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from twinstroke.settings.train import RestartSettings
-
-Restart = Literal["loss", "accuracy"]
-"""Why training goes back to its best state."""
+from twinstroke.settings.train import Restart, RestartSettings
 
 
 class WarmRestarts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import pickle
-import sys
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 
-from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.models import Network
 from twinstroke.settings.train import TrainSettings
 from twinstroke.train.history import Epoch, Timing
+from twinstroke.train.messages import no_finite_loss, put_aside, say
 from twinstroke.train.schedule import WarmRestarts
 
 
@@ -76,12 +75,7 @@ class State:
             }
         if not isinstance(self.schedule, WarmRestarts) or not self.best:
             if not row.finite:
-                raise UserError(
-                    f"train: {row.network}, epoch {row.epoch}: the training loss became "
-                    f"{row.train_loss:.4g} and the validation loss {row.validation_loss:.4g}, at a "
-                    f"learning rate of {row.learning_rate:.2g}; lower learning_rate or set "
-                    "gradient_clip, e.g. to 5"
-                )
+                raise no_finite_loss(row)
             return
         loss = row.train_loss if row.finite else math.nan
         reason = self.schedule.after_epoch(loss, row.validation_accuracy)
@@ -129,11 +123,6 @@ def readable(path: Path) -> bool:
         # Costs time, not results.
         aside = path.with_suffix(".damaged")
         path.replace(aside)
-        reason = str(error).splitlines()[0]
-        print(
-            f"train: the state of an interrupted run cannot be read ({reason}) and is put aside as "
-            f"{aside}; training begins anew",
-            file=sys.stderr,
-        )
+        say(put_aside(error, aside))
         return False
     return True

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 import h5py
+import hdf5plugin  # noqa: F401 - h5py decompresses with it
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from twinstroke.errors import UserError
-from twinstroke.files import named, opened
+from twinstroke.errors import named
 from twinstroke.settings.train import AugmentationSettings
 from twinstroke.tables import NEGATIVE, STROKE_OR_NOT
 from twinstroke.train.augmentation import View, draw_view, resample
+from twinstroke.train.messages import other_classes, unknown_sample
 
 
 @dataclass(frozen=True)
@@ -128,10 +129,7 @@ class StrokeWindows(Dataset[Window]):
             names = file["samples/sample"].asstr()[:].tolist()
             rows = {name: row for row, name in enumerate(names)}
             if unknown := [name for name in samples if name not in rows]:
-                raise UserError(
-                    f"{path}: sample {unknown[0]!r} is used but not in the file; "
-                    "run dvc repro balance"
-                )
+                raise unknown_sample(path, unknown[0])
             self.rows = [rows[name] for name in samples]
             self.targets = file["samples/class_index"][:][self.rows].tolist()
             self.offsets = file["samples/offset"][:]
@@ -145,10 +143,7 @@ class StrokeWindows(Dataset[Window]):
 
     def _count(self, classes: Sequence[str]) -> None:
         if tuple(classes) != STROKE_OR_NOT or NEGATIVE not in self.classes:
-            raise UserError(
-                f"{self.path}: its classes ({', '.join(self.classes)[:200]}) are not those of the "
-                f"network ({', '.join(classes)[:200]}); run dvc repro"
-            )
+            raise other_classes(self.path, self.classes, classes)
         self.targets = [int(self.classes[target] != NEGATIVE) for target in self.targets]
         self.classes = [*classes]
 
@@ -170,7 +165,7 @@ class StrokeWindows(Dataset[Window]):
     def hold(self, device: torch.device) -> None:
         """Read all frames of the samples, once, and take windows from memory after that."""
         total = int(self.lengths[self.rows].sum())
-        with opened(self.path) as file, named(self.path):
+        with named(self.path), h5py.File(self.path) as file:
             held = {
                 name: torch.empty(
                     (total, *file[name].shape[1:]),

@@ -1,0 +1,39 @@
+"""What `normalize` stores: one HDF5 file a video, and ``statistics.json``.
+
+Layout of ``motion/<video>.h5``, aligned with the flow file:
+
+======== =================== ======= =========================================================
+dataset  shape               dtype   meaning
+======== =================== ======= =========================================================
+mask     (M, H, ceil(W/8))   uint8   foreground, dilated, one bit a pixel (``numpy.packbits``)
+roi      (M, 2)              float32 smoothed centre of the region of interest, (x, y) in px
+peak     (M, 2)              float32 per-frame maximum of masked abs(u) and abs(v), in px
+frame    (M,)                int64   source frame, as in the flow file
+======== =================== ======= =========================================================
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+REVISION = 2
+"""Raised when the same input gives other bytes than before, so that old files are made anew."""
+
+
+class FlowStatistics(BaseModel):
+    """What ``statistics.json`` holds; each pair is for (u, v), in pixels a kept frame."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: Literal["normal", "max"]
+    scale: tuple[float, float]
+    """Normalised flow is ``clip(v / scale, -1, 1)``."""
+    mean: tuple[float, float]
+    """μ of the per-frame maxima that were used."""
+    deviation: tuple[float, float]
+    """σ of the same (population)."""
+    frames_used: tuple[int, int]
+    frames: int
+    """Frames of the training split."""
