@@ -22,10 +22,9 @@ from twinstroke.findings import Findings
 from twinstroke.formats.reading import read_annotations
 from twinstroke.index.build import build_index
 from twinstroke.index.consensus import merge
-from twinstroke.index.samples import Mark
 from twinstroke.results.export import export_index
 from twinstroke.settings.index import IndexSettings
-from twinstroke.tables import SPLITS, Sample
+from twinstroke.tables import SPLITS, Sample, Unlabelled
 from twinstroke.video.clock import Clock
 from twinstroke.video.probe import probe_video
 
@@ -38,6 +37,7 @@ VIDEOS = {
     "day 2__same": PurePosixPath("day 2/same.mkv"),
     "a.b": PurePosixPath("test/a.b.mp4"),
 }
+Tables = tuple[list[Sample], list[Unlabelled], dict[str, Clock]]
 GAPS = st.lists(st.integers(4, 40), min_size=3, max_size=60)
 """Between frames, in ticks of 1 ms: 250 frames a second and less."""
 
@@ -59,7 +59,7 @@ def _settings(form: str, **changes: Any) -> IndexSettings:
 
 
 @st.composite
-def indices(draw: st.DrawFn) -> tuple[list[Sample], list[Mark], dict[str, Clock]]:
+def indices(draw: st.DrawFn) -> Tables:
     """Samples and unlabelled strokes of some videos, and the videos' clocks."""
     clocks, samples, marks = {}, set(), []
     for video in draw(st.sets(st.sampled_from(sorted(VIDEOS)), min_size=1)):
@@ -77,7 +77,7 @@ def indices(draw: st.DrawFn) -> tuple[list[Sample], list[Mark], dict[str, Clock]
         for begin, end in draw(st.sets(bounds.filter(lambda b: b[0] < b[1]), max_size=2)):
             split = draw(st.sampled_from(SPLITS))
             row = {"video": video, "begin": begin, "end": end, "split": split, "group": ""}
-            marks.append(Mark.model_validate(row))
+            marks.append(Unlabelled.model_validate(row))
     rows = [
         Sample(
             sample=f"{video}:{begin}-{end}",
@@ -113,7 +113,9 @@ def _read(form: str, raw: Path, clocks: dict[str, Clock]) -> list[Row]:
 @pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])
 @given(index=indices())
 @settings(max_examples=60)
-def test_round_trip(form: str, index: tuple[list[Sample], list[Mark], dict[str, Clock]]) -> None:
+def test_round_trip(
+    form: str, index: tuple[list[Sample], list[Unlabelled], dict[str, Clock]]
+) -> None:
     samples, marks, clocks = index
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "raw")
@@ -139,7 +141,7 @@ def test_a_stroke_of_no_split_stands_in_the_file_of_its_neighbours(tmp_path: Pat
         for video, begin, split in rows
     ]
     marks = [
-        Mark(video=video, begin=begin, end=begin + 5, split="", group="")
+        Unlabelled(video=video, begin=begin, end=begin + 5, split="", group="")
         for video, begin in (("x", 0), ("x", 20), ("x", 40), ("a.b", 40))
     ]
     videos = {video: tmp_path / path for video, path in VIDEOS.items()}

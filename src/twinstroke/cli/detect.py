@@ -15,13 +15,13 @@ from pydantic import ValidationError
 
 from twinstroke.annotations.classes import tidy, ttstroke21, with_superclasses
 from twinstroke.annotations.resolve import exact_rate
-from twinstroke.annotations.strokes import read_strokes
 from twinstroke.detect.data_set import THERE, pace
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.rules import problems_of, read_rules
 from twinstroke.detect.video import Found, Seen, detect, open_video
 from twinstroke.detect.written import write_found
 from twinstroke.errors import UserError, advised
+from twinstroke.formats.csv import read_strokes
 from twinstroke.progress import progress_bar, summarise
 from twinstroke.results.film import write_film
 from twinstroke.results.label_studio import task, video_url, write_labelling_settings, write_tasks
@@ -322,7 +322,7 @@ def _view(arguments: argparse.Namespace) -> None:
         summarise("view", f"{mined} rows of the class {NEGATIVE} are no strokes, and left out")
     given = [tidy(name) for text in arguments.classes for name in text.split(",")]
     names = [name for name in given if name] or [row.label for row in ttstroke21()]
-    names = list(dict.fromkeys([*names, *(stroke.label for stroke in marked)]))
+    names = list(dict.fromkeys([*names, *(stroke.label or "" for stroke in marked)]))
     target = video.with_suffix(".html")
     if target.exists() and MARK not in target.read_text(encoding="utf-8", errors="replace"):
         raise UserError(f"{target}: is another page, and would be replaced; move it away first")

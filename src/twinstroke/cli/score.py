@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from twinstroke.annotations.classes import UNKNOWN
 from twinstroke.annotations.detection import Detection
-from twinstroke.annotations.strokes import read_strokes
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.cli.detect import LABEL_STUDIO
 from twinstroke.detect.data_set import TOLERANCE_S, figures_in_words
 from twinstroke.errors import UserError
-from twinstroke.evaluate.detection import Truth, detection_scores
+from twinstroke.evaluate.detection import detection_scores
 from twinstroke.files import replacing
+from twinstroke.formats.csv import read_strokes
 from twinstroke.progress import summarise
 from twinstroke.tables import NEGATIVE, STROKE, STROKE_OR_NOT, VideoId
 
@@ -116,9 +118,9 @@ def _files(found: Sequence[Path]) -> list[Path]:
 
 def _truth(
     tables: Sequence[Path], frames: Mapping[str, int], classes: Collection[str]
-) -> dict[str, list[Truth]]:
+) -> dict[str, list[Stroke]]:
     """Strokes of the videos that are measured, checked against these."""
-    truth: dict[str, list[Truth]] = {video: [] for video in frames}
+    truth: dict[str, list[Stroke]] = {video: [] for video in frames}
     problems = []
     for table in tables:
         strokes = read_strokes(table)
@@ -135,9 +137,9 @@ def _truth(
                         f"{table}: a stroke of {video} ends at {stroke.end}, but the video has "
                         f"{frames[video]} frames; see that both are of the same video"
                     )
-                label = None if stroke.label in ("", UNKNOWN) else stroke.label
+                label = None if stroke.label == UNKNOWN else stroke.label
                 if label != NEGATIVE:
-                    truth[video].append(Truth(stroke.begin, stroke.end, label))
+                    truth[video].append(replace(stroke, label=label))
     if problems:
         raise UserError(problems)
     for video, own in truth.items():

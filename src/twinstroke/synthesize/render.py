@@ -74,7 +74,7 @@ def annotation_xml(plan: VideoPlan) -> bytes:
     root = ET.Element("video")
     for stroke in plan.strokes:
         ET.SubElement(
-            root, "action", begin=str(stroke.begin), end=str(stroke.end), move=stroke.label
+            root, "action", begin=str(stroke.begin), end=str(stroke.end), move=stroke.label or ""
         )
     ET.indent(root, "  ")
     xml: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)

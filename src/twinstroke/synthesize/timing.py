@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.settings.synthesize import SynthesizeSettings
 from twinstroke.synthesize.motions import STROKES
 from twinstroke.tables import SPLITS, Split
@@ -28,15 +29,6 @@ which may be longer than the stroke that was annotated."""
 
 ID_DIGITS = (9, 15)
 """Video names of TTStroke-21 have 9 to 14 digits (upper bound exclusive)."""
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """One annotated stroke: frames ``begin`` (included) to ``end`` (excluded)."""
-
-    begin: int
-    end: int
-    label: str
 
 
 @dataclass(frozen=True)
@@ -68,8 +60,9 @@ def plan_videos(settings: SynthesizeSettings, seed: int) -> list[VideoPlan]:
         deck = np.random.default_rng([seed, 1, index])
         for labels in deal_labels(players, settings.strokes_per_player, deck):
             number = len(plans)
-            strokes, frames = _calendar(labels, np.random.default_rng([seed, 2, number]))
-            plans.append(VideoPlan(next(videos), split, number, strokes, frames))
+            video = next(videos)
+            strokes, frames = _calendar(video, labels, np.random.default_rng([seed, 2, number]))
+            plans.append(VideoPlan(video, split, number, strokes, frames))
     return plans
 
 
@@ -91,13 +84,15 @@ def deal_labels(players: int, strokes: int, rng: np.random.Generator) -> list[li
     return [cards[player * strokes : (player + 1) * strokes] for player in range(players)]
 
 
-def _calendar(labels: Sequence[str], rng: np.random.Generator) -> tuple[tuple[Stroke, ...], int]:
+def _calendar(
+    video: str, labels: Sequence[str], rng: np.random.Generator
+) -> tuple[tuple[Stroke, ...], int]:
     gaps = _draw_lengths(GAPS, len(labels) + 1, rng)
     durations = _draw_lengths(DURATIONS, len(labels), rng)
     strokes: list[Stroke] = []
     now = 0
     for label, gap, duration in zip(labels, gaps, durations, strict=False):
-        strokes.append(Stroke(now + gap, now + gap + duration, label))
+        strokes.append(Stroke(video, now + gap, now + gap + duration, label))
         now += gap + duration
     return tuple(strokes), now + gaps[-1]
 
