@@ -24,11 +24,12 @@ from matplotlib.patches import Rectangle as Box
 from numpy.typing import NDArray
 
 from tests.clone import ROOT
+from twinstroke.choice import named
 from twinstroke.cli.inspect import main
 from twinstroke.colours import BEYOND, OUTLINE, OUTSIDE, WINDOW, colour_wheel, flow_colours
 from twinstroke.errors import UserError
 from twinstroke.files import new_hdf5
-from twinstroke.inspection.choice import named, spread
+from twinstroke.inspection.choice import spread
 from twinstroke.inspection.draw import inspect
 from twinstroke.inspection.measure import measure, sample_row, video_row
 from twinstroke.inspection.moments import moments_of

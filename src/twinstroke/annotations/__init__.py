@@ -9,7 +9,8 @@ are there because what they hold differs:
 - `tables.Sample` and `tables.Unlabelled`: rows of ``samples.csv`` (a sample has a name, a class and
   a split) and ``unlabelled.csv``, checked when they are read.
 
-What a module of `formats` knows of a stroke while it reads a file stays there.
+What a module of `formats` knows of a stroke while it reads a file stays there, and so does what
+`synthesize` plans (`synthesize.timing.PlannedStroke`), which no annotation may change.
 
 `resolve` turns annotations into strokes, `classes` and `superclasses` know the names, `folders` and
 `rows` read what is not trusted.

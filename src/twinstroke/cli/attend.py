@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from twinstroke.attend.choice import named, single_predictions
+from twinstroke.attend.choice import single_predictions
 from twinstroke.attend.draw import draw
+from twinstroke.choice import named
 from twinstroke.errors import UserError, exits_cleanly
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings

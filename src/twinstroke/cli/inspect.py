@@ -9,8 +9,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from twinstroke.choice import named
 from twinstroke.errors import UserError, exits_cleanly
-from twinstroke.inspection.choice import named, spread
+from twinstroke.inspection.choice import spread
 from twinstroke.inspection.draw import Inspection, inspect
 from twinstroke.inspection.measure import SampleRow, VideoRow
 from twinstroke.inspection.source import open_source

@@ -296,10 +296,7 @@ class _Document(ContentHandler):
         self._sources.update(dict.fromkeys(chain, source))
         return source
 
-    def setDocumentLocator(self, locator: Locator) -> None:  # noqa: N802 (name given by SAX)
-        self._locator = locator
-
-    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (as above)
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (name given by SAX)
         attributes = dict(attrs.items())
         if self._is_root:
             self._is_root = False

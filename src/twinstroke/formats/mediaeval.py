@@ -170,10 +170,7 @@ class _Handler(ContentHandler):
         self._locator: Locator
         self._depth = 0
 
-    def setDocumentLocator(self, locator: Locator) -> None:  # noqa: N802 (name given by SAX)
-        self._locator = locator
-
-    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (as above)
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (name given by SAX)
         place = Place(self._file, str(self._locator.getLineNumber() or 0))
         if self._depth == 0:
             self.root = name

@@ -122,7 +122,7 @@ def perform(plan: VideoPlan, player: Player, rng: np.random.Generator) -> Perfor
         Places of all joints and of the ball in each of the plan's frames.
     """
     strokes = [
-        _stroke_act(stroke.label or "", (stroke.begin + stroke.end) / 2 / FPS, player, rng)
+        _stroke_act(stroke.label, (stroke.begin + stroke.end) / 2 / FPS, player, rng)
         for stroke in plan.strokes
     ]
     borders = [

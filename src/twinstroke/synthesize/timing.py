@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinstroke.annotations.strokes import Stroke
 from twinstroke.settings.synthesize import SynthesizeSettings
 from twinstroke.synthesize.motions import STROKES
 from twinstroke.tables import SPLITS, Split
@@ -32,6 +31,15 @@ ID_DIGITS = (9, 15)
 
 
 @dataclass(frozen=True)
+class PlannedStroke:
+    """One stroke to be played and annotated: frames ``begin`` (included) to ``end`` (excluded)."""
+
+    begin: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True)
 class VideoPlan:
     """What one player plays in one video of `frames` frames at 120 fps."""
 
@@ -39,7 +47,7 @@ class VideoPlan:
     split: Split
     number: int
     """Counts the players over all splits from 0; with the seed, it decides everything drawn."""
-    strokes: tuple[Stroke, ...]
+    strokes: tuple[PlannedStroke, ...]
     frames: int
 
 
@@ -60,9 +68,8 @@ def plan_videos(settings: SynthesizeSettings, seed: int) -> list[VideoPlan]:
         deck = np.random.default_rng([seed, 1, index])
         for labels in deal_labels(players, settings.strokes_per_player, deck):
             number = len(plans)
-            video = next(videos)
-            strokes, frames = _calendar(video, labels, np.random.default_rng([seed, 2, number]))
-            plans.append(VideoPlan(video, split, number, strokes, frames))
+            strokes, frames = _calendar(labels, np.random.default_rng([seed, 2, number]))
+            plans.append(VideoPlan(next(videos), split, number, strokes, frames))
     return plans
 
 
@@ -85,14 +92,14 @@ def deal_labels(players: int, strokes: int, rng: np.random.Generator) -> list[li
 
 
 def _calendar(
-    video: str, labels: Sequence[str], rng: np.random.Generator
-) -> tuple[tuple[Stroke, ...], int]:
+    labels: Sequence[str], rng: np.random.Generator
+) -> tuple[tuple[PlannedStroke, ...], int]:
     gaps = _draw_lengths(GAPS, len(labels) + 1, rng)
     durations = _draw_lengths(DURATIONS, len(labels), rng)
-    strokes: list[Stroke] = []
+    strokes: list[PlannedStroke] = []
     now = 0
     for label, gap, duration in zip(labels, gaps, durations, strict=False):
-        strokes.append(Stroke(video, now + gap, now + gap + duration, label))
+        strokes.append(PlannedStroke(now + gap, now + gap + duration, label))
         now += gap + duration
     return tuple(strokes), now + gaps[-1]
 
