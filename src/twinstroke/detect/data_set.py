@@ -120,7 +120,7 @@ def detect_held_out(
     for place in (folder, reports):
         place.mkdir(parents=True, exist_ok=True)
     names = {f"{item.video.video}.h5" for item in chosen}
-    prune(folder, [path for path in folder.iterdir() if _whole(path.name) in names])
+    prune(folder, [path for path in folder.iterdir() if _output_of(path.name) in names])
     prune(reports, [])
     if not chosen:
         return []
@@ -150,7 +150,7 @@ def detect_held_out(
     return done
 
 
-def _whole(name: str) -> str:
+def _output_of(name: str) -> str:
     """File to which a file or a folder of parts belongs: ``.a.h5.0123abcd.parts`` to ``a.h5``."""
     return name[1:].rpartition(".h5.")[0] + ".h5" if name.startswith(".") else name
 

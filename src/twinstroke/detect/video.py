@@ -1,4 +1,4 @@
-"""One video: looked at, followed by a network, and its strokes."""
+"""One video: opened, shown to a network window by window, and its strokes."""
 
 from __future__ import annotations
 
