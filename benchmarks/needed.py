@@ -11,9 +11,10 @@ import numpy as np
 
 from benchmarks.footage import pattern, row_of, samples_of
 from benchmarks.measuring import Result, Section, table
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.decode.needed import needed_frames
 from twinstroke.errors import UserError
-from twinstroke.index.negatives import Gap, drawn, mine_negatives
+from twinstroke.index.negatives import drawn, mine_negatives
 from twinstroke.parallel.workers import Workers, each_of
 from twinstroke.settings.index import NegativeSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS
@@ -85,7 +86,7 @@ def measure(folder: Path) -> Section:
     )
 
 
-def time_table(seed: int = 0) -> list[list[Gap]]:
+def time_table(seed: int = 0) -> list[list[Stroke]]:
     """Strokes of each video."""
     rng = np.random.default_rng(seed)
     videos = []
@@ -96,7 +97,10 @@ def time_table(seed: int = 0) -> list[list[Gap]]:
         durations = _drawn_lengths(DURATIONS, count, rng)
         ends = np.cumsum(np.add(gaps, durations)).tolist()
         videos.append(
-            [Gap(end - length, end, None, "") for end, length in zip(ends, durations, strict=True)]
+            [
+                Stroke(str(number), end - length, end)
+                for end, length in zip(ends, durations, strict=True)
+            ]
         )
     return videos
 
@@ -108,7 +112,7 @@ def _drawn_lengths(values: Sequence[int], count: int, rng: np.random.Generator) 
     return lengths
 
 
-def with_negatives(videos: Sequence[Sequence[Gap]], pool: int) -> list[list[tuple[int, int]]]:
+def with_negatives(videos: Sequence[Sequence[Stroke]], pool: int) -> list[list[tuple[int, int]]]:
     """Ranges of frames of each video: its strokes, and those of all negatives that are drawn."""
     mined = {
         f"{number}:{gap.begin}": (number, gap)

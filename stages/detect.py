@@ -5,10 +5,9 @@ from pathlib import Path
 
 from twinstroke.detect.data_set import detect_held_out, held_out, in_words, write_measured
 from twinstroke.errors import exits_cleanly
-from twinstroke.index.samples import Mark
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
-from twinstroke.tables import NEGATIVE, Sample, StrokeClass, Video, read_table
+from twinstroke.tables import NEGATIVE, Sample, StrokeClass, Unlabelled, Video, read_table
 
 
 @exits_cleanly
@@ -20,7 +19,7 @@ def main() -> None:
     videos = held_out(
         read_table(folder / "videos.csv", Video),
         read_table(folder / "samples.csv", Sample),
-        read_table(folder / "unlabelled.csv", Mark),
+        read_table(folder / "unlabelled.csv", Unlabelled),
         split,
     )
     chosen = videos if any(row.label == NEGATIVE for row in classes) else []

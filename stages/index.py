@@ -9,11 +9,10 @@ from twinstroke.files import replacing
 from twinstroke.index.agreement import ClassAgreement
 from twinstroke.index.checked import checked_index
 from twinstroke.index.report import report
-from twinstroke.index.samples import Mark
 from twinstroke.index.split import Placement
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
-from twinstroke.tables import SPLITS, Sample, StrokeClass, Video, write_table
+from twinstroke.tables import SPLITS, Sample, StrokeClass, Unlabelled, Video, write_table
 
 
 @exits_cleanly
@@ -23,7 +22,7 @@ def main() -> None:
     index = checked_index(settings)
     write_table(folder / "videos.csv", index.videos, Video)
     write_table(folder / "samples.csv", index.samples, Sample)
-    write_table(folder / "unlabelled.csv", index.unlabelled, Mark)
+    write_table(folder / "unlabelled.csv", index.unlabelled, Unlabelled)
     write_table(folder / "classes.csv", index.classes, StrokeClass)
     by_class = index.agreement.classes if index.agreement else []
     write_table(reports / "agreement.csv", by_class, ClassAgreement)

@@ -9,7 +9,6 @@ import sys
 import sysconfig
 import venv
 import zipfile
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,23 +61,11 @@ def test_it_detects_strokes_in_an_empty_folder(wheel: Path, tmp_path: Path) -> N
     python = tmp_path / "env" / "bin" / "python"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     where = "import twinstroke; print(twinstroke.__file__)"
-    found = subprocess.run(
-        [python, "-c", where],
-        cwd=empty,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    own = partial(subprocess.run, cwd=empty, env=environment, capture_output=True, text=True)
+    found = own([python, "-c", where], check=True)
     assert Path(found.stdout.strip()).is_relative_to(site)
-    done = subprocess.run(
-        [python, site / "bin" / "twinstroke", "detect"]
-        + [prepared_data() / "v.mp4", "--model", model],
-        cwd=empty,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    video = prepared_data() / "v.mp4"
+    done = own([python, site / "bin" / "twinstroke", "detect", video, "--model", model])
     assert done.returncode == 0, done.stderr
     assert (empty / "detections" / "v.csv").is_file()
     assert (empty / "detections" / "v.html").is_file()

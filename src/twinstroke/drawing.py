@@ -16,6 +16,11 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def file_stem(sample: str) -> str:
+    """Name of a file about a sample, without suffix: some systems allow neither sign in it."""
+    return sample.replace(":", "_").replace("#", "_")
+
+
 def save_png(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all; equal figures give equal bytes."""
     with replacing(path) as partial:

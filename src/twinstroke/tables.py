@@ -1,8 +1,8 @@
-"""The two tables that `index` writes and every later stage reads, as CSV with a header.
+"""The tables that `index` writes and later stages read, as CSV with a header.
 
 ``videos.csv``: one row a video. ``samples.csv``: one row a sample (an annotated stroke, a mined
-negative, or a trimmed clip). Frame numbers are those of the source video in decoding order, counted
-from 0; ``end`` is exclusive.
+negative, or a trimmed clip). ``unlabelled.csv``: one row a stroke that is no sample. Frame numbers
+are those of the source video in decoding order, counted from 0; ``end`` is exclusive.
 """
 
 from __future__ import annotations
@@ -88,6 +88,18 @@ class Sample(BaseModel):
     """Share of the video's annotators that named this class here; 1 where nobody else did."""
     votes: str = ""
     """Of several annotators: the classes they named and how often, as JSON; else empty."""
+
+
+class Unlabelled(BaseModel):
+    """A stroke that is no sample, because its class is unknown; nothing is mined there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video: str
+    begin: int
+    end: int
+    split: Split | Literal[""]
+    group: str
 
 
 def write_table(path: Path, rows: Sequence[BaseModel], model: type[BaseModel]) -> None:

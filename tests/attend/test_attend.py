@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tests.clone import ROOT
 from tests.command import twinstroke
 from tests.train.test_train import SETTINGS, description
-from twinstroke.attend.choice import named, single_predictions, striking
+from twinstroke.attend.choice import single_predictions, striking
 from twinstroke.attend.draw import draw
 from twinstroke.attend.film import encode, film, film_rate
 from twinstroke.attend.masks import Place, attention_blocks, over_window, recorded_masks
@@ -37,6 +37,7 @@ from twinstroke.attend.statistics import (
 )
 from twinstroke.attend.subject import attention, over_flow, over_frames, subjects
 from twinstroke.attend.tables import AttentionRow, DrawnSample
+from twinstroke.choice import named
 from twinstroke.errors import UserError
 from twinstroke.evaluate.predictions import Prediction, shown_split, write_predictions
 from twinstroke.hdf5 import COMPRESSION, new_hdf5
@@ -617,7 +618,7 @@ def test_samples_of_your_choice(project: Project, capsys: pytest.CaptureFixture[
     assert twinstroke("attend", "v1:4-9#3", "v0:0-9#2", "?") == 1
     error = capsys.readouterr().err.splitlines()
     assert len(error) == 2
-    assert error[0].startswith("error: 'v1:4-9#3': nothing was predicted")
+    assert error[0].startswith("error: 'v1:4-9#3': no sample has this id")
     assert "closest: v1:4-9#2" in error[0]
 
     saved(model)

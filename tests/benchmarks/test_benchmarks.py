@@ -19,10 +19,10 @@ from benchmarks import busy, disk, footage, gpu_memory, machine, measuring, memo
 from benchmarks.measuring import Result, Section
 from benchmarks.published import PublishedTwin
 from tests.videos import distinct_frames, write_video
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.flow import stored as phases_of_flow
 from twinstroke.hdf5 import new_hdf5
-from twinstroke.index.negatives import Gap
 from twinstroke.models import build_tstcnn
 from twinstroke.parallel.workers import Workers, each_of
 from twinstroke.tables import Video
@@ -133,7 +133,10 @@ def test_the_time_table_is_like_ttstroke_21() -> None:
 
 
 def test_negatives_are_drawn_from_the_gaps() -> None:
-    videos = [[Gap(450, 500, None, "")], [Gap(100, 150, None, ""), Gap(351, 400, None, "")]]
+    videos = [
+        [Stroke("0", 450, 500)],
+        [Stroke("1", 100, 150), Stroke("1", 351, 400)],
+    ]
     assert needed.with_negatives(videos, 10) == [
         [(450, 500), (0, 200), (200, 400)],
         [(100, 150), (351, 400), (150, 350)],

@@ -14,13 +14,12 @@ from tests.cli.test_detect_command import network
 from tests.prepared import FRAMES, prepared_data
 from tests.train.test_train import strokes
 from twinstroke.annotations.classes import with_superclasses
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.detect.data_set import detect_held_out, held_out, write_measured
 from twinstroke.errors import UserError
-from twinstroke.evaluate.detection import Truth
-from twinstroke.index.samples import Mark
 from twinstroke.settings.detect import DetectSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS
-from twinstroke.tables import STROKE_OR_NOT, Sample, Video
+from twinstroke.tables import STROKE_OR_NOT, Sample, Unlabelled, Video
 from twinstroke.train.windows import StrokeWindows
 
 __all__ = ["strokes"]
@@ -65,11 +64,15 @@ def test_only_whole_untrimmed_videos_of_the_split_count() -> None:
         sample("train", 5, 20, "train"),
         sample("gaps", 5, 20, "test", "Negative"),
     ]
-    marks = [Mark(video="test", begin=80, end=90, split="test", group="")]
+    marks = [Unlabelled(video="test", begin=80, end=90, split="test", group="")]
     videos = [video(name) for name in ("test", "both", "clip", "train", "gaps", "nothing")]
     found = {item.video.video: item.truth for item in held_out(videos, samples, marks, "test")}
     assert found == {
-        "test": [Truth(5, 20, "Serve"), Truth(50, 70, "Serve"), Truth(80, 90, None)],
+        "test": [
+            Stroke("test", 5, 20, "Serve"),
+            Stroke("test", 50, 70, "Serve"),
+            Stroke("test", 80, 90),
+        ],
         "gaps": [],
     }
     assert [item.video.video for item in held_out(videos, samples, marks, "train")] == ["train"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -11,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from twinstroke.annotations.detection import Detection
 from twinstroke.detect.segments import chosen, find_strokes, smoothed, weighed
 from twinstroke.detect.track import Track
 from twinstroke.settings.detect import DetectSettings
+from twinstroke.video.clock import Clock
 
 CLASSES = ["A", "Negative", "B"]
 NEGATIVE = 1
@@ -34,13 +37,22 @@ def track(
     return Track(np.array(rows), CLASSES, window, stride, frame_step, count)
 
 
+def found_in(own: Track, rules: DetectSettings) -> list[Detection]:
+    """The strokes of a track of 30 kept frames a second, on the clock of its video."""
+    clock = Clock(np.arange(own.frames + 1), Fraction(1, 30 * own.frame_step))
+    found = find_strokes(own, rules, 30, "v", clock)
+    assert {stroke.video for stroke in found} <= {"v"}
+    return found
+
+
 def test_a_run_lasts_from_border_to_border() -> None:
-    (found,) = find_strokes(track("...AAAA..."), PLAIN, 30)
+    (found,) = found_in(track("...AAAA..."), PLAIN)
     # Window 3 speaks for [2.5, 3.5): the source frames whose beginning lies in it.
     assert (found.begin, found.end, found.label) == (3, 7, "A")
     assert found.probability == pytest.approx(0.8)
     assert found.stroke_probability == pytest.approx(0.9)
-    (found,) = find_strokes(track("...AAAA...", stride=4, frame_step=4), PLAIN, 30)
+    assert (found.begin_s, found.end_s) == (0.1, 0.233)  # thirtieths
+    (found,) = found_in(track("...AAAA...", stride=4, frame_step=4), PLAIN)
     assert (found.begin, found.end) == (40, 104)  # 2.5 and 6.5 times 16 frames
 
 
@@ -53,7 +65,7 @@ def test_a_border_is_where_the_next_window_is_nearer(
     """By the mean of the source frames that a window shows."""
     names = "." * before + "A" * during + "...."
     own = track(names, window=window, stride=stride, frame_step=frame_step)
-    (found,) = find_strokes(own, PLAIN, 30)
+    (found,) = found_in(own, PLAIN)
     middles = [
         np.mean([(p * stride - window // 2 + k) * frame_step for k in range(window)])
         for p in range(len(names))
@@ -66,33 +78,33 @@ def test_a_border_is_where_the_next_window_is_nearer(
 
 def test_runs_reach_both_ends_of_the_video() -> None:
     # The last window has its middle at frame 18 and speaks for all up to the end.
-    (found,) = find_strokes(track("AAAA", stride=2, frame_step=3, frames=24), PLAIN, 30)
+    (found,) = found_in(track("AAAA", stride=2, frame_step=3, frames=24), PLAIN)
     assert (found.begin, found.end) == (0, 24)
 
 
 def test_what_makes_a_stroke() -> None:
     names = "..AABB..B.."
-    one, other = find_strokes(track(names), PLAIN, 30)
+    one, other = found_in(track(names), PLAIN)
     assert [(one.begin, one.end), (other.begin, other.end)] == [(2, 6), (8, 9)]
     assert (one.label, other.label) == ("A", "B")  # as probable: the first class
     by_class = PLAIN.model_copy(update={"runs": "class"})
-    found = find_strokes(track(names), by_class, 30)
+    found = found_in(track(names), by_class)
     assert [(s.begin, s.end, s.label) for s in found] == [(2, 4, "A"), (4, 6, "B"), (8, 9, "B")]
 
 
 def test_gaps_close_and_short_runs_go() -> None:
     tuned = PLAIN.model_copy(update={"gap_s": 2.5 / 30, "shortest_s": 3 / 30})
-    found = find_strokes(track("AA..AA...A....AAA"), tuned, 30)
+    found = found_in(track("AA..AA...A....AAA"), tuned)
     # A gap of two is bridged, one of three is not; one window is too short, three are not.
     assert [(s.begin, s.end) for s in found] == [(0, 6), (14, 17)]
     by_class = tuned.model_copy(update={"runs": "class"})
-    found = find_strokes(track("AAABBAAA"), by_class, 30)
+    found = found_in(track("AAABBAAA"), by_class)
     assert [(s.begin, s.end, s.label) for s in found] == [(0, 8, "A")]
 
 
 def test_nothing_and_everything() -> None:
-    assert find_strokes(track("....."), PLAIN, 30) == []
-    (found,) = find_strokes(track("B"), PLAIN, 30)
+    assert found_in(track("....."), PLAIN) == []
+    (found,) = found_in(track("B"), PLAIN)
     assert (found.begin, found.end) == (0, 1)
 
 
@@ -172,7 +184,7 @@ def test_smoothing_does_not_shift() -> None:
 )
 def test_runs_agree_with_a_plain_walk(names: str, runs: str, gap: int, shortest: int) -> None:
     tuned = PLAIN.model_copy(update={"runs": runs, "gap_s": gap / 30, "shortest_s": shortest / 30})
-    found = find_strokes(track(names), tuned, 30)
+    found = found_in(track(names), tuned)
     kinds = names if runs == "class" else names.replace("B", "A")
     expected: list[list[int | str]] = []
     place = 0

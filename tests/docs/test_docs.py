@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from twinstroke.cli.main import main
+from twinstroke.cli.main import verbs
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/twinstroke"
@@ -45,8 +45,8 @@ def _calls(document: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _options(verb: str) -> set[str]:
-    command = main.get_command(click.Context(main), verb)
-    assert command is not None, f"there is no twinstroke {verb}"
+    _, command, _ = verbs.resolve_command(click.Context(verbs), [verb])
+    assert command is not None
     options = {option for own in command.params for option in (*own.opts, *own.secondary_opts)}
     return {"--help", *options}
 
@@ -82,7 +82,7 @@ def test_commands_are_there_and_have_the_options(document: Path) -> None:
 
 def test_every_verb_is_documented() -> None:
     told = {verb for document in DOCUMENTS for verb, _ in _calls(document)}
-    assert set(main.list_commands(click.Context(main))) <= told
+    assert set(verbs.list_commands(click.Context(verbs))) <= told
 
 
 @each_document

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise, permutations
 from typing import Any
 
@@ -12,10 +13,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from twinstroke.annotations.detection import Detection
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.evaluate.detection import (
     THRESHOLDS,
     DetectionScores,
-    Truth,
     detection_scores,
     map_2021,
     map_2022,
@@ -44,12 +45,12 @@ def _found(
     )
 
 
-Truths = Mapping[str, Sequence[Truth]]
+Truths = Mapping[str, Sequence[Stroke]]
 Founds = Mapping[str, Sequence[Detection]]
 
 
 def _scores(
-    truth: Sequence[Truth], found: Sequence[Detection], frames: int = 1000
+    truth: Sequence[Stroke], found: Sequence[Detection], frames: int = 1000
 ) -> DetectionScores:
     return detection_scores({"v": truth}, {"v": found}, {"v": frames}, tolerance=5)
 
@@ -60,7 +61,7 @@ RANGES = st.tuples(st.integers(0, FRAMES - 1), st.integers(1, 20)).map(
     lambda pair: (pair[0], pair[0] + pair[1])
 )
 TRUTH = st.builds(
-    lambda ends, label: Truth(ends[0], ends[1], label),
+    lambda ends, label: Stroke("v", ends[0], ends[1], label),
     RANGES,
     st.sampled_from([*CLASSES, None, "Hit"]),
 )
@@ -74,7 +75,7 @@ FOUND = st.builds(
 
 
 @st.composite
-def _near(draw: st.DrawFn, truth: Sequence[Truth]) -> Detection:
+def _near(draw: st.DrawFn, truth: Sequence[Stroke]) -> Detection:
     """A detection a few frames beside a stroke, or anywhere."""
     if not truth or draw(st.integers(0, 3)) == 0:
         return draw(FOUND)
@@ -88,7 +89,7 @@ def _near(draw: st.DrawFn, truth: Sequence[Truth]) -> Detection:
 
 @st.composite
 def _cases(draw: st.DrawFn) -> tuple[Truths, Founds, dict[str, int]]:
-    truth: dict[str, list[Truth]] = {}
+    truth: dict[str, list[Stroke]] = {}
     found: dict[str, list[Detection]] = {}
     names = "abc"[: draw(st.integers(1, 3))]
     for name in names:
@@ -103,11 +104,11 @@ CASES = _cases()
 # The same figures once more, as plainly as they can be said: ranges as sets of frames, loops.
 
 
-def _frames_of(row: Truth | Detection) -> set[int]:
+def _frames_of(row: Stroke | Detection) -> set[int]:
     return set(range(row.begin, row.end)) & set(range(FRAMES))
 
 
-def _plain_tiou(a: Truth | Detection, b: Truth | Detection) -> float:
+def _plain_tiou(a: Stroke | Detection, b: Stroke | Detection) -> float:
     first, second = _frames_of(a), _frames_of(b)
     return len(first & second) / len(first | second) if first | second else 0.0
 
@@ -259,7 +260,7 @@ def test_pairs_are_the_best_of_all_pairings(
     first: list[tuple[int, int]], second: list[tuple[int, int]]
 ) -> None:
     tiou = temporal_iou(first, second)
-    plain = [[_plain_tiou(Truth(*a, None), Truth(*b, None)) for b in second] for a in first]
+    plain = [[_plain_tiou(Stroke("v", *a), Stroke("v", *b)) for b in second] for a in first]
     inside = [[end <= FRAMES for _, end in second] for _ in first]
     for row, (_, end) in enumerate(first):
         for column in range(len(second)):
@@ -304,7 +305,7 @@ def test_order_of_videos_and_rows_and_the_time_of_day_mean_nothing(
 
     later = detection_scores(
         {
-            v: [t._replace(begin=t.begin + shift, end=t.end + shift) for t in truth[v]]
+            v: [replace(t, begin=t.begin + shift, end=t.end + shift) for t in truth[v]]
             for v in names
         },
         {
@@ -355,11 +356,11 @@ PERFECT = [
 @settings(max_examples=60, deadline=None)
 def test_what_is_annotated_is_perfect(lengths: list[list[int]]) -> None:
     """Touching strokes, each found exactly."""
-    truth: dict[str, list[Truth]] = {}
+    truth: dict[str, list[Stroke]] = {}
     for video, own in enumerate(lengths):
         ends = np.cumsum([0, *own]).tolist()
         truth[str(video)] = [
-            Truth(begin, end, CLASSES[number % 3])
+            Stroke("v", begin, end, CLASSES[number % 3])
             for number, (begin, end) in enumerate(pairwise(ends))
         ]
     found = {
@@ -377,7 +378,7 @@ def test_what_is_annotated_is_perfect(lengths: list[list[int]]) -> None:
 
 # Figures worked out by hand.
 
-THREE = [Truth(0, 100, "Hit"), Truth(200, 300, "Flip"), Truth(400, 500, "Hit")]
+THREE = [Stroke("v", 0, 100, "Hit"), Stroke("v", 200, 300, "Flip"), Stroke("v", 400, 500, "Hit")]
 
 
 def test_nothing_found() -> None:
@@ -431,7 +432,7 @@ def test_a_stroke_found_twice() -> None:
 
 
 def test_one_detection_over_two_strokes() -> None:
-    halves = [Truth(0, 100, "Hit"), Truth(100, 200, "Hit")]
+    halves = [Stroke("v", 0, 100, "Hit"), Stroke("v", 100, 200, "Hit")]
     scores = _scores(halves, [_found(0, 200)])
     figures = scores.figures
     # Each half has temporal IoU 0.5 with it: MediaEval counts both, and no false one.
@@ -449,7 +450,7 @@ def test_one_detection_over_two_strokes() -> None:
 
 def test_mediaeval_goes_by_the_order_in_the_file() -> None:
     """A poor detection that stands first takes the stroke of a good one, at low thresholds."""
-    truth = [Truth(0, 100, "Hit"), Truth(100, 200, "Hit")]
+    truth = [Stroke("v", 0, 100, "Hit"), Stroke("v", 100, 200, "Hit")]
     wide, exact = _found(0, 200, 0.1), _found(0, 100, 0.9)
     first, second = (
         _scores(truth, rows).by_threshold[0] for rows in ([wide, exact], [exact, wide])
@@ -460,7 +461,7 @@ def test_mediaeval_goes_by_the_order_in_the_file() -> None:
 
 def test_map_2021_of_counted_points() -> None:
     """Ten thresholds, three points: (1/2, 1/2) once, (1/4, 1/4) twice, (0, 0) else."""
-    truth = [Truth(100 * n, 100 * n + 20, None) for n in range(4)]
+    truth = [Stroke("v", 100 * n, 100 * n + 20, None) for n in range(4)]
     # Temporal IoU 0.6 (12 of 20), 0.5 (10 of 20), and two false ones.
     found = [_found(0, 12), _found(100, 110), _found(50, 60), _found(60, 70)]
     scores = _scores(truth, found)
@@ -483,7 +484,7 @@ def test_thresholds_hold_their_own_value() -> None:
 def test_average_precision_by_the_library() -> None:
     """Of the detections only, it is scikit-learn's; strokes that were missed scale it down."""
     rng = np.random.default_rng(4)
-    truth = [Truth(100 * n, 100 * n + 50, "Hit") for n in range(80)]
+    truth = [Stroke("v", 100 * n, 100 * n + 50, "Hit") for n in range(80)]
     hits = rng.random(60) < 0.6
     sure = rng.integers(1, 9, 60) / 10
     found = [
@@ -512,7 +513,7 @@ def test_boundaries_by_hand() -> None:
 
 def test_ranges_are_half_open() -> None:
     """Strokes that touch share no frame."""
-    figures = _scores([Truth(10, 20, "Hit")], [_found(20, 30)]).figures
+    figures = _scores([Stroke("v", 10, 20, "Hit")], [_found(20, 30)]).figures
     assert figures["iou"] == 0
     assert figures["n_matched"] == 0
     assert temporal_iou([(10, 20)], [(20, 30)]) == 0
@@ -520,7 +521,7 @@ def test_ranges_are_half_open() -> None:
 
 
 def test_annotated_strokes_that_overlap() -> None:
-    truth = [Truth(0, 40, "Hit"), Truth(30, 70, "Flip")]
+    truth = [Stroke("v", 0, 40, "Hit"), Stroke("v", 30, 70, "Flip")]
     figures = _scores(truth, [_found(0, 40), _found(30, 70, label="Loop")]).figures
     assert figures["iou"] == 1.0
     # Frames 30 to 40 are Hit and Flip; Hit was found there.
@@ -529,7 +530,9 @@ def test_annotated_strokes_that_overlap() -> None:
 
 
 def test_beyond_the_end_of_the_video() -> None:
-    figures = _scores([Truth(80, 100, "Hit")], [_found(80, 150), _found(120, 150)], 100).figures
+    figures = _scores(
+        [Stroke("v", 80, 100, "Hit")], [_found(80, 150), _found(120, 150)], 100
+    ).figures
     assert figures["iou"] == 1.0
     assert (figures["recall_50"], figures["precision_50"]) == (1.0, 0.5)
     assert figures["end_error"] == 0
@@ -537,7 +540,7 @@ def test_beyond_the_end_of_the_video() -> None:
 
 @pytest.mark.parametrize("unknown", [None, "Stroke"])
 def test_strokes_of_unknown_class(unknown: str | None) -> None:
-    truth = [Truth(0, 100, "Hit"), Truth(200, 300, unknown)]
+    truth = [Stroke("v", 0, 100, "Hit"), Stroke("v", 200, 300, unknown)]
     found = [_found(0, 100, 0.5), _found(200, 300, 0.9), _found(200, 300, 0.9, "Flip")]
     scores = _scores(truth, [*found, _found(600, 700, 0.8)])
     figures = scores.figures
@@ -579,7 +582,7 @@ def test_intervals_of_few_videos_and_of_many() -> None:
     def of(videos: int) -> dict[str, float | int | None]:
         truth, found = {}, {}
         for v in range(videos):
-            truth[str(v)] = [Truth(100 * n, 100 * n + 50, "Hit") for n in range(10)]
+            truth[str(v)] = [Stroke("v", 100 * n, 100 * n + 50, "Hit") for n in range(10)]
             rows = [_found(100 * n + int(rng.integers(0, 40)), 100 * n + 50, 0.5) for n in range(9)]
             found[str(v)] = rows
         return detection_scores(truth, found, dict.fromkeys(truth, 1000), 5).figures
@@ -604,7 +607,7 @@ def test_intervals_of_few_videos_and_of_many() -> None:
 
 def test_interval_of_average_precision_is_of_whole_videos() -> None:
     """With one sure stroke a video, average precision is the share of videos with a hit."""
-    truth = {str(v): [Truth(0, 50, "Hit")] for v in range(40)}
+    truth = {str(v): [Stroke("v", 0, 50, "Hit")] for v in range(40)}
     found = {str(v): [_found(0, 50)] if v < 30 else [] for v in range(40)}
     figures = detection_scores(truth, found, dict.fromkeys(truth, 100), 5).figures
     assert figures["ap"] == 0.75
@@ -615,7 +618,7 @@ def test_interval_of_average_precision_is_of_whole_videos() -> None:
 
 
 def test_videos_that_agree_have_no_interval_of_no_width() -> None:
-    truth = {str(v): [Truth(0, 50, "Hit")] for v in range(25)}
+    truth = {str(v): [Stroke("v", 0, 50, "Hit")] for v in range(25)}
     found = {v: [_found(0, 50)] for v in truth}
     figures = detection_scores(truth, found, dict.fromkeys(truth, 100), 5).figures
     for name in ("iou", "recall_50", "ap"):
@@ -623,8 +626,10 @@ def test_videos_that_agree_have_no_interval_of_no_width() -> None:
         assert figures[f"{name}_low"] is figures[f"{name}_high"] is None
 
 
-@pytest.mark.parametrize("stroke", [Truth(5, 5, None), Truth(-1, 5, None), Truth(6, 5, "Hit")])
-def test_ranges_that_are_none(stroke: Truth) -> None:
+@pytest.mark.parametrize(
+    "stroke", [Stroke("v", 5, 5, None), Stroke("v", -1, 5, None), Stroke("v", 6, 5, "Hit")]
+)
+def test_ranges_that_are_none(stroke: Stroke) -> None:
     with pytest.raises(ValueError, match="range"):
         _scores([stroke], [])
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+import numpy as np
 import pytest
 from defusedxml import ElementTree
 from hypothesis import given, settings
@@ -18,11 +19,12 @@ from hypothesis import strategies as st
 
 from twinstroke.annotations.classes import ClassList
 from twinstroke.annotations.records import Annotation, Reading, Seconds
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.findings import Finding, Findings
 from twinstroke.formats import elan
-from twinstroke.formats.elan import Stroke
 from twinstroke.settings.index import IndexSettings
+from twinstroke.video.clock import Clock
 
 # What ELAN 6 saves: attributes in alphabetical order, media, slots in the order of time, tiers (the
 # last three depend on the first), types, constraints.
@@ -413,6 +415,16 @@ LABEL = TEXT.filter(lambda text: " ".join(text.split()).isprintable())
 MOMENT = st.tuples(st.integers(0, 10**7), st.integers(-499, 499))
 
 
+class _Microseconds(Clock):
+    """A frame a microsecond."""
+
+    def time_of(self, frame: int) -> Fraction:
+        return Fraction(frame, 10**6)
+
+
+MICROSECONDS = _Microseconds(np.array([0, 1]), Fraction(1, 10**6))
+
+
 @st.composite
 def _stroke(draw: st.DrawFn) -> tuple[Stroke, tuple[Any, ...]]:
     """A stroke, and what has to be read of it."""
@@ -421,9 +433,9 @@ def _stroke(draw: st.DrawFn) -> tuple[Stroke, tuple[Any, ...]]:
     annotator = draw(
         st.one_of(st.sampled_from(["", " ", "Anna", "Anna ", "Anna 2", "strokes"]), TEXT)
     )
-    exact = [Fraction(1000 * ms + part, 10**6) for ms, part in (begin, end)]
+    first, last = (1000 * ms + part for ms, part in (begin, end))
     known = _composed(label)
-    return Stroke(exact[0], exact[1], label, annotator), (
+    return Stroke("v", first, last, label, annotator=annotator), (
         Fraction(begin[0], 1000),
         Fraction(end[0], 1000),
         known if known not in ("", "Unknown") else None,
@@ -444,7 +456,9 @@ def test_what_is_written_is_read_again(
 ) -> None:
     video = f"v{name}.mp4"
     with TemporaryDirectory() as folder:
-        elan.write(Path(folder, "other.eaf"), video, [stroke for stroke, _ in strokes])
+        elan.write(
+            Path(folder, "other.eaf"), video, [stroke for stroke, _ in strokes], MICROSECONDS
+        )
         reading = _read(Path(folder), video, tiers=[])
     assert _told(reading) == []
     assert reading.annotated == {PurePosixPath(video).stem}
@@ -457,8 +471,13 @@ def test_what_is_written_keeps_the_rules_of_elan(
     strokes: list[tuple[Stroke, tuple[Any, ...]]],
 ) -> None:
     with TemporaryDirectory() as folder:
-        elan.write(Path(folder, "a.eaf"), "a.mp4", [stroke for stroke, _ in strokes])
-        elan.write(Path(folder, "b.eaf"), "a.mp4", [stroke for stroke, _ in reversed(strokes)])
+        elan.write(Path(folder, "a.eaf"), "a.mp4", [stroke for stroke, _ in strokes], MICROSECONDS)
+        elan.write(
+            Path(folder, "b.eaf"),
+            "a.mp4",
+            [stroke for stroke, _ in reversed(strokes)],
+            MICROSECONDS,
+        )
         content = Path(folder, "a.eaf").read_bytes()
         assert content == Path(folder, "b.eaf").read_bytes()
     root = ElementTree.fromstring(content)
@@ -485,8 +504,9 @@ def test_what_is_written_keeps_the_rules_of_elan(
 
 def test_strokes_that_do_not_overlap_share_the_tier_of_their_annotator(tmp_path: Path) -> None:
     spans = [(0, 2), (1, 3), (2, 4), (4, 5)]
-    strokes = [Stroke(Fraction(b), Fraction(e), "Hit", w) for b, e in spans for w in ("Ben", "")]
-    elan.write(tmp_path / "a.eaf", "a.mp4", strokes)
+    strokes = [Stroke("v", b, e, "Hit", annotator=w) for b, e in spans for w in ("Ben", "")]
+    clock = Clock(np.arange(6), Fraction(1))
+    elan.write(tmp_path / "a.eaf", "a.mp4", strokes, clock)
     tiers = ElementTree.parse(tmp_path / "a.eaf").findall("TIER")
     assert [(t.get("TIER_ID"), t.get("ANNOTATOR"), len(t)) for t in tiers] == [
         ("Ben", "Ben", 3),
@@ -497,8 +517,8 @@ def test_strokes_that_do_not_overlap_share_the_tier_of_their_annotator(tmp_path:
 
 
 def test_halves_of_a_millisecond_go_up(tmp_path: Path) -> None:
-    spans = [(Fraction(n, 2000), Fraction(n + 2, 2000)) for n in (1, 3, 5)]
-    elan.write(tmp_path / "a.eaf", "a.mp4", [Stroke(begin, end, "Hit") for begin, end in spans])
+    strokes = [Stroke("v", n, n + 2, "Hit") for n in (1, 3, 5)]
+    elan.write(tmp_path / "a.eaf", "a.mp4", strokes, Clock(np.arange(8), Fraction(1, 2000)))
     found = [_times(a) for a in _read(tmp_path, tiers=[]).annotations]
     assert found == [(Fraction(n, 1000), Fraction(n + 1, 1000)) for n in (1, 2, 3)]
 
@@ -507,9 +527,9 @@ def test_halves_of_a_millisecond_go_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("field", ["label", "annotator", "video"])
 def test_what_xml_cannot_hold_is_not_written(tmp_path: Path, text: str, field: str) -> None:
     texts = {"label": "Hit", "annotator": "Anna", "video": "a.mp4", field: text}
-    stroke = Stroke(Fraction(0), Fraction(1), texts["label"], texts["annotator"])
+    stroke = Stroke("v", 0, 1, texts["label"], annotator=texts["annotator"])
     with pytest.raises(UserError, match="characters"):
-        elan.write(tmp_path / "a.eaf", texts["video"], [stroke])
+        elan.write(tmp_path / "a.eaf", texts["video"], [stroke], MICROSECONDS)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.findings import Findings, Place
 from twinstroke.index.agreement import Agreement, ClassAgreement, cohen, fleiss, measure_agreement
-from twinstroke.index.consensus import MOST_ANNOTATORS, Stroke, iou, merge
+from twinstroke.index.consensus import MOST_ANNOTATORS, iou, merge
 from twinstroke.settings.index import ConsensusSettings
 from twinstroke.tables import Split
 

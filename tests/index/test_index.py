@@ -15,13 +15,13 @@ from tests.videos import distinct_frames, write_truncated_copy, write_vfr_video,
 from twinstroke.annotations.classes import ClassList, ttstroke21
 from twinstroke.annotations.folders import find_videos
 from twinstroke.annotations.records import Reading
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.files import sha256_of
 from twinstroke.findings import Findings, Place
 from twinstroke.formats.reading import FORMATS
 from twinstroke.index.build import Index, build_index
 from twinstroke.index.checks import overlapping
-from twinstroke.index.consensus import Stroke
 from twinstroke.settings.index import IndexSettings
 
 FRAMES = 60

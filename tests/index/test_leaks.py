@@ -6,9 +6,9 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinstroke.findings import Findings, Place
+from twinstroke.annotations.strokes import Stroke
+from twinstroke.findings import Findings
 from twinstroke.index.leaks import leak_report
-from twinstroke.index.split import Unit
 from twinstroke.tables import SPLITS, Split
 
 ROWS = st.lists(
@@ -23,29 +23,29 @@ SAME = st.sampled_from([[], ["01"], ["01", "23"], ["012", "35"], ["0123456"], ["
 )
 
 
-def _units(
+def _samples(
     rows: list[tuple[int, str, Split | None]],
-) -> tuple[list[Unit], dict[str, Split]]:
-    units = [
-        Unit(f"s{n}", f"v{video}", group, "A", None, Place("a.csv"))
+) -> tuple[dict[str, Stroke], dict[str, Split]]:
+    samples = {
+        f"s{n}": Stroke(f"v{video}", 10 * n, 10 * n + 9, "A", group=group)
         for n, (video, group, _) in enumerate(rows)
-    ]
-    return units, {f"s{n}": split for n, (_, _, split) in enumerate(rows) if split}
+    }
+    return samples, {f"s{n}": split for n, (_, _, split) in enumerate(rows) if split}
 
 
 @given(ROWS, SAME)
 def test_the_report_says_what_all_pairs_of_samples_say(
     rows: list[tuple[int, str, Split | None]], same: list[frozenset[str]]
 ) -> None:
-    units, splits = _units(rows)
-    report = leak_report(units, splits, same)
+    samples, splits = _samples(rows)
+    report = leak_report(samples, splits, same)
     assert [(pair.first, pair.second) for pair in report.pairs] == list(combinations(SPLITS, 2))
     for pair in report.pairs:
         videos, groups = set(), set()
         contents: dict[frozenset[str], set[str]] = {}
-        for one in units:
-            for other in units:
-                if (splits.get(one.key), splits.get(other.key)) != (pair.first, pair.second):
+        for name, one in samples.items():
+            for its_name, other in samples.items():
+                if (splits.get(name), splits.get(its_name)) != (pair.first, pair.second):
                     continue
                 if one.video == other.video:
                     videos.add(one.video)
@@ -59,8 +59,8 @@ def test_the_report_says_what_all_pairs_of_samples_say(
         assert pair.contents == tuple(sorted(tuple(sorted(v)) for v in contents.values()))
 
 
-def _example() -> tuple[list[Unit], dict[str, Split], list[frozenset[str]]]:
-    units, splits = _units(
+def _example() -> tuple[dict[str, Stroke], dict[str, Split], list[frozenset[str]]]:
+    samples, splits = _samples(
         [
             (1, "p", "train"),
             (1, "p", "test"),
@@ -70,7 +70,7 @@ def _example() -> tuple[list[Unit], dict[str, Split], list[frozenset[str]]]:
             (5, "", "train"),
         ]
     )
-    return units, splits, [frozenset({"v2", "v3", "v9"})]
+    return samples, splits, [frozenset({"v2", "v3", "v9"})]
 
 
 def test_counts_are_flat_and_complete() -> None:
@@ -99,10 +99,10 @@ def test_warnings_name_ten() -> None:
         (n, "", split) for n in range(12) for split in ("validation", "test")
     ]
     findings = Findings()
-    units, splits = _units([row for row in rows if row[0] < 10])
-    leak_report(units, splits, []).warn(findings, group="player")
-    units, splits = _units(rows)
-    leak_report(units, splits, []).warn(findings, group="player")
+    samples, splits = _samples([row for row in rows if row[0] < 10])
+    leak_report(samples, splits, []).warn(findings, group="player")
+    samples, splits = _samples(rows)
+    leak_report(samples, splits, []).warn(findings, group="player")
     assert [finding.found for finding in findings.warnings] == [
         "validation and test share 10 videos: v0, v1, v2, v3, v4, v5, v6, v7, v8, v9",
         "validation and test share 12 videos: v0, v1, v10, v11, v2, v3, v4, v5, v6, v7, …",
@@ -110,8 +110,8 @@ def test_warnings_name_ten() -> None:
 
 
 def test_clean_splits_have_no_warning() -> None:
-    units, splits = _units([(0, "p", "train"), (1, "q", "validation"), (2, "r", "test")])
+    samples, splits = _samples([(0, "p", "train"), (1, "q", "validation"), (2, "r", "test")])
     findings = Findings()
-    report = leak_report(units, splits, [frozenset({"v0", "v8"})])
+    report = leak_report(samples, splits, [frozenset({"v0", "v8"})])
     report.warn(findings, group="player")
     assert not findings.all

@@ -8,12 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinstroke.index.negatives import Gap, drawn, mine_negatives
+from twinstroke.annotations.strokes import Stroke
+from twinstroke.findings import Place
+from twinstroke.index.negatives import drawn, mine_negatives
 from twinstroke.settings.index import NegativeSettings
+from twinstroke.tables import Split
+
+
+def _stroke(begin: int, end: int, split: Split | None = "train", group: str = "") -> Stroke:
+    return Stroke("v", begin, end, "Hit", split, Place("a.csv", str(begin)), group=group)
+
 
 STROKES = st.lists(
     st.builds(
-        lambda begin, length, split: Gap(begin, begin + length, split, ""),
+        lambda begin, length, split: _stroke(begin, begin + length, split),
         st.integers(0, 300),
         st.integers(1, 60),
         st.sampled_from(["train", "validation", "test"]),
@@ -22,41 +30,50 @@ STROKES = st.lists(
 )
 
 
-def _mine(strokes: list[Gap], frames: int, **changes: Any) -> list[Gap]:
+def _mine(strokes: list[Stroke], frames: int, **changes: Any) -> list[Stroke]:
     settings = NegativeSettings.model_validate({"frames": frames, **changes})
     return mine_negatives(strokes, settings)
 
 
-def _spans(segments: list[Gap]) -> list[tuple[int, int]]:
+def _spans(segments: list[Stroke]) -> list[tuple[int, int]]:
     return [(s.begin, s.end) for s in segments]
 
 
 def test_by_hand() -> None:
-    strokes = [Gap(25, 30, "train", "a"), Gap(50, 60, "test", "b"), Gap(69, 70, "test", "b")]
+    strokes = [
+        _stroke(25, 30, "train", "a"),
+        _stroke(50, 60, "test", "b"),
+        _stroke(69, 70, "test", "b"),
+    ]
+
+    def negative(begin: int, end: int, split: Split, group: str) -> Stroke:
+        place = Place("a.csv")
+        return Stroke("v", begin, end, "Negative", split, place, group=group, mined=True)
+
     assert _mine(strokes, 10) == [
-        Gap(0, 10, "train", "a"),
-        Gap(10, 20, "train", "a"),
-        Gap(30, 40, "test", "b"),
-        Gap(40, 50, "test", "b"),  # fits exactly
+        negative(0, 10, "train", "a"),
+        negative(10, 20, "train", "a"),
+        negative(30, 40, "test", "b"),
+        negative(40, 50, "test", "b"),  # fits exactly
     ]
     assert _spans(_mine(strokes, 10, margin=2)) == [(0, 10), (10, 20), (32, 42)]
     assert _spans(_mine(strokes, 10, rule="mediaeval")) == [(0, 10), (10, 20), (30, 40)]
 
 
 def test_nothing_after_the_last_stroke_and_nothing_without_strokes() -> None:
-    assert _mine([Gap(0, 10, "train", "")], 10) == []
+    assert _mine([_stroke(0, 10)], 10) == []
     assert _mine([], 10) == []
-    assert _mine([Gap(50, 60, "train", "")], 10, rule="none") == []
+    assert _mine([_stroke(50, 60)], 10, rule="none") == []
 
 
 def test_short_stroke_within_a_long_one_opens_no_gap() -> None:
-    strokes = [Gap(0, 100, "train", ""), Gap(10, 20, "train", ""), Gap(120, 130, "train", "")]
+    strokes = [_stroke(0, 100), _stroke(10, 20), _stroke(120, 130)]
     assert _spans(_mine(strokes, 20)) == [(100, 120)]
 
 
 @given(STROKES, st.integers(1, 40), st.integers(0, 20))
 def test_gaps_against_frame_by_frame_restatement(
-    strokes: list[Gap], frames: int, margin: int
+    strokes: list[Stroke], frames: int, margin: int
 ) -> None:
     """Count free frames one at a time; a busy frame resets the count, a full count is a segment."""
     last = max((s.begin for s in strokes), default=0)
@@ -76,7 +93,7 @@ def test_gaps_against_frame_by_frame_restatement(
 
 @given(STROKES, st.integers(1, 40), st.integers(0, 20), st.sampled_from(["gaps", "mediaeval"]))
 def test_no_negative_lies_over_a_stroke(
-    strokes: list[Gap], frames: int, margin: int, rule: str
+    strokes: list[Stroke], frames: int, margin: int, rule: str
 ) -> None:
     margin = margin if rule == "gaps" else 0
     for negative in _mine(strokes, frames, rule=rule, margin=margin):
@@ -128,7 +145,7 @@ def test_published_rule_on_timing_tables_like_that_of_2020(seed: int) -> None:
     assert sum(map(len, table.values())) == 755
     total = 0
     for strokes in table.values():
-        mined = _mine([Gap(b, e, "train", "") for b, e in strokes], 200, rule="mediaeval")
+        mined = _mine([_stroke(b, e) for b, e in strokes], 200, rule="mediaeval")
         assert _spans(mined) == published(strokes)
         total += len(mined)
     assert 500 < total < 1000
@@ -136,7 +153,7 @@ def test_published_rule_on_timing_tables_like_that_of_2020(seed: int) -> None:
 
 @given(STROKES, st.integers(1, 40), st.sampled_from(["gaps", "mediaeval"]), st.randoms())
 def test_order_of_strokes_does_not_matter(
-    strokes: list[Gap], frames: int, rule: str, shuffler: random.Random
+    strokes: list[Stroke], frames: int, rule: str, shuffler: random.Random
 ) -> None:
     shuffled = list({(s.begin, s.end): s for s in strokes}.values())
     expected = _mine(shuffled, frames, rule=rule)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,12 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.findings import Findings, Place
-from twinstroke.index.split import Placement, Unit, assign_splits
+from twinstroke.index.split import Placement, assign_splits
 from twinstroke.settings.index import SplitSettings
 from twinstroke.tables import SPLITS, Split
 
 Same = Sequence[frozenset[str]]
+
+
+class Unit(NamedTuple):
+    """A sample, as far as splits depend on it."""
+
+    key: str
+    video: str
+    group: str
+    label: str
+    given: Split | None
+    place: Place
 
 
 def _unit(number: int, video: str, group: str = "", label: str = "A") -> Unit:
@@ -50,8 +62,13 @@ def _assign(
     kept: Sequence[Placement] = (),
 ) -> tuple[dict[str, Split], list[Placement], list[str]]:
     findings = Findings()
+    strokes = {
+        unit.key: Stroke(unit.video, 0, 1, unit.label, unit.given, unit.place, group=unit.group)
+        for unit in units
+    }
+    assert len(strokes) == len(units)
     splits, rows = assign_splits(
-        units, settings, seed=seed, same=same, kept=kept, findings=findings
+        strokes, settings, seed=seed, same=same, kept=kept, findings=findings
     )
     assert not findings.warnings
     return splits, rows, [str(finding) for finding in findings.errors]

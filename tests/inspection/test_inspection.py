@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 
 from tests.clone import ROOT
 from tests.command import twinstroke
+from twinstroke.choice import named
 from twinstroke.colours import BEYOND, OUTLINE, OUTSIDE, WINDOW, colour_wheel, flow_colours
 from twinstroke.errors import UserError
 from twinstroke.hdf5 import new_hdf5
-from twinstroke.inspection.choice import named, spread
+from twinstroke.inspection.choice import spread
 from twinstroke.inspection.draw import inspect
 from twinstroke.inspection.measure import measure, sample_row, video_row
 from twinstroke.inspection.moments import moments_of

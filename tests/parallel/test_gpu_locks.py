@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from twinstroke.errors import UserError
-from twinstroke.parallel import gpu_locks as claims
-from twinstroke.parallel.gpu_locks import alone, claimed_of, locked_gpus, shared_folder
+from twinstroke.parallel import gpu_locks
+from twinstroke.parallel.gpu_locks import alone, locked_devices, locked_gpus, shared_folder
 
 GPUS = ["GPU-a", "GPU-b"]
 # Forked: a new interpreter takes seconds to import torch.
@@ -26,12 +26,12 @@ _FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "_ASK_AGAIN_S", 0.01)
+    monkeypatch.setattr(gpu_locks, "_ASK_AGAIN_S", 0.01)
 
 
 def hold(there: Connection, devices: Sequence[str], count: int, folder: Path) -> None:
     """Tell which devices were got, and keep them until told to end."""
-    with claimed_of(devices, count, folder) as indices:
+    with locked_devices(devices, count, folder) as indices:
         there.send([devices[index] for index in indices])
         there.recv()
 
@@ -94,7 +94,7 @@ def test_all_that_are_wanted_or_none(tmp_path: Path, capfd: pytest.CaptureFixtur
 def often(folder: Path, count: int, times: int) -> None:
     """Claim again and again; a second one on a device would find the first one's mark."""
     for _ in range(times):
-        with claimed_of(GPUS, count, folder) as indices:
+        with locked_devices(GPUS, count, folder) as indices:
             marks = [folder / f"at-work-{index}" for index in indices]
             for mark in marks:
                 mark.touch(exist_ok=False)
@@ -116,19 +116,19 @@ def test_many_who_want_one_or_both_neither_meet_nor_block_each_other(tmp_path: P
 def test_more_than_there_are_is_a_mistake(tmp_path: Path) -> None:
     with (
         pytest.raises(UserError, match=r"^train: 3 GPUs are asked for, and torch sees 2; ask for"),
-        claimed_of(GPUS, 3, tmp_path),
+        locked_devices(GPUS, 3, tmp_path),
     ):
         pass
 
 
-def test_on_the_cpu_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_the_cpu_nothing_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with locked_gpus(0) as indices:
         assert indices == []
     assert not list(tmp_path.iterdir())
 
 
-def test_the_folder_of_the_claims_is_ours_alone(
+def test_the_folder_of_the_locks_is_ours_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -80,7 +80,7 @@ def made(piece: Piece) -> Iterator[Rows]:
         raise UserError(f"{piece} are bad")
 
 
-def whole(target: Path, pieces: Sequence[Piece], fingerprint: str = "x") -> OutputFile[Piece]:
+def output_file(target: Path, pieces: Sequence[Piece], fingerprint: str = "x") -> OutputFile[Piece]:
     return OutputFile(
         target,
         fingerprint,
@@ -98,7 +98,7 @@ def cut(lengths: Sequence[int], **changes: object) -> list[Piece]:
 
 
 def make(target: Path, pieces: Sequence[Piece], workers: Workers = HERE) -> bytes:
-    assert make_in_parts("test", "rows", [whole(target, pieces)], made, workers) == []
+    assert make_in_parts("test", "rows", [output_file(target, pieces)], made, workers) == []
     assert [path.name for path in target.parent.iterdir()] == [target.name]
     return target.read_bytes()
 
@@ -140,7 +140,7 @@ def test_content_tells_any_row_apart(tmp_path: Path) -> None:
 
 
 def test_rows_that_are_missing_are_noticed(tmp_path: Path) -> None:
-    wrong = whole(tmp_path / "x.h5", [Piece(0, 9)])
+    wrong = output_file(tmp_path / "x.h5", [Piece(0, 9)])
     with pytest.raises(RuntimeError, match="9 rows came, 10 were expected"):
         make_in_parts("test", "rows", [OutputFile(**{**vars(wrong), "rows": [10]})], made, HERE)
 
@@ -148,9 +148,9 @@ def test_rows_that_are_missing_are_noticed(tmp_path: Path) -> None:
 def test_bad_input_costs_its_file_alone(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.h5", tmp_path / "bad.h5"
     pieces = [Piece(0, 5), Piece(5, 9, bad=True), Piece(9, 12, kill=tmp_path / "never")]
-    wholes = [whole(bad, pieces), whole(good, cut([4]))]
+    outputs = [output_file(bad, pieces), output_file(good, cut([4]))]
     # The last piece of the bad file would end this process: it is not even begun.
-    assert make_in_parts("test", "rows", wholes, made, HERE) == ["rows 5 to 9 are bad"]
+    assert make_in_parts("test", "rows", outputs, made, HERE) == ["rows 5 to 9 are bad"]
     assert good.exists()
     assert not bad.exists()
 
@@ -158,33 +158,35 @@ def test_bad_input_costs_its_file_alone(tmp_path: Path) -> None:
 def test_finished_parts_are_not_made_again(tmp_path: Path) -> None:
     target = tmp_path / "x.h5"
     pieces = [Piece(0, 5), Piece(5, 9, bad=True), Piece(9, 12)]
-    assert make_in_parts("test", "rows", [whole(target, pieces)], made, HERE)
+    assert make_in_parts("test", "rows", [output_file(target, pieces)], made, HERE)
     never = Piece(0, 5, bad=True)
     again = [never, Piece(5, 9), Piece(9, 12)]
-    assert make_in_parts("test", "rows", [whole(target, again)], made, HERE) == []
+    assert make_in_parts("test", "rows", [output_file(target, again)], made, HERE) == []
     # With another fingerprint they are.
     target.unlink()
-    assert make_in_parts("test", "rows", [whole(target, pieces)], made, HERE)
-    other = [whole(target, again, fingerprint="y")]
+    assert make_in_parts("test", "rows", [output_file(target, pieces)], made, HERE)
+    other = [output_file(target, again, fingerprint="y")]
     assert make_in_parts("test", "rows", other, made, HERE) == ["rows 0 to 5 are bad"]
 
 
 def test_leftovers_of_killed_processes_and_of_other_contents_go(tmp_path: Path) -> None:
     target = tmp_path / "x.h5"
-    bad = [whole(target, [Piece(0, 5), Piece(5, 9, bad=True)])]
+    bad = [output_file(target, [Piece(0, 5), Piece(5, 9, bad=True)])]
     make_in_parts("test", "rows", bad, made, HERE)
     (bad[0].folder / ".0123.h5.partial").write_bytes(b"half")
     (bad[0].folder / "0123456789abcdef.h5").write_bytes(b"whole, but not renamed")
     make_in_parts("test", "rows", bad, made, HERE)
     assert [path.name for path in bad[0].folder.iterdir()] == ["0.h5"]
-    make_in_parts("test", "rows", [whole(target, bad[0].items, fingerprint="y")], made, HERE)
+    make_in_parts("test", "rows", [output_file(target, bad[0].items, fingerprint="y")], made, HERE)
     assert not bad[0].folder.exists()
 
 
 def test_parts_of_another_run_are_never_joined(tmp_path: Path) -> None:
     """A worker of a run that was killed may go on for a while, on a cluster."""
-    ours = whole(tmp_path / "x.h5", [Piece(0, 5), Piece(5, 9)])
-    theirs = whole(tmp_path / "x.h5", [Piece(40, 45), Piece(45, 49, bad=True)], fingerprint="y")
+    ours = output_file(tmp_path / "x.h5", [Piece(0, 5), Piece(5, 9)])
+    theirs = output_file(
+        tmp_path / "x.h5", [Piece(40, 45), Piece(45, 49, bad=True)], fingerprint="y"
+    )
     make_in_parts("test", "rows", [theirs], made, HERE)
     late = theirs.part(0).read_bytes()
 
@@ -199,7 +201,7 @@ def test_parts_of_another_run_are_never_joined(tmp_path: Path) -> None:
 
 
 def test_a_part_that_goes_away_is_told(tmp_path: Path) -> None:
-    pieces = whole(tmp_path / "x.h5", [Piece(0, 5), Piece(5, 9)])
+    pieces = output_file(tmp_path / "x.h5", [Piece(0, 5), Piece(5, 9)])
 
     def and_meanwhile(piece: Piece) -> Iterator[Rows]:
         pieces.part(0).unlink(missing_ok=True)
@@ -215,7 +217,7 @@ def test_a_process_that_dies_costs_its_part_alone(tmp_path: Path) -> None:
     pieces = [*cut([5, 20]), Piece(25, 30, kill=mark), Piece(30, 40)]
     target = tmp_path / "out" / "x.h5"
     with Workers(count=2) as workers:
-        (problem,) = make_in_parts("test", "rows", [whole(target, pieces)], made, workers)
+        (problem,) = make_in_parts("test", "rows", [output_file(target, pieces)], made, workers)
     assert problem.startswith("rows 25 to 30: the process that worked on it died")
     assert len(list(tmp_path.glob("mark.*"))) == 2, "tried twice"
     assert not target.exists()
@@ -226,7 +228,7 @@ def test_a_process_that_dies_costs_its_part_alone(tmp_path: Path) -> None:
 
 def _make_slowly(folder: Path, pieces: Sequence[Piece]) -> None:
     with Workers(count=2) as workers:
-        make_in_parts("test", "rows", [whole(folder / "x.h5", pieces)], made, workers)
+        make_in_parts("test", "rows", [output_file(folder / "x.h5", pieces)], made, workers)
 
 
 @pytest.mark.parametrize("after", [1, 9, 17])
@@ -238,7 +240,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path, after
         target=_make_slowly, args=(folder, pieces)
     )
     process.start()
-    parts = whole(folder / "x.h5", pieces).folder
+    parts = output_file(folder / "x.h5", pieces).folder
     deadline = time.monotonic() + 60
     while len(list(parts.glob("[0-9].h5")) + list(parts.glob("[0-9][0-9]*.h5"))) < after:
         assert time.monotonic() < deadline
@@ -259,7 +261,7 @@ def test_on_a_full_disk_it_stops_with_one_line_and_goes_on_when_there_is_room(
     with small_disk(tmp_path / "disk", 600) as disk:
         target = disk / "x.h5"
         with Workers(count=count) as workers, pytest.raises(OSError, match=r"No space left.*\.h5"):
-            make_in_parts("test", "rows", [whole(target, pieces)], made, workers)
+            make_in_parts("test", "rows", [output_file(target, pieces)], made, workers)
         finished = list(disk.glob(".x.h5.*.parts/*00.h5"))
         assert finished
         assert not target.exists()
@@ -272,4 +274,4 @@ def test_on_a_full_disk_it_stops_with_one_line_and_goes_on_when_there_is_room(
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with read_only(tmp_path / "out") as folder, pytest.raises(OSError, match=r"Read-only|denied"):
-        make_in_parts("test", "rows", [whole(folder / "x.h5", cut([4]))], made, HERE)
+        make_in_parts("test", "rows", [output_file(folder / "x.h5", cut([4]))], made, HERE)

@@ -140,7 +140,7 @@ import os, sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from tests.parallel.test_workers import note_and_sleep
-from twinstroke.workers import Workers, each_of
+from twinstroke.parallel.workers import Workers, each_of
 if __name__ == "__main__":
     with Workers(count=2) as workers:
         list(workers.outcomes(note_and_sleep, each_of([Path({folder!r})] * 100)))

@@ -21,12 +21,12 @@ from tests.browser import DESK, PHONE, opened
 from tests.evaluate.test_evaluate import prediction
 from tests.train.test_train import description, strokes
 from twinstroke.annotations.detection import Detection
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.attend.draw import draw
 from twinstroke.attend.statistics import measure
 from twinstroke.attend.tables import AttentionRow
 from twinstroke.detect.data_set import HeldOut, write_measured
 from twinstroke.errors import UserError
-from twinstroke.evaluate.detection import Truth
 from twinstroke.evaluate.evaluation import evaluate
 from twinstroke.evaluate.metrics import ClassRecall
 from twinstroke.evaluate.pictures import write_pictures
@@ -67,7 +67,10 @@ class Made:
 def detected(reports: Path, video: Video, *, found: bool) -> None:
     """What the stage `detect` would have written: two of three strokes found, or no video."""
     seen = SimpleNamespace(video="v")
-    truth = [Truth(0, 90, "Left"), Truth(200, 290, "Right"), Truth(400, 490, "Right")]
+    truth = [
+        Stroke("v", begin, begin + 90, label)
+        for begin, label in ((0, "Left"), (200, "Right"), (400, "Right"))
+    ]
     rows = [(0, 90, "Left"), (200, 270, "Left")]
     own = SimpleNamespace(
         seen=seen,

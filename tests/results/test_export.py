@@ -24,12 +24,11 @@ from twinstroke.findings import Findings
 from twinstroke.formats.reading import read_annotations
 from twinstroke.index.build import build_index
 from twinstroke.index.consensus import merge
-from twinstroke.index.samples import Mark
 from twinstroke.results.export import export_index
 from twinstroke.settings.choices import ExportFormat
 from twinstroke.settings.index import IndexSettings
 from twinstroke.settings.load import load_settings
-from twinstroke.tables import SPLITS, Sample, Video, write_table
+from twinstroke.tables import SPLITS, Sample, Unlabelled, Video, write_table
 from twinstroke.video.clock import Clock
 from twinstroke.video.probe import probe_video
 
@@ -42,6 +41,7 @@ VIDEOS = {
     "day 2__same": PurePosixPath("day 2/same.mkv"),
     "a.b": PurePosixPath("test/a.b.mp4"),
 }
+Tables = tuple[list[Sample], list[Unlabelled], dict[str, Clock]]
 GAPS = st.lists(st.integers(4, 40), min_size=3, max_size=60)
 """Between frames, in ticks of 1 ms: 250 frames a second and less."""
 
@@ -63,7 +63,7 @@ def _settings(form: str, **changes: Any) -> IndexSettings:
 
 
 @st.composite
-def indices(draw: st.DrawFn) -> tuple[list[Sample], list[Mark], dict[str, Clock]]:
+def indices(draw: st.DrawFn) -> Tables:
     """Samples and unlabelled strokes of some videos, and the videos' clocks."""
     clocks, samples, marks = {}, set(), []
     for video in draw(st.sets(st.sampled_from(sorted(VIDEOS)), min_size=1)):
@@ -81,7 +81,7 @@ def indices(draw: st.DrawFn) -> tuple[list[Sample], list[Mark], dict[str, Clock]
         for begin, end in draw(st.sets(bounds.filter(lambda b: b[0] < b[1]), max_size=2)):
             split = draw(st.sampled_from(SPLITS))
             row = {"video": video, "begin": begin, "end": end, "split": split, "group": ""}
-            marks.append(Mark.model_validate(row))
+            marks.append(Unlabelled.model_validate(row))
     rows = [
         Sample(
             sample=f"{video}:{begin}-{end}",
@@ -118,7 +118,7 @@ def _read(form: str, raw: Path, clocks: dict[str, Clock]) -> list[Row]:
 @given(index=indices())
 @settings(max_examples=60)
 def test_round_trip(
-    form: ExportFormat, index: tuple[list[Sample], list[Mark], dict[str, Clock]]
+    form: ExportFormat, index: tuple[list[Sample], list[Unlabelled], dict[str, Clock]]
 ) -> None:
     samples, marks, clocks = index
     with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +145,7 @@ def test_a_stroke_of_no_split_stands_in_the_file_of_its_neighbours(tmp_path: Pat
         for video, begin, split in rows
     ]
     marks = [
-        Mark(video=video, begin=begin, end=begin + 5, split="", group="")
+        Unlabelled(video=video, begin=begin, end=begin + 5, split="", group="")
         for video, begin in (("x", 0), ("x", 20), ("x", 40), ("a.b", 40))
     ]
     videos = {video: tmp_path / path for video, path in VIDEOS.items()}
@@ -240,7 +240,9 @@ def test_the_verb_exports_the_preset_of_the_project(
     ]
     write_table(data / "samples.csv", [Sample.model_validate(row) for row in samples], Sample)
     write_table(
-        data / "unlabelled.csv", [Mark(video="v", begin=16, end=19, split="", group="")], Mark
+        data / "unlabelled.csv",
+        [Unlabelled(video="v", begin=16, end=19, split="", group="")],
+        Unlabelled,
     )
     assert twinstroke("export", "csv") == 0
     assert capsys.readouterr().out == f"export: 1 files below {data}/export/csv\n"

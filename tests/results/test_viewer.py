@@ -26,10 +26,11 @@ from tests.browser import DESK, PHONE, Browser, opened
 from tests.videos import Frames, write_vfr_video, write_video
 from twinstroke.annotations.classes import ttstroke21
 from twinstroke.annotations.detection import Detection
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.formats import elan
 from twinstroke.index.build import build_index
-from twinstroke.results.viewer.page import Marked, _packed, write_viewer
+from twinstroke.results.viewer.page import _packed, write_viewer
 from twinstroke.settings.index import IndexSettings
 from twinstroke.tables import NEGATIVE
 from twinstroke.video.clock import Clock
@@ -169,7 +170,7 @@ def test_watch(film: Path, tmp_path: Path) -> None:
         video=film,
         clock=probe_video(film).clock,
         classes=STROKES,
-        annotations=[Marked(5, 11, FOREHAND, "Ada")],
+        annotations=[Stroke("v", 5, 11, FOREHAND, annotator="Ada")],
         detections=[detection(6, 12, FOREHAND), detection(20, 26, BACKHAND)],
     )
     with viewer(page) as browser:
@@ -363,10 +364,8 @@ def test_what_is_saved_is_what_index_reads(
     elan.write(
         tmp_path / "model.eaf",
         name,
-        [
-            elan.Stroke(clock.time_of(begin), clock.time_of(end), label, 'Zoë "Z"')
-            for begin, end, label in expected
-        ],
+        [Stroke("v", begin, end, label, annotator='Zoë "Z"') for begin, end, label in expected],
+        clock,
     )
     assert (raw / "elan" / "x.eaf").read_bytes() == (tmp_path / "model.eaf").read_bytes()
 
@@ -591,7 +590,7 @@ def test_filters_and_counts(film: Path, tmp_path: Path) -> None:
         (15, 20, BACKHAND, 0.7),
         (24, 30, SERVE, 0.95),
     ]
-    marked = [Marked(2, 5, FOREHAND), Marked(15, 20, SERVE)]
+    marked = [Stroke("v", 2, 5, FOREHAND), Stroke("v", 15, 20, SERVE)]
     page = write_viewer(
         tmp_path / "v.html",
         video=film,
@@ -662,7 +661,7 @@ def test_a_video_that_does_not_play(film: Path, tmp_path: Path) -> None:
         video=tmp_path / "moved" / film.name,
         clock=probe_video(film).clock,
         classes=[],
-        annotations=[Marked(6, 12, "loop"), Marked(20, 26, "")],
+        annotations=[Stroke("v", 6, 12, "loop"), Stroke("v", 20, 26)],
     )
     with opened(tmp_path / "v.html", DESK) as browser:
         browser.before_loading(
@@ -718,7 +717,7 @@ def test_elan_cannot_tell_short_frames_apart(tmp_path: Path) -> None:
         video=tmp_path / "v.mp4",
         clock=clock,
         classes=["a"],
-        annotations=[Marked(10, 20, "a"), Marked(32, 50, "a")],
+        annotations=[Stroke("v", 10, 20, "a"), Stroke("v", 32, 50, "a")],
         name="day 1/v.mp4",
     )
     with viewer(page) as browser:
@@ -741,7 +740,7 @@ def test_phone_and_keyboard(film: Path, tmp_path: Path) -> None:
         video=film,
         clock=probe_video(film).clock,
         classes=[*STROKES, *HOSTILE, "x" * 100],
-        annotations=[Marked(2, 30, "x" * 100, "A" * 100)],
+        annotations=[Stroke("v", 2, 30, "x" * 100, annotator="A" * 100)],
         detections=[detection(8 * n, 8 * n + 5, label) for n, label in enumerate(HOSTILE)],
         about="Of the model </p><script>alert(1)</script>.",
     )
@@ -831,7 +830,7 @@ def test_two_hours_with_2000_strokes(tmp_path: Path) -> None:
             video=tmp_path / "none.mp4",
             clock=clock,
             classes=STROKES,
-            annotations=[Marked(*row) for row in rows[:count]],
+            annotations=[Stroke("v", *row) for row in rows[:count]],
             detections=[detection(*row) for row in rows[:count]],
         )
 
@@ -879,16 +878,20 @@ def test_strokes_outside_the_video(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"video": tmp_path / "v.mp4", "clock": clock, "classes": ["a"]}
     page = tmp_path / "v.html"
     with pytest.raises(UserError, match=r"frame 5 to 11 is none of 'v.mp4', which has 10 frames"):
-        write_viewer(page, **arguments, annotations=[Marked(5, 11, "a")])
+        write_viewer(page, **arguments, annotations=[Stroke("v", 5, 11, "a")])
     with pytest.raises(UserError, match="frame 3 to 3"):
-        write_viewer(page, **arguments, annotations=[Marked(3, 3, "a")])
+        write_viewer(page, **arguments, annotations=[Stroke("v", 3, 3, "a")])
     with pytest.raises(UserError, match="frame 9 to 12"):
         write_viewer(page, **arguments, detections=[detection(9, 12, "a")])
     assert not page.exists()
 
 
 def test_the_same_strokes_give_the_same_page(tmp_path: Path) -> None:
-    rows = [Marked(1, 4, "a", "Ada"), Marked(0, 2, "b"), Marked(1, 4, "a", "Bob")]
+    rows = [
+        Stroke("v", 1, 4, "a", annotator="Ada"),
+        Stroke("v", 0, 2, "b"),
+        Stroke("v", 1, 4, "a", annotator="Bob"),
+    ]
     pages = []
     for folder, own in (("one", rows), ("other", rows[::-1])):
         page = write_viewer(

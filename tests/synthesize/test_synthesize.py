@@ -29,7 +29,7 @@ from twinstroke.synthesize.motions import PAUSES, STROKES
 from twinstroke.synthesize.player import Performance, Player, draw_player, perform
 from twinstroke.synthesize.render import encode, render_dataset
 from twinstroke.synthesize.scene import Camera, Painter, draw_camera, draw_look
-from twinstroke.synthesize.timing import Stroke, VideoPlan, deal_labels, plan_videos
+from twinstroke.synthesize.timing import PlannedStroke, VideoPlan, deal_labels, plan_videos
 
 Floats = NDArray[np.float64]
 TINY = SynthesizeSettings(
@@ -199,7 +199,7 @@ def test_lengths_follow_the_real_annotations() -> None:
 
 def lone_stroke(label: str, seed: int = 0) -> tuple[Performance, int]:
     """Play one stroke of 100 frames; tell the frame in its middle."""
-    plan = VideoPlan("1", "train", 0, (Stroke(300, 400, label),), 700)
+    plan = VideoPlan("1", "train", 0, (PlannedStroke(300, 400, label),), 700)
     rng = np.random.default_rng(seed)
     return perform(plan, draw_player(rng), rng), 350
 
@@ -299,7 +299,9 @@ def test_left_handers_are_right_handers_in_a_mirror() -> None:
 
 def observe(number: int, labels: list[str]) -> tuple[Floats, Floats]:
     """Play the labels; give (n, 8·8·3) colours of the middle frames and (n, 24·2) racket paths."""
-    strokes = tuple(Stroke(200 * k + 100, 200 * k + 200, label) for k, label in enumerate(labels))
+    strokes = tuple(
+        PlannedStroke(200 * k + 100, 200 * k + 200, label) for k, label in enumerate(labels)
+    )
     plan = VideoPlan("1", "train", number, strokes, 200 * len(labels) + 100)
     rng = np.random.default_rng([11, number])
     player: Player = draw_player(rng)

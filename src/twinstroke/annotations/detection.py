@@ -13,7 +13,7 @@ class Detection(BaseModel):
     """One stroke that was found in a video: a row of ``<video>.csv``.
 
     Frames are those of the source video, counted from 0; ``end`` is exclusive. Seconds are those of
-    a player's clock (`index.clock`).
+    a player's clock (`video.clock`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

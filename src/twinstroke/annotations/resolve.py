@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from twinstroke.annotations.records import Annotation, Seconds, Time, written
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.findings import Findings
-from twinstroke.index.consensus import Stroke
 from twinstroke.settings.index import IndexSettings
 from twinstroke.video.clock import Clock
 

@@ -1,44 +1,45 @@
-"""Tables of strokes in frames: those of the page, of ``twinstroke export csv``, or of `detect`."""
+"""A stroke in the frames of its video."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from pathlib import Path, PurePosixPath
+from collections import Counter
+from dataclasses import dataclass
 
-from twinstroke.annotations.records import frame_number
-from twinstroke.annotations.rows import read_rows
-from twinstroke.errors import UserError
-from twinstroke.findings import Findings
-from twinstroke.formats.csv import COLUMNS
-from twinstroke.results.viewer.page import Marked
+from twinstroke.findings import Place
+from twinstroke.tables import Split
+
+_NOWHERE = Place("")
 
 
-def read_strokes(table: Path) -> dict[str, list[Marked]]:
-    """Read the strokes of a table, by the names of their videos without folder and suffix.
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """One stroke, or a negative mined between strokes: ``[begin, end)`` in source frames from 0."""
 
-    Args:
-        table: CSV with the columns ``video,begin,end,label``, and perhaps ``annotator``.
+    video: str
+    """Id of the video."""
+    begin: int
+    """First frame."""
+    end: int
+    """Frame after the last one."""
+    label: str | None = None
+    """A class; None: unknown, or disputed."""
+    split: Split | None = None
+    """What the annotations say; None: nothing. A mined one has that of the next stroke."""
+    place: Place = _NOWHERE
+    """Where it stands; of a merged one, where its first mark stands."""
+    annotator: str = ""
+    """Who marked it; empty if nobody is named, or several did."""
+    group: str = ""
+    """What must not be in two splits at once, such as the player; empty if nothing is named."""
+    agreement: float = 1.0
+    """Share of the video's annotators that named this class; 0 if they could not decide."""
+    members: tuple[Stroke, ...] = ()
+    """What was merged, by annotator; empty in a video of one annotator."""
+    mined: bool = False
+    """A negative, cut from a gap between strokes."""
 
-    Raises:
-        UserError: There is no such table, or a row is none of it; a line each.
-    """
-    if not table.is_file():
-        raise UserError(f"{table}: no such table; name one with the columns {','.join(COLUMNS)}")
-    findings = Findings()
-    strokes: dict[str, list[Marked]] = defaultdict(list)
-    for place, row in read_rows(table, COLUMNS, findings):
-        begin, end = (frame_number(row[name]) for name in ("begin", "end"))
-        if begin is None or end is None or begin >= end:
-            findings.error(
-                "time",
-                place,
-                f"{row['begin'][:40]!r} to {row['end'][:40]!r} are no frames",
-                "write whole frame numbers, the end being the frame after the last one",
-            )
-            continue
-        video = PurePosixPath(row["video"])
-        stem = video.stem if video.suffix else video.name
-        strokes[stem].append(Marked(begin, end, row["label"], row.get("annotator", "")))
-    if findings.errors:
-        raise UserError(str(item) for item in findings.errors)
-    return strokes
+    @property
+    def votes(self) -> tuple[tuple[str, int], ...]:
+        """Of several annotators: named classes and how often, most frequent first, then by name."""
+        counts = Counter(mark.label for mark in self.members if mark.label is not None)
+        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
-from twinstroke.errors import UserError
 from twinstroke.evaluate.predictions import Prediction, load_predictions
 from twinstroke.tables import SPLITS, Split
 
@@ -39,21 +37,3 @@ def striking(predictions: Sequence[Prediction], count: int) -> list[Prediction]:
     right = [row for row in ordered if row.right]
     wrong = wrong[: max(count // 2, count - len(right))]
     return wrong + right[: count - len(wrong)]
-
-
-def named(predictions: Sequence[Prediction], names: Sequence[str]) -> list[Prediction]:
-    """The predictions for samples with these ids, in this order, each once.
-
-    Raises:
-        UserError: One line for each id of which there is no prediction.
-    """
-    by_name = {row.sample: row for row in predictions}
-    if unknown := [name for name in names if name not in by_name]:
-        raise UserError(_unknown(name, list(by_name)) for name in unknown)
-    return [by_name[name] for name in dict.fromkeys(names)]
-
-
-def _unknown(name: str, known: Sequence[str]) -> str:
-    close = ", ".join(get_close_matches(name, known, n=3, cutoff=0.5))
-    hint = f"closest: {close}" if close else "the tables of predictions list those there are"
-    return f"{name!r}: nothing was predicted of a sample with this id; {hint}"

@@ -20,7 +20,7 @@ from twinstroke.attend.film import encode, film, film_rate
 from twinstroke.attend.sheet import contact_sheet
 from twinstroke.attend.subject import subjects
 from twinstroke.attend.tables import DrawnSample
-from twinstroke.drawing import save_png
+from twinstroke.drawing import file_stem, save_png
 from twinstroke.evaluate.predictions import Prediction
 from twinstroke.files import prune, replacing
 from twinstroke.tables import write_table
@@ -49,8 +49,7 @@ def draw(
     rows = []
     for number, subject in enumerate(subjects(strokes, model_file, predictions), start=1):
         own = subject.prediction
-        # Some systems allow neither sign in names of files.
-        name = f"{number}-{own.sample.replace(':', '_').replace('#', '_')}"
+        name = f"{number}-{file_stem(own.sample)}"
         row = DrawnSample(
             sample=own.sample,
             actual=own.actual,

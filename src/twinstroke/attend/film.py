@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from textwrap import shorten
 
 import cv2
 import ffmpeg
-import imageio_ffmpeg
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,7 +16,7 @@ from matplotlib.figure import Figure
 from twinstroke.attend.sheet import heading
 from twinstroke.attend.subject import COLOURS, SHADES, Pictures, Subject, over_flow, over_frames
 from twinstroke.drawing import plain
-from twinstroke.video.encode import BROWSER_MP4
+from twinstroke.video.encode import BROWSER_MP4, write_frames
 
 SHORTEST_S = 2
 """Shorter windows are slowed down."""
@@ -158,7 +156,7 @@ def encode(frames: Iterable[Pictures], size: tuple[int, int], rate: Fraction, fi
     """
     # What the numbers mean is written into the file: players differ in what they guess.
     colours = "bt709"
-    command = (
+    output = (
         ffmpeg.input(
             "pipe:",
             format="rawvideo",
@@ -180,16 +178,5 @@ def encode(frames: Iterable[Pictures], size: tuple[int, int], rate: Fraction, fi
             **BROWSER_MP4,
         )
         .global_args("-loglevel", "error", "-filter_threads", "1")
-        .overwrite_output()
     )
-    process = command.run_async(
-        cmd=imageio_ffmpeg.get_ffmpeg_exe(), pipe_stdin=True, pipe_stderr=True
-    )
-    # Leaving the block closes the pipe and waits, so FFmpeg does not outlive an error in `frames`.
-    with process:
-        with suppress(BrokenPipeError):  # FFmpeg has stopped, and says why below
-            for frame in frames:
-                process.stdin.write(frame.data)
-        _, message = process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"ffmpeg could not encode {file}: {message.decode(errors='replace')}")
+    write_frames(output, frames, file)

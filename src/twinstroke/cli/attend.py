@@ -20,8 +20,9 @@ def command(samples: Sequence[str]) -> None:
     Pictures and films go to reports/<preset>/attend.
     """
     # Only now: --help need not wait for torch.
-    from twinstroke.attend.choice import named, single_predictions
+    from twinstroke.attend.choice import single_predictions
     from twinstroke.attend.draw import draw
+    from twinstroke.choice import named
     from twinstroke.settings.load import load_settings
 
     settings = load_settings()

@@ -133,11 +133,11 @@ def decode_videos(
     if problems:
         raise UserError(problems)
     pending = [job for job in jobs if not is_finished(job.target, job.fingerprint)]
-    wholes, problems = _planned(pending, workers)
+    outputs, problems = _planned(pending, workers)
     # What a video that went away had is kept too: it may come back.
     parts = [parts_folder(job.target, job.fingerprint) for job in pending]
     removed = prune(folder, [job.target for job in jobs] + parts)
-    problems += make_in_parts("decode", "frames", wholes, _decoded, workers)
+    problems += make_in_parts("decode", "frames", outputs, _decoded, workers)
     if problems:
         raise UserError(problems)
     return DecodeSummary(
@@ -194,7 +194,7 @@ def _planned(jobs: Sequence[_Job], workers: Workers) -> tuple[list[OutputFile[_P
             else:
                 passes[job.target] = outcome
             bar.update()
-    return [_whole(job, passes[job.target]) for job in jobs if job.target in passes], problems
+    return [_output(job, passes[job.target]) for job in jobs if job.target in passes], problems
 
 
 def _passes(job: _Job) -> list[Pass]:
@@ -207,7 +207,7 @@ def _passes(job: _Job) -> list[Pass]:
     )
 
 
-def _whole(job: _Job, passes: Sequence[Pass]) -> OutputFile[_Part]:
+def _output(job: _Job, passes: Sequence[Pass]) -> OutputFile[_Part]:
     video, settings = job.video, job.settings
     size = (_height(video, settings), settings.width)
     shrinks = settings.width <= video.width

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.video import Found, detect, open_video
 from twinstroke.detect.written import write_found
@@ -17,17 +18,14 @@ from twinstroke.evaluate.detection import (
     ClassRow,
     DetectionScores,
     ThresholdRow,
-    Truth,
     detection_scores,
 )
 from twinstroke.files import prune, replacing
-from twinstroke.index.samples import Mark
 from twinstroke.results.palette import legend, stroke_colours
 from twinstroke.results.timelines import Timeline, draw_timelines
-from twinstroke.results.viewer.page import Marked
 from twinstroke.settings.detect import DetectSettings
 from twinstroke.settings.limits import Limits
-from twinstroke.tables import NEGATIVE, Sample, Split, StrokeClass, Video, write_table
+from twinstroke.tables import NEGATIVE, Sample, Split, StrokeClass, Unlabelled, Video, write_table
 
 TOLERANCE_S = 0.1
 """By which a boundary may be off and count as right, in seconds: people differ by as much."""
@@ -53,14 +51,14 @@ class HeldOut:
     """An untrimmed video of one split, with its strokes."""
 
     video: Video
-    truth: list[Truth]
+    truth: list[Stroke]
     """In the order of time; those of unknown class too."""
 
 
 def held_out(
     videos: Sequence[Video],
     samples: Sequence[Sample],
-    unlabelled: Sequence[Mark],
+    unlabelled: Sequence[Unlabelled],
     split: Split | Literal["none"],
 ) -> list[HeldOut]:
     """Find the untrimmed videos that belong to one split as a whole.
@@ -77,12 +75,14 @@ def held_out(
     own: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         own[sample.video].append(sample)
-    strokes: dict[str, list[Truth]] = defaultdict(list)
-    for mark in unlabelled:
-        strokes[mark.video].append(Truth(mark.begin, mark.end, None))
+    strokes: dict[str, list[Stroke]] = defaultdict(list)
+    for row in unlabelled:
+        strokes[row.video].append(Stroke(row.video, row.begin, row.end))
     for sample in samples:
         if sample.label != NEGATIVE:
-            strokes[sample.video].append(Truth(sample.begin, sample.end, sample.label))
+            strokes[sample.video].append(
+                Stroke(sample.video, sample.begin, sample.end, sample.label)
+            )
     return [
         HeldOut(video, sorted(strokes[video.video], key=lambda s: (s.begin, s.end, s.label or "")))
         for video in videos
@@ -119,7 +119,7 @@ def detect_held_out(
     for place in (folder, reports):
         place.mkdir(parents=True, exist_ok=True)
     names = {f"{item.video.video}.h5" for item in chosen}
-    prune(folder, [path for path in folder.iterdir() if _whole(path.name) in names])
+    prune(folder, [path for path in folder.iterdir() if _output_of(path.name) in names])
     prune(reports, [])
     if not chosen:
         return []
@@ -137,20 +137,19 @@ def detect_held_out(
     done = []
     for item, own in zip(chosen, seen, strict=True):
         found = detect(own, recogniser, settings, folder=folder, limits=limits)
-        marked = [Marked(s.begin, s.end, s.label or "") for s in item.truth]
         write_found(
             found,
             recogniser,
             settings,
             folder=reports,
             video=Path(item.video.path),
-            annotations=marked,
+            annotations=item.truth,
         )
         done.append(found)
     return done
 
 
-def _whole(name: str) -> str:
+def _output_of(name: str) -> str:
     """File to which a file or a folder of parts belongs: ``.a.h5.0123abcd.parts`` to ``a.h5``."""
     return name[1:].rpartition(".h5.")[0] + ".h5" if name.startswith(".") else name
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from twinstroke.errors import UserError
-from twinstroke.evaluate.sliding import sliding_logits
+from twinstroke.evaluate.sliding import clip_streams, sliding_logits
 from twinstroke.export_model import ExportedModel
 from twinstroke.files import sha256_of
 from twinstroke.flow.stored import FLOW_UNIT_PX
@@ -22,7 +22,7 @@ from twinstroke.tables import NEGATIVE, STROKE_OR_NOT
 from twinstroke.train.model_file import TrainedModel, load_model
 from twinstroke.train.naming import network_name
 from twinstroke.train.reproducible import make_deterministic
-from twinstroke.train.windows import InputFormat, WindowBatch, sent
+from twinstroke.train.windows import InputFormat
 
 WINDOWS_AT_ONCE = 8
 """That a network sees together: on a CPU, twice as many are hardly faster and take more memory."""
@@ -153,15 +153,11 @@ class _Trained:
     ) -> NDArray[np.float64]:
         made = self.description
         format_ = InputFormat(made.window, FLOW_UNIT_PX, made.flow_scale)
-        batch: WindowBatch = {
-            "rgb": torch.from_numpy(rgb)[None],
-            "flow": torch.from_numpy(flow)[None],
-            "target": torch.empty(1, dtype=torch.int64),  # nothing is learnt here
-        }
-        streams = format_.streams(sent(batch, self._device), list(self._model.streams))
-        clip = [(streams, starts)]
+        clip = torch.from_numpy(rgb), torch.from_numpy(flow)
+        streams = clip_streams(*clip, format_, self._model, self._device)
+        clips = [(streams, starts)]
         size = WINDOWS_AT_ONCE
-        (found,) = sliding_logits(self._model, clip, made.window[0], batch_size=size)
+        (found,) = sliding_logits(self._model, clips, made.window[0], batch_size=size)
         return found.double().numpy()
 
 

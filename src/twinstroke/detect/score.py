@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from twinstroke.annotations.classes import UNKNOWN
 from twinstroke.annotations.detection import Detection
-from twinstroke.annotations.strokes import read_strokes
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.detect.data_set import TOLERANCE_S
 from twinstroke.errors import UserError
-from twinstroke.evaluate.detection import Truth, detection_scores
+from twinstroke.evaluate.detection import detection_scores
+from twinstroke.formats.csv import read_strokes
 from twinstroke.results import label_studio
 from twinstroke.results.tables import read_json
 from twinstroke.tables import NEGATIVE, STROKE, STROKE_OR_NOT
@@ -68,9 +70,9 @@ def _files(found: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _truth(tables: Sequence[Path], frames: Mapping[str, int]) -> dict[str, list[Truth]]:
+def _truth(tables: Sequence[Path], frames: Mapping[str, int]) -> dict[str, list[Stroke]]:
     """Strokes of the videos that are measured."""
-    truth: dict[str, list[Truth]] = {video: [] for video in frames}
+    truth: dict[str, list[Stroke]] = {video: [] for video in frames}
     problems = []
     for table in tables:
         strokes = read_strokes(table)
@@ -87,15 +89,15 @@ def _truth(tables: Sequence[Path], frames: Mapping[str, int]) -> dict[str, list[
                         f"{table}: a stroke of {video} ends at {stroke.end}, but the video has "
                         f"{frames[video]} frames; see that both are of the same video"
                     )
-                label = None if stroke.label in ("", UNKNOWN) else stroke.label
+                label = None if stroke.label == UNKNOWN else stroke.label
                 if label != NEGATIVE:
-                    truth[video].append(Truth(stroke.begin, stroke.end, label))
+                    truth[video].append(replace(stroke, label=label))
     if problems:
         raise UserError(problems)
     return truth
 
 
-def _warnings(truth: Mapping[str, Sequence[Truth]], classes: Collection[str]) -> list[str]:
+def _warnings(truth: Mapping[str, Sequence[Stroke]], classes: Collection[str]) -> list[str]:
     warnings = [
         f"no stroke is marked in {video}: all found is wrong there"
         for video, own in truth.items()

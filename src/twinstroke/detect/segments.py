@@ -7,32 +7,20 @@ has one up to both ends of the video, and a run that reaches the last frame keep
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
+from twinstroke.annotations.detection import Detection
 from twinstroke.detect.track import Track
 from twinstroke.settings.detect import DetectSettings
 from twinstroke.tables import NEGATIVE
+from twinstroke.video.clock import Clock
 
 
-class Segment(NamedTuple):
-    """One stroke."""
-
-    begin: int
-    """Source frame."""
-    end: int
-    """Source frame after the last one."""
-    label: str
-    probability: float
-    """Of the class, mean over the segment."""
-    stroke_probability: float
-    """Of any stroke, mean over the segment."""
-
-
-def find_strokes(track: Track, settings: DetectSettings, kept_fps: float) -> list[Segment]:
+def find_strokes(
+    track: Track, settings: DetectSettings, kept_fps: float, video: str, clock: Clock
+) -> list[Detection]:
     """Find the strokes of a video.
 
     Each window speaks for the source frames nearer to its middle than to that of another.
@@ -41,6 +29,8 @@ def find_strokes(track: Track, settings: DetectSettings, kept_fps: float) -> lis
         track: What a network says of its windows.
         settings: Smoothing, rejection, runs, and the shortest stroke and gap.
         kept_fps: Kept frames a second.
+        video: Its id.
+        clock: When its frames begin.
 
     Returns:
         Strokes in the order of time, none of which overlap.
@@ -63,16 +53,21 @@ def find_strokes(track: Track, settings: DetectSettings, kept_fps: float) -> lis
         label = (
             int(named[begin]) if settings.runs == "class" else candidates[mean[candidates].argmax()]
         )
-        strokes.append(
-            Segment(
-                _border(begin, track),
-                _border(end, track),
-                track.classes[label],
-                float(np.clip(mean[label], 0, 1)),
-                float(np.clip(1 - mean[negative], 0, 1)),
+        first, last = _border(begin, track), _border(end, track)
+        if first < last:
+            strokes.append(
+                Detection(
+                    video=video,
+                    begin=first,
+                    end=last,
+                    label=track.classes[label],
+                    begin_s=round(float(clock.time_of(first)), 3),
+                    end_s=round(float(clock.time_of(last)), 3),
+                    probability=round(float(np.clip(mean[label], 0, 1)), 4),
+                    stroke_probability=round(float(np.clip(1 - mean[negative], 0, 1)), 4),
+                )
             )
-        )
-    return [stroke for stroke in strokes if stroke.begin < stroke.end]
+    return strokes
 
 
 def weighed(

@@ -134,7 +134,7 @@ def score_windows(
     target.parent.mkdir(parents=True, exist_ok=True)
     with _alone(target):
         if not is_finished(target, fingerprint):
-            work = _Following(source, recogniser, stride, parts_folder(target, fingerprint), timing)
+            work = _Scoring(source, recogniser, stride, parts_folder(target, fingerprint), timing)
             drop_parts(target, but=work.folder)
             work.folder.mkdir(parents=True, exist_ok=True)
             work.run(limits, fingerprint)
@@ -174,7 +174,7 @@ def read_track(path: Path) -> Track:
         )
 
 
-class _Following:
+class _Scoring:
     """One video on its way."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One video: looked at, followed by a network, and its strokes."""
+"""One video: opened, shown to a network window by window, and its strokes."""
 
 from __future__ import annotations
 
@@ -154,18 +154,6 @@ def detect(
         timing=timing,
     )
     timing.end()
-    clock = seen.probe.clock
-    detections = [
-        Detection(
-            video=seen.video,
-            begin=segment.begin,
-            end=segment.end,
-            label=segment.label,
-            begin_s=round(float(clock.time_of(segment.begin)), 3),
-            end_s=round(float(clock.time_of(segment.end)), 3),
-            probability=round(segment.probability, 4),
-            stroke_probability=round(segment.stroke_probability, 4),
-        )
-        for segment in find_strokes(track, settings, recogniser.preparation.kept_fps)
-    ]
+    kept_fps = recogniser.preparation.kept_fps
+    detections = find_strokes(track, settings, kept_fps, seen.video, seen.probe.clock)
     return Found(seen, track, detections, timing)

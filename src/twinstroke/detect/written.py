@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.detect.recogniser import Recogniser
 from twinstroke.detect.video import Found
 from twinstroke.results.tables import write_outputs
-from twinstroke.results.viewer.page import Marked, write_viewer
+from twinstroke.results.viewer.page import write_viewer
 from twinstroke.settings.detect import DetectSettings
 
 
@@ -20,7 +21,7 @@ def write_found(
     *,
     folder: Path,
     video: Path,
-    annotations: Sequence[Marked] = (),
+    annotations: Sequence[Stroke] = (),
 ) -> dict[str, Path]:
     """Write tables, files for other programs, and the page to watch and correct it.
 

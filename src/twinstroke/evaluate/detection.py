@@ -4,6 +4,9 @@ Three families of figures answer three questions. Frames: how much of the stroke
 (`iou`). Strokes: how many were found, whatever their confidence (`precision_50` and the like, and
 MediaEval's `map_2021` and `map_2022`). Ranking: whether the confident ones are the right ones
 (`ap`, `class_ap`). All of them see only what lies inside the video: ranges are cut at its end.
+
+An annotated stroke of unknown class (None, or ``Stroke``) counts in all figures that do not ask for
+the class; in the others it is neither right nor wrong, and what is found there is passed over.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from pydantic import BaseModel
 from scipy.optimize import linear_sum_assignment
 
 from twinstroke.annotations.detection import Detection
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.evaluate.intervals import FEWEST_TO_RESAMPLE, RESAMPLES, clustered_interval, wilson
 from twinstroke.tables import STROKE
 
@@ -29,17 +33,6 @@ _BATCH = 500
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-
-class Truth(NamedTuple):
-    """One annotated stroke: frames of the source from 0, `end` exclusive."""
-
-    begin: int
-    end: int
-    label: str | None
-    """The class. None, or ``Stroke``, where nobody knows it: such a stroke counts in all figures
-    that do not ask for the class; in the others it is neither right nor wrong, and what is found
-    there is passed over."""
 
 
 class ThresholdRow(BaseModel):
@@ -68,7 +61,7 @@ class ClassRow(BaseModel):
     n: int
     """Strokes of this class."""
     found: int
-    """Detections of this class, without those passed over (see `Truth.label`)."""
+    """Detections of this class, without those passed over on strokes of unknown class."""
     right: int
     """Those of them that take a stroke of their class at temporal IoU 0.5, the most probable first,
     each stroke once."""
@@ -101,7 +94,7 @@ class MediaevalCounts(NamedTuple):
 
 
 def detection_scores(
-    truth: Mapping[str, Sequence[Truth]],
+    truth: Mapping[str, Sequence[Stroke]],
     found: Mapping[str, Sequence[Detection]],
     frames: Mapping[str, int],
     tolerance: int,
@@ -248,7 +241,7 @@ def matches(tiou: Floats, threshold: float) -> tuple[Ints, Ints]:
 
 
 def mediaeval_counts(
-    truth: Mapping[str, Sequence[Truth]],
+    truth: Mapping[str, Sequence[Stroke]],
     found: Mapping[str, Sequence[Detection]],
     frames: Mapping[str, int],
 ) -> MediaevalCounts:
@@ -301,9 +294,9 @@ def map_2022(counts: MediaevalCounts) -> float | None:
 class _Video:
     """Strokes and detections of one video, cut at its end."""
 
-    def __init__(self, truth: Sequence[Truth], found: Sequence[Detection], frames: int) -> None:
-        strokes = sorted(truth, key=lambda stroke: (*stroke[:2], stroke.label or ""))
-        rows: list[Truth | Detection] = [*strokes, *found]
+    def __init__(self, truth: Sequence[Stroke], found: Sequence[Detection], frames: int) -> None:
+        strokes = sorted(truth, key=lambda s: (s.begin, s.end, s.label or ""))
+        rows: list[Stroke | Detection] = [*strokes, *found]
         for row in rows:
             if not 0 <= row.begin < row.end:
                 raise ValueError(
@@ -428,7 +421,7 @@ def average_precisions(rankings: Sequence[_Ranked], weights: Floats) -> Floats:
 
 
 def _videos(
-    truth: Mapping[str, Sequence[Truth]],
+    truth: Mapping[str, Sequence[Stroke]],
     found: Mapping[str, Sequence[Detection]],
     frames: Mapping[str, int],
 ) -> list[_Video]:
@@ -437,7 +430,7 @@ def _videos(
     return [_Video(truth.get(name, ()), found.get(name, ()), frames[name]) for name in frames]
 
 
-def _ranges(rows: Sequence[Truth] | Sequence[Detection], frames: int) -> Ints:
+def _ranges(rows: Sequence[Stroke] | Sequence[Detection], frames: int) -> Ints:
     ranges = np.array([(row.begin, row.end) for row in rows], np.int64).reshape(-1, 2)
     return np.minimum(ranges, frames)
 

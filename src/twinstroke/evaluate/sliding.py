@@ -9,9 +9,27 @@ import torch
 from torch import Tensor
 
 from twinstroke.models import Network
+from twinstroke.train.windows import InputFormat, WindowBatch, sent
 
 Clip = tuple[Mapping[str, Tensor], Sequence[int]]
 """Streams of a clip as a network sees them, (1, C, L, H, W), and where its windows begin."""
+
+
+def clip_streams(
+    rgb: Tensor, flow: Tensor, format_: InputFormat, model: Network, device: torch.device
+) -> Mapping[str, Tensor]:
+    """A clip as a network sees it, (1, C, L, H, W) by stream, on its device.
+
+    Args:
+        rgb: (L, H, W, 3), as stored.
+        flow: (L, H, W, 2), as stored.
+        format_: How the network sees such frames.
+        model: The network.
+        device: Where it is.
+    """
+    target = torch.empty(1, dtype=torch.int64)  # nothing is learnt here
+    batch: WindowBatch = {"rgb": rgb[None], "flow": flow[None], "target": target}
+    return format_.streams(sent(batch, device), list(model.streams))
 
 
 def sliding_logits(

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from twinstroke.evaluate.decisions import window_starts
-from twinstroke.evaluate.sliding import Clip, sliding_logits
+from twinstroke.evaluate.sliding import Clip, clip_streams, sliding_logits
 from twinstroke.models import Network
 from twinstroke.train.model_file import TrainedModel
-from twinstroke.train.windows import StrokeWindows, WindowBatch, sent
+from twinstroke.train.windows import StrokeWindows
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,7 @@ def probability_tracks(
     def clips() -> Iterator[Clip]:
         for index, own in enumerate(starts):
             rgb, flow = windows.clip(index)
-            target = torch.empty(1, dtype=torch.int64)  # nothing is learnt here
-            batch: WindowBatch = {"rgb": rgb[None], "flow": flow[None], "target": target}
-            yield format_.streams(sent(batch, device), list(model.streams)), own.tolist()
+            yield clip_streams(rgb, flow, format_, model, device), own.tolist()
 
     logits = sliding_logits(model, clips(), frames, batch_size=description.optimisation.batch_size)
     return [

@@ -69,21 +69,21 @@ def compute_flow(
         OSError: The files cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wholes = [_whole(source, settings, folder) for source in sources]
-    pending = [whole for whole in wholes if not is_finished(whole.target, whole.fingerprint)]
-    removed = prune(folder, [w.target for w in wholes] + [w.folder for w in pending])
+    outputs = [_output(source, settings, folder) for source in sources]
+    pending = [own for own in outputs if not is_finished(own.target, own.fingerprint)]
+    removed = prune(folder, [own.target for own in outputs] + [own.folder for own in pending])
     problems = make_in_parts("flow", "pairs", pending, _estimated, workers)
     if problems:
         raise UserError(problems)
     return FlowSummary(
         made=len(pending),
-        present=len(wholes) - len(pending),
+        present=len(outputs) - len(pending),
         removed=len(removed),
-        pairs=sum(whole.bounds[-1] for whole in wholes),
+        pairs=sum(own.bounds[-1] for own in outputs),
     )
 
 
-def _whole(source: Path, settings: FlowSettings, folder: Path) -> OutputFile[_Part]:
+def _output(source: Path, settings: FlowSettings, folder: Path) -> OutputFile[_Part]:
     with opened(source) as file:
         frame = file["frame"][:]
         fingerprint = fingerprint_of(

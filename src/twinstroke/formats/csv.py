@@ -9,16 +9,19 @@ folders. Plain numbers are frames, or seconds where ``index.times`` says so; clo
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from twinstroke.annotations.records import SPLIT_NAMES, Reading, Time, frame_number, seconds
 from twinstroke.annotations.rows import SUFFIXES, header_of, read_rows
+from twinstroke.annotations.strokes import Stroke
+from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.findings import Findings, Place
 from twinstroke.settings.index import IndexSettings
 
-__all__ = ["COLUMNS", "SUFFIXES", "read", "recognises", "write"]
+__all__ = ["COLUMNS", "SUFFIXES", "read", "read_strokes", "recognises", "write"]
 
 COLUMNS = ("video", "begin", "end", "label")
 
@@ -57,18 +60,57 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
                 )
 
 
-def write(path: Path, strokes: Iterable[tuple[Path, int, int, str, str, str]], group: str) -> None:
+def read_strokes(table: Path) -> dict[str, list[Stroke]]:
+    """Read a table whose times are frames: of the page, of ``make export``, or of `detect`.
+
+    Args:
+        table: CSV with the columns ``video,begin,end,label``, and perhaps ``annotator``.
+
+    Returns:
+        Strokes by the names of their videos, without folder and suffix.
+
+    Raises:
+        UserError: There is no such table, or a row is none of it; a line each.
+    """
+    if not table.is_file():
+        raise UserError(f"{table}: no such table; name one with the columns {','.join(COLUMNS)}")
+    findings = Findings()
+    strokes: dict[str, list[Stroke]] = defaultdict(list)
+    for place, row in read_rows(table, COLUMNS, findings):
+        begin, end = (frame_number(row[name]) for name in ("begin", "end"))
+        if begin is None or end is None or begin >= end:
+            findings.error(
+                "time",
+                place,
+                f"{row['begin'][:40]!r} to {row['end'][:40]!r} are no frames",
+                "write whole frame numbers, the end being the frame after the last one",
+            )
+            continue
+        path = PurePosixPath(row["video"])
+        video = path.stem if path.suffix else path.name
+        strokes[video].append(
+            Stroke(video, begin, end, row["label"] or None, annotator=row.get("annotator", ""))
+        )
+    if findings.errors:
+        raise UserError(str(item) for item in findings.errors)
+    return strokes
+
+
+def write(path: Path, strokes: Iterable[Stroke], videos: Mapping[str, Path], group: str) -> None:
     """Write a table that `read` reads.
 
     Args:
         path: Where to.
-        strokes: File of the video, begin and end in frames (`end` exclusive), label, split, group.
+        strokes: In the order of the rows.
+        videos: Files of the videos by their ids.
         group: Name of the column of groups.
     """
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow((*COLUMNS, "split", group))
-        writer.writerows((video.as_posix(), *rest) for video, *rest in strokes)
+        writer.writerows(
+            (videos[s.video].as_posix(), s.begin, s.end, s.label, s.split, s.group) for s in strokes
+        )
 
 
 def _time(

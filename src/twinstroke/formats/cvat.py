@@ -146,10 +146,7 @@ class _Handler(ContentHandler):
         self._track: _Track | None = None
         self._shape: _Shape | None = None
 
-    def setDocumentLocator(self, locator: Locator) -> None:  # noqa: N802 (name given by SAX)
-        self._locator = locator
-
-    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (as above)
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (name given by SAX)
         self._path.append(name)
         depth = len(self._path)
         self._text = None

@@ -17,12 +17,11 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 from urllib.parse import unquote
 from xml.sax.handler import ContentHandler
 from xml.sax.saxutils import escape, quoteattr
@@ -30,28 +29,21 @@ from xml.sax.xmlreader import AttributesImpl, Locator
 
 from twinstroke.annotations.folders import VIDEO_SUFFIXES, is_too_large
 from twinstroke.annotations.records import Reading, Seconds, split_of
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.findings import Findings, Place
-from twinstroke.formats.xml import parse_xml, root_of
+from twinstroke.formats.xml import ILLEGAL, parse_xml, root_of
 from twinstroke.settings.index import IndexSettings
+from twinstroke.video.clock import Clock
 
 SUFFIXES = (".eaf",)
 ROOT = "ANNOTATION_DOCUMENT"
 NOBODY = "strokes"
 """Tier of strokes of which nobody is named as the annotator."""
-
-
-class Stroke(NamedTuple):
-    """What :func:`write` puts into a tier."""
-
-    begin: Fraction
-    """In seconds."""
-    end: Fraction
-    """In seconds."""
-    label: str
-    annotator: str = ""
-    """Empty if nobody is named."""
+AUTHOR = "twinstroke"
+"""Annotator of what this program writes: one name for all, so that tiers of overlapping strokes are
+not several people's."""
 
 
 def recognises(start: str) -> bool:
@@ -69,7 +61,7 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
             _add_strokes(document, file.relative_to(raw), settings.tiers, reading)
 
 
-def write(path: Path, video_file_name: str, strokes: Iterable[Stroke]) -> None:
+def write(path: Path, video: str, strokes: Iterable[Stroke], clock: Clock) -> None:
     """Write the strokes of one video as a file that ELAN opens and :func:`read` reads.
 
     Times are rounded to milliseconds. There is one tier an annotator, and further ones where
@@ -78,23 +70,24 @@ def write(path: Path, video_file_name: str, strokes: Iterable[Stroke]) -> None:
 
     Args:
         path: Where to.
-        video_file_name: Where ELAN finds the video, relative to the folder of `path`.
+        video: Where ELAN finds the video, relative to the folder of `path`.
         strokes: In any order.
+        clock: When the frames of the video begin.
 
     Raises:
         UserError: A name or label holds characters that XML cannot.
     """
     tiers = _layered(strokes)
     members = [stroke for tier in tiers.values() for stroke in tier]
-    for text in (video_file_name, *(text for s in members for text in (s.label, s.annotator))):
-        if re.search("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text):
+    for text in (video, *(text for s in members for text in (s.label or "", s.annotator))):
+        if ILLEGAL.search(text):
             raise UserError(f"{path}: {text!r} holds characters that XML cannot; rename it")
-    times = [_milliseconds(time) for s in members for time in (s.begin, s.end)]
+    times = [milliseconds(clock.time_of(frame)) for s in members for frame in (s.begin, s.end)]
     # ELAN wants the time slots in the order of time.
     order = sorted(range(len(times)), key=times.__getitem__)
     slots = {number: f"ts{rank}" for rank, number in enumerate(order, start=1)}
-    name = quoteattr("./" + video_file_name)
-    kind = "video/mp4" if video_file_name.lower().endswith(".mp4") else "video/*"
+    name = quoteattr("./" + video)
+    kind = "video/mp4" if video.lower().endswith(".mp4") else "video/*"
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         # EAF demands a date, but the same strokes have to give the same bytes.
@@ -118,7 +111,7 @@ def write(path: Path, video_file_name: str, strokes: Iterable[Stroke]) -> None:
         lines += [
             f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{number + 1}" '
             f'TIME_SLOT_REF1="{slots[2 * number]}" TIME_SLOT_REF2="{slots[2 * number + 1]}">'
-            f"<ANNOTATION_VALUE>{escape(stroke.label)}</ANNOTATION_VALUE>"
+            f"<ANNOTATION_VALUE>{escape(stroke.label or '')}</ANNOTATION_VALUE>"
             "</ALIGNABLE_ANNOTATION></ANNOTATION>"
             for stroke, number in zip(own, numbers, strict=False)
         ]
@@ -130,9 +123,9 @@ def write(path: Path, video_file_name: str, strokes: Iterable[Stroke]) -> None:
 
 def _layered(strokes: Iterable[Stroke]) -> dict[str, list[Stroke]]:
     """Strokes by the id of their tier, so that none overlaps another of its tier."""
-    named = [s._replace(annotator=s.annotator.strip() or NOBODY) for s in strokes]
+    named = [replace(s, annotator=s.annotator.strip() or NOBODY) for s in strokes]
     layers: dict[str, list[list[Stroke]]] = defaultdict(list)
-    for stroke in sorted(named, key=lambda s: (s.annotator, s.begin, s.end, s.label)):
+    for stroke in sorted(named, key=lambda s: (s.annotator, s.begin, s.end, s.label or "")):
         own = layers[stroke.annotator]
         free = (layer for layer in own if layer[-1].end <= stroke.begin)
         layer = next(free, None)
@@ -150,8 +143,9 @@ def _layered(strokes: Iterable[Stroke]) -> dict[str, list[Stroke]]:
     return tiers
 
 
-def _milliseconds(seconds: Fraction) -> int:
-    # Halves go up: to even, a stroke from 0.5 to 1.5 ms and one from 1.5 to 2.5 ms would differ.
+def milliseconds(seconds: Fraction) -> int:
+    """Whole milliseconds of a time; halves go up."""
+    # To even, a stroke from 0.5 to 1.5 ms and one from 1.5 to 2.5 ms would differ.
     return math.floor(seconds * 1000 + Fraction(1, 2))
 
 
@@ -302,10 +296,7 @@ class _Document(ContentHandler):
         self._sources.update(dict.fromkeys(chain, source))
         return source
 
-    def setDocumentLocator(self, locator: Locator) -> None:  # noqa: N802 (name given by SAX)
-        self._locator = locator
-
-    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (as above)
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (name given by SAX)
         attributes = dict(attrs.items())
         if self._is_root:
             self._is_root = False

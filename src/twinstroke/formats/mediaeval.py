@@ -25,7 +25,9 @@ from xml.sax.saxutils import quoteattr
 from xml.sax.xmlreader import AttributesImpl, Locator
 
 from twinstroke.annotations.classes import UNKNOWN
+from twinstroke.annotations.detection import Detection
 from twinstroke.annotations.records import SPLIT_NAMES, Annotation, Reading, frame_number, split_of
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.files import replacing
 from twinstroke.findings import Findings, Place
 from twinstroke.formats.clips import add_clips
@@ -75,17 +77,17 @@ def elements_of(file: Path, findings: Findings) -> tuple[str, list[Element], boo
     return handler.root, handler.elements, is_whole
 
 
-def write(path: Path, strokes: Iterable[tuple[int, int, str]]) -> None:
+def write(path: Path, strokes: Iterable[Stroke | Detection]) -> None:
     """Write the XML file of one video.
 
     Args:
         path: Where to; its stem is that of the video.
-        strokes: Begin and end in frames (`end` exclusive), and label.
+        strokes: In the order of the file; one without a class has no ``move``, as for detection.
     """
-    actions = [
-        f'  <action begin="{begin}" end="{end}" move={quoteattr(label)} />\n'
-        for begin, end, label in strokes
-    ]
+    actions = []
+    for stroke in strokes:
+        move = "" if stroke.label is None else f" move={quoteattr(stroke.label)}"
+        actions.append(f'  <action begin="{stroke.begin}" end="{stroke.end}"{move} />\n')
     head = '<?xml version="1.0" encoding="UTF-8"?>\n<video>\n'
     with replacing(path) as partial:
         partial.write_text(f"{head}{''.join(actions)}</video>\n", encoding="utf-8")
@@ -168,10 +170,7 @@ class _Handler(ContentHandler):
         self._locator: Locator
         self._depth = 0
 
-    def setDocumentLocator(self, locator: Locator) -> None:  # noqa: N802 (name given by SAX)
-        self._locator = locator
-
-    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (as above)
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (name given by SAX)
         place = Place(self._file, str(self._locator.getLineNumber() or 0))
         if self._depth == 0:
             self.root = name

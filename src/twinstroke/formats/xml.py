@@ -12,6 +12,9 @@ from defusedxml import DefusedXmlException
 
 from twinstroke.findings import Findings, Place
 
+ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot hold, not even as references."""
+
 
 def parse_xml(file: Path, handler: ContentHandler, findings: Findings) -> bool:
     """Let `handler` see the elements of a file, one after the other.

@@ -18,7 +18,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import cohen_kappa_score
 
-from twinstroke.index.consensus import Stroke, iou
+from twinstroke.annotations.strokes import Stroke
+from twinstroke.index.consensus import iou
 
 Kappas = tuple[float | None, dict[str, float | None]]
 """Of all classes together, and of each class against the others; None: there is nothing to tell

@@ -12,6 +12,7 @@ from twinstroke.annotations.classes import ClassList, close_pairs
 from twinstroke.annotations.groups import with_groups
 from twinstroke.annotations.records import Annotation, Reading
 from twinstroke.annotations.resolve import resolved
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.findings import Finding, Findings, Place, named_list
 from twinstroke.formats.reading import read_annotations
@@ -23,22 +24,22 @@ from twinstroke.index.checks import (
     overlapping,
     without_repetitions,
 )
-from twinstroke.index.consensus import Stroke, merge
+from twinstroke.index.consensus import merge
 from twinstroke.index.leaks import leak_report
 from twinstroke.index.md5sums import verify_md5sums
 from twinstroke.index.report import lines
-from twinstroke.index.samples import Mark, cut_segments, marks_of, places_of, sample_of, unit_of
+from twinstroke.index.samples import named_samples, sample_of, unlabelled_of
 from twinstroke.index.split import Placement, assign_splits
 from twinstroke.index.videos import (
     equal_contents,
-    needed_frames,
+    frames_to_try,
     probe_videos,
     undecodable,
     video_row,
 )
 from twinstroke.settings.index import IndexSettings, SplitSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
-from twinstroke.tables import SPLITS, Sample, StrokeClass, Video
+from twinstroke.tables import SPLITS, Sample, StrokeClass, Unlabelled, Video
 from twinstroke.video.probe import Probe
 
 
@@ -52,7 +53,7 @@ class Index:
     """Videos that have samples, by id."""
     samples: list[Sample]
     """By video, begin and end."""
-    unlabelled: list[Mark]
+    unlabelled: list[Unlabelled]
     """Strokes of these videos that are no samples, because their class is not known."""
     classes: list[StrokeClass]
     """In the order of the network's outputs."""
@@ -132,7 +133,7 @@ def build_index(
     named = [stroke for stroke in merged if stroke.label is not None]
     wrong = overlapping(named, settings.max_overlap, findings)
     usable = [stroke for stroke in named if stroke not in wrong]
-    needed = None if settings.full_decode else needed_frames(usable, window, context)
+    needed = None if settings.full_decode else frames_to_try(usable, window, context)
     seen = sorted({stroke.video for stroke in usable})
     unfit |= undecodable(seen, needed, paths, probes, workers, findings, limits)
     usable = [stroke for stroke in usable if stroke.video not in unfit]
@@ -143,27 +144,30 @@ def build_index(
 
     tolerable = len(findings.errors)
     classes = reading.classes.names
-    segments = cut_segments(usable, merged, unsure, settings.negatives, seed)
-    if mines and segments and not unsure and not any(segment.mined for segment in segments):
+    chosen = named_samples(usable, merged, unsure, settings.negatives, seed)
+    if mines and chosen and not unsure and not any(item.mined for item in chosen.values()):
         findings.warning(
             "negatives",
             place,
             f"no gap between strokes holds a negative of {settings.negatives.frames} frames",
             "shorten index.negatives.frames, or set index.negatives.rule to none",
         )
-    units = [unit_of(segment) for segment in segments]
     splits, placements = assign_splits(
-        units, settings.split, seed=seed, same=same, kept=kept, findings=findings
+        chosen, settings.split, seed=seed, same=same, kept=kept, findings=findings
     )
-    samples = [sample_of(s, splits[s.name], classes) for s in segments if s.name in splits]
+    samples = [
+        sample_of(name, item, splits[name], classes)
+        for name, item in chosen.items()
+        if name in splits
+    ]
     # Where the run stops anyway, an empty split is but a consequence of what is named already.
     if len(findings.errors) == (0 if stops else tolerable):
         check_splits(samples, place, findings)
     check_classes(samples, classes, place, findings)
-    check_lengths(samples, places_of(segments), window, findings)
+    check_lengths(samples, chosen, window, findings)
     _check_names(reading.classes, annotations, settings.split.group, place, findings)
     _check_people(annotations, settings.split, findings)
-    leaks = leak_report(units, splits, same)
+    leaks = leak_report(chosen, splits, same)
     leaks.warn(findings, group=settings.split.group)
     # What is wrong with single strokes and videos may be left out; with the whole, not.
     if len(findings.errors) > (0 if stops else tolerable):
@@ -174,7 +178,7 @@ def build_index(
         format=form,
         videos=[video_row(video, paths[video], probes[video], root) for video in used],
         samples=samples,
-        unlabelled=marks_of(merged, usable, used),
+        unlabelled=unlabelled_of(merged, usable, used),
         classes=reading.classes.table,
         findings=findings.all,
         placements=placements,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.findings import Findings, Place
-from twinstroke.index.consensus import Stroke
 from twinstroke.tables import NEGATIVE, SPLITS, Sample, Split
 
 
@@ -90,22 +90,22 @@ def _of_different_people(one: Stroke, other: Stroke) -> bool:
 
 
 def check_lengths(
-    samples: Iterable[Sample], places: Mapping[str, Place], frames: int, findings: Findings
+    samples: Iterable[Sample], strokes: Mapping[str, Stroke], frames: int, findings: Findings
 ) -> None:
     """Warn of strokes and clips that are shorter than the window.
 
     Args:
         samples: All samples.
-        places: Where each of the annotated ones stands, by name.
+        strokes: By the names of the samples.
         frames: Length of the window in source frames.
         findings: Gets the warnings.
     """
     for sample in samples:
         length = sample.end - sample.begin
-        if sample.sample in places and length < frames:
+        if sample.origin == "annotated" and length < frames:
             findings.warning(
                 "short",
-                places[sample.sample],
+                strokes[sample.sample].place,
                 f"{sample.begin}–{sample.end} lasts {length} frames, less than the window of "
                 f"{frames}",
                 "the window shows what comes before and after it",

@@ -13,17 +13,17 @@ found nothing leaves no trace.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.findings import Findings, Place
 from twinstroke.settings.index import ConsensusSettings
-from twinstroke.tables import Split
 
 MOST_ANNOTATORS = 50
 """More names than this in one video are no people: a wrong column."""
@@ -32,38 +32,6 @@ PAIRS_PER_STROKE = 100
 MOST_PAIRS = 5_000_000
 """Of one video: a limit to memory."""
 T = TypeVar("T", bound=str)
-
-
-@dataclass(frozen=True, slots=True)
-class Stroke:
-    """One stroke in frames of its video, as one person marked it, or merged."""
-
-    video: str
-    """Id of the video."""
-    begin: int
-    """First frame."""
-    end: int
-    """Frame after the last one."""
-    label: str | None
-    """A class; None: a stroke of unknown or disputed class."""
-    split: Split | None
-    """What the annotations say; None: nothing."""
-    place: Place
-    """Where it stands; of a merged one, where its first mark stands."""
-    annotator: str = ""
-    """Who marked it; empty if nobody is named, or several did."""
-    group: str = ""
-    """What must not be in two splits at once; empty if nothing is named."""
-    agreement: float = 1.0
-    """Share of the video's annotators that named this class; 0 if they could not decide."""
-    members: tuple[Stroke, ...] = ()
-    """What was merged, by annotator; empty in a video of one annotator."""
-
-    @property
-    def votes(self) -> tuple[tuple[str, int], ...]:
-        """Of several annotators: named classes and how often, most frequent first, then by name."""
-        counts = Counter(mark.label for mark in self.members if mark.label is not None)
-        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def iou(first: Stroke, second: Stroke) -> float:
@@ -196,7 +164,6 @@ def _joined(members: Sequence[Stroke], people: int, quorum: float, findings: Fin
         # Each mark begins before it ends; so, in order, do the sorted begins and ends, and medians.
         begin=_median([mark.begin for mark in members]),
         end=_median([mark.end for mark in members]),
-        label=None,
         split=_common("split", [(mark.split, mark) for mark in members], findings),
         place=first.place,
         group=_common("group", [(mark.group, mark) for mark in members], findings) or "",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from pydantic import BaseModel, ConfigDict
 
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.findings import Findings, Place
-from twinstroke.index.split import Unit
 from twinstroke.tables import SPLITS, Split
 
 NAMED = 10
@@ -76,21 +76,21 @@ class Leaks(BaseModel):
 
 
 def leak_report(
-    units: Iterable[Unit], splits: Mapping[str, Split], same: Sequence[frozenset[str]]
+    strokes: Mapping[str, Stroke], splits: Mapping[str, Split], same: Sequence[frozenset[str]]
 ) -> Leaks:
     """Find what the splits share.
 
     Args:
-        units: All samples, mined negatives too.
-        splits: Splits by the key of the sample; samples without one do not count.
+        strokes: All samples by their names, mined negatives too.
+        splits: Splits by the same names; samples without one do not count.
         same: Sets of videos of equal content.
     """
     videos: dict[Split, set[str]] = defaultdict(set)
     groups: dict[Split, set[str]] = defaultdict(set)
-    for unit in units:
-        if unit.key in splits:
-            videos[splits[unit.key]].add(unit.video)
-            groups[splits[unit.key]] |= {unit.group} - {""}
+    for name, stroke in strokes.items():
+        if name in splits:
+            videos[splits[name]].add(stroke.video)
+            groups[splits[name]] |= {stroke.group} - {""}
     pairs = []
     for first, second in combinations(SPLITS, 2):
         contents = []

@@ -20,25 +20,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
+from twinstroke.annotations.strokes import Stroke
+from twinstroke.findings import Place
 from twinstroke.settings.index import NegativeSettings
-from twinstroke.tables import Split
+from twinstroke.tables import NEGATIVE
 
 
-class Gap(NamedTuple):
-    """A stroke that bounds gaps, or a segment cut from one; in frames, `end` exclusive."""
-
-    begin: int
-    end: int
-    split: Split | None
-    """A segment has that of the stroke that follows it."""
-    group: str
-    """The same."""
-
-
-def mine_negatives(strokes: Iterable[Gap], settings: NegativeSettings) -> list[Gap]:
+def mine_negatives(strokes: Iterable[Stroke], settings: NegativeSettings) -> list[Stroke]:
     """Cut the gaps between the strokes of one video into segments.
+
+    A segment has the split, group and file of the stroke that follows it.
 
     Args:
         strokes: All strokes of one video, in any order, labelled or not.
@@ -54,7 +46,18 @@ def mine_negatives(strokes: Iterable[Gap], settings: NegativeSettings) -> list[G
     for stroke in sorted(strokes, key=lambda s: (s.begin, s.end)):
         last = stroke.begin - settings.margin - (1 if settings.rule == "mediaeval" else 0)
         for begin in range(free, last - settings.frames + 1, settings.frames):
-            segments.append(Gap(begin, begin + settings.frames, stroke.split, stroke.group))
+            segments.append(
+                Stroke(
+                    video=stroke.video,
+                    begin=begin,
+                    end=begin + settings.frames,
+                    label=NEGATIVE,
+                    split=stroke.split,
+                    place=Place(stroke.place.file),
+                    group=stroke.group,
+                    mined=True,
+                )
+            )
         free = max(free, stroke.end + settings.margin)
     return segments
 

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.cluster.hierarchy import DisjointSet
 from scipy.sparse import csr_array
 
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.findings import Findings, Place
 from twinstroke.settings.index import SplitSettings
 from twinstroke.tables import SPLITS, Split
@@ -43,21 +44,6 @@ STARTS = 10
 """How often few blocks are dealt out; ten found the best of all draws of up to eight blocks."""
 
 
-class Unit(NamedTuple):
-    """What splitting needs to know of one sample."""
-
-    key: str
-    """Unique, stable name of the sample."""
-    video: str
-    group: str
-    """Player or other group; empty if there is none."""
-    label: str
-    given: Split | None
-    """What the folder or file says."""
-    place: Place
-    """For messages."""
-
-
 class Placement(BaseModel):
     """One row of ``splits.csv``: where something was put by a draw."""
 
@@ -66,13 +52,13 @@ class Placement(BaseModel):
     rule: str
     """All that the draw depends on besides the data: ``group player, 5 folds, seed 1``."""
     unit: str
-    """Id of the video, group, or key of the sample."""
+    """Id of the video, group, or name of the sample."""
     part: str
     """Split, or number of the fold."""
 
 
 def assign_splits(
-    units: Sequence[Unit],
+    strokes: Mapping[str, Stroke],
     settings: SplitSettings,
     *,
     seed: int,
@@ -86,7 +72,7 @@ def assign_splits(
     has placed stays there, and only the rest is drawn; `index.split.fold` is no part of the rule.
 
     Args:
-        units: All samples.
+        strokes: All samples by their names, which are stable; each has a label.
         settings: The rule and its patterns, ratios or folds.
         seed: Of the rules that draw.
         same: Sets of videos of equal content. Rules ``video`` and ``group`` keep each together,
@@ -96,11 +82,11 @@ def assign_splits(
             draw would stay empty.
 
     Returns:
-        Splits by the key of the sample, without those that have an error; and the rows to keep, by
-        rule and name, among them those of `kept` that are of other rules, or of no sample in
-        `units`.
+        Splits by the name of the sample, without those that have an error; and the rows to keep,
+        by rule and name, among them those of `kept` that are of other rules, or of no sample in
+        `strokes`.
     """
-    ordered = sorted(units, key=lambda unit: unit.key)
+    ordered = dict(sorted(strokes.items()))
     if settings.rule == "given":
         return _as_given(ordered, findings), list(kept)
     if settings.rule == "names":
@@ -108,49 +94,49 @@ def assign_splits(
     return _drawn(ordered, settings, seed, same, kept, findings)
 
 
-def _as_given(units: Iterable[Unit], findings: Findings) -> dict[str, Split]:
-    homeless: dict[str, Unit] = {}
+def _as_given(strokes: Mapping[str, Stroke], findings: Findings) -> dict[str, Split]:
+    homeless: dict[str, Stroke] = {}
     splits: dict[str, Split] = {}
-    for unit in units:
-        if unit.given:
-            splits[unit.key] = unit.given
+    for name, stroke in strokes.items():
+        if stroke.split:
+            splits[name] = stroke.split
         else:
-            homeless.setdefault(unit.video, unit)
-    for unit in homeless.values():
+            homeless.setdefault(stroke.video, stroke)
+    for stroke in homeless.values():
         findings.error(
             "split",
-            unit.place,
-            f"video {unit.video!r} has samples of no split, but index.split.rule is given",
+            stroke.place,
+            f"video {stroke.video!r} has samples of no split, but index.split.rule is given",
             "put its annotations or clip into a folder named train, validation or test (CSV: fill "
             "the column split), or choose another rule",
-            video=unit.video,
+            video=stroke.video,
         )
     return splits
 
 
 def _by_name(
-    units: Iterable[Unit], settings: SplitSettings, findings: Findings
+    strokes: Mapping[str, Stroke], settings: SplitSettings, findings: Findings
 ) -> dict[str, Split]:
     matching: dict[str, list[Split]] = {}
     splits: dict[str, Split] = {}
-    for unit in units:
-        if unit.video not in matching:
-            found = matching[unit.video] = [
+    for name, stroke in strokes.items():
+        video = stroke.video
+        if video not in matching:
+            found = matching[video] = [
                 split
                 for split in SPLITS
-                if any(fnmatchcase(unit.video, pattern) for pattern in getattr(settings, split))
+                if any(fnmatchcase(video, pattern) for pattern in getattr(settings, split))
             ]
             if len(found) != 1:
                 findings.error(
                     "split",
-                    unit.place,
-                    f"video {unit.video!r} matches the patterns of "
-                    f"{' and '.join(found) or 'no split'}",
+                    stroke.place,
+                    f"video {video!r} matches the patterns of {' and '.join(found) or 'no split'}",
                     "let index.split place every video in exactly one split",
-                    video=unit.video,
+                    video=video,
                 )
-        if len(matching[unit.video]) == 1:
-            splits[unit.key] = matching[unit.video][0]
+        if len(matching[video]) == 1:
+            splits[name] = matching[video][0]
     return splits
 
 
@@ -184,7 +170,7 @@ def _rule_text(settings: SplitSettings, seed: int) -> str:
 
 
 def _drawn(
-    units: Sequence[Unit],
+    strokes: Mapping[str, Stroke],
     settings: SplitSettings,
     seed: int,
     same: Sequence[frozenset[str]],
@@ -192,12 +178,19 @@ def _drawn(
     findings: Findings,
 ) -> tuple[dict[str, Split], list[Placement]]:
     rule, parts = _rule_text(settings, seed), _parts(settings)
-    by = "key" if settings.rule == "stroke" else settings.rule
-    what = {"key": "samples", "video": "videos", "group": f"groups (column {settings.group})"}[by]
+    by = settings.rule
+    what = {
+        "stroke": "samples",
+        "video": "videos",
+        "group": f"groups (column {settings.group})",
+    }[by]
     if by == "group":
-        units = _with_group(units, settings.group, findings)
-    name_of = {unit.key: str(getattr(unit, by)) for unit in units}
-    count = len(set(name_of.values()))
+        strokes = _with_group(strokes, settings.group, findings)
+    unit_of = {
+        name: name if by == "stroke" else str(getattr(stroke, by))
+        for name, stroke in strokes.items()
+    }
+    count = len(set(unit_of.values()))
     held = _held(kept, rule, parts.names, findings)
     placed: dict[str, int] = {}
     if count < len(parts.names):
@@ -207,13 +200,13 @@ def _drawn(
             f"{rule}: at least {len(parts.names)} {what} are needed, found {count}",
             "add some, or choose other folds or another rule",
         )
-    elif by == "key":
-        placed = _draw_strokes(units, settings, held, parts, seed)
+    elif by == "stroke":
+        placed = _draw_strokes(strokes, settings, held, parts, seed)
     else:
         labels: dict[str, Counter[str]] = defaultdict(Counter)
-        for unit in units:
-            labels[name_of[unit.key]][unit.label] += 1
-        blocks = _tied(units, by, same)
+        for name, stroke in strokes.items():
+            labels[unit_of[name]][stroke.label or ""] += 1
+        blocks = _tied(strokes.values(), by, same)
         placed = _draw_blocks(blocks, labels, held, parts.ratios, seed)
         filled = set(placed.values())
         empty = [name for n, name in enumerate(parts.names) if n not in filled]
@@ -228,10 +221,10 @@ def _drawn(
                 f"add some, choose another rule, or delete {KEPT} to draw anew",
             )
             placed = {}
-    splits = {key: parts.splits[placed[name]] for key, name in name_of.items() if name in placed}
+    splits = {name: parts.splits[placed[unit]] for name, unit in unit_of.items() if unit in placed}
     rows = [
-        Placement(rule=rule, unit=name, part=parts.names[part])
-        for name, part in sorted((held | placed).items())
+        Placement(rule=rule, unit=unit, part=parts.names[part])
+        for unit, part in sorted((held | placed).items())
     ]
     # To look at another rule or seed for once must not cost the places.
     others = [row for row in kept if row.rule != rule]
@@ -262,27 +255,26 @@ def _held(
     return held
 
 
-def _with_group(units: Iterable[Unit], column: str, findings: Findings) -> list[Unit]:
-    lonely: dict[str, Unit] = {}
-    with_group = []
-    for unit in units:
-        if unit.group:
-            with_group.append(unit)
-        else:
-            lonely.setdefault(unit.video, unit)
-    for unit in lonely.values():
+def _with_group(
+    strokes: Mapping[str, Stroke], column: str, findings: Findings
+) -> dict[str, Stroke]:
+    lonely: dict[str, Stroke] = {}
+    for stroke in strokes.values():
+        if not stroke.group:
+            lonely.setdefault(stroke.video, stroke)
+    for stroke in lonely.values():
         findings.error(
             "split",
-            unit.place,
-            f"video {unit.video!r} has samples without {column}, by which index.split draws",
+            stroke.place,
+            f"video {stroke.video!r} has samples without {column}, by which index.split draws",
             f"fill the column {column} here or in the table index.groups, or choose another rule",
-            video=unit.video,
+            video=stroke.video,
         )
-    return with_group
+    return {name: stroke for name, stroke in strokes.items() if stroke.group}
 
 
 def _draw_strokes(
-    units: Iterable[Unit],
+    strokes: Mapping[str, Stroke],
     settings: SplitSettings,
     held: Mapping[str, int],
     parts: _Parts,
@@ -290,18 +282,18 @@ def _draw_strokes(
 ) -> dict[str, int]:
     """Draw within each class, as the paper does, which puts one player into several splits."""
     classes: dict[str, list[str]] = defaultdict(list)
-    for unit in units:
-        classes[unit.label].append(unit.key)
+    for name, stroke in strokes.items():
+        classes[stroke.label or ""].append(name)
     placed: dict[str, int] = {}
-    for label, keys in classes.items():
+    for label, names in classes.items():
         # A stream for each class: what is added to one leaves the draw of the others alone.
         rng = np.random.default_rng([seed, *label.encode()])
-        placed |= {key: held[key] for key in keys if key in held}
-        there = Counter(held[key] for key in keys if key in held)
-        lacking = np.array(_targets(len(keys), settings, parts))
+        placed |= {name: held[name] for name in names if name in held}
+        there = Counter(held[name] for name in names if name in held)
+        lacking = np.array(_targets(len(names), settings, parts))
         lacking -= [there[part] for part in range(len(lacking))]
         ties = rng.permutation(len(lacking))
-        new = [key for key in keys if key not in held]
+        new = [name for name in names if name not in held]
         for number in rng.permutation(len(new)):
             part = int(np.lexsort((ties, lacking))[-1])
             placed[new[number]] = part
@@ -321,12 +313,12 @@ def _targets(count: int, settings: SplitSettings, parts: _Parts) -> list[float]:
     return [float(train), float(validation), float(count - train - validation)]
 
 
-def _tied(units: Iterable[Unit], by: str, same: Iterable[frozenset[str]]) -> list[list[str]]:
+def _tied(strokes: Iterable[Stroke], by: str, same: Iterable[frozenset[str]]) -> list[list[str]]:
     """Give the sets of videos, or of groups, that must stay together; each ascending.
 
     Videos without samples may be among them: where they were put binds the others.
     """
-    pairs = [((by, str(getattr(unit, by))), ("video", unit.video)) for unit in units]
+    pairs = [((by, str(getattr(stroke, by))), ("video", stroke.video)) for stroke in strokes]
     for videos in same:
         pairs += [(("video", one), ("video", other)) for one, other in pairwise(sorted(videos))]
     ties = DisjointSet(chain.from_iterable(pairs))

@@ -8,10 +8,10 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import TypeVar
 
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.files import sha256_of
 from twinstroke.findings import Finding, Findings, Place
-from twinstroke.index.consensus import Stroke
 from twinstroke.progress import progress_bar
 from twinstroke.settings.index import IndexSettings
 from twinstroke.settings.limits import Limits
@@ -68,10 +68,12 @@ def probe_videos(
     return probes, unfit
 
 
-def needed_frames(
+def frames_to_try(
     strokes: Iterable[Stroke], window: int, context: int
 ) -> dict[str, tuple[int, int, int]]:
-    """First, middle and last frame of each video that later stages need for its strokes.
+    """Three frames of each video by which to see whether it decodes.
+
+    They are the first, one in the middle, and the last of those that later stages need.
 
     Args:
         strokes: Strokes of any number of videos.

@@ -5,22 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from difflib import get_close_matches
 
-from twinstroke.errors import UserError
 from twinstroke.tables import Sample
-
-
-def named(samples: Sequence[Sample], names: Sequence[str]) -> list[Sample]:
-    """The samples with these ids, in this order, each once.
-
-    Raises:
-        UserError: One line for each id that no sample has.
-    """
-    by_name = {sample.sample: sample for sample in samples}
-    if unknown := [name for name in names if name not in by_name]:
-        raise UserError(_unknown(name, list(by_name)) for name in unknown)
-    return [by_name[name] for name in dict.fromkeys(names)]
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
@@ -40,9 +26,3 @@ def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
         videos[best.video] += 1
         chosen.append(best)
     return chosen
-
-
-def _unknown(name: str, known: Sequence[str]) -> str:
-    close = ", ".join(get_close_matches(name, known, n=3, cutoff=0.5))
-    hint = f"closest: {close}" if close else "samples.csv lists all ids"
-    return f"{name!r}: no sample has this id; {hint}"

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinstroke.drawing import save_png
+from twinstroke.drawing import file_stem, save_png
 from twinstroke.files import prune, replacing
 from twinstroke.inspection.measure import SampleRow, VideoRow, measure, sample_row, video_row
 from twinstroke.inspection.moments import moments_of
@@ -103,5 +103,4 @@ def _video_picture(video: str) -> str:
 
 
 def _sample_picture(row: SampleRow) -> str:
-    # Some systems allow neither sign in names of files.
-    return f"samples/{row.sample.replace(':', '_').replace('#', '_')}.png"
+    return f"samples/{file_stem(row.sample)}.png"

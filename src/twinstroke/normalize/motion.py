@@ -107,16 +107,16 @@ def describe_motion(
     """
     folder.mkdir(parents=True, exist_ok=True)
     rules = _Rules(settings, window, fps)
-    wholes = [_whole(frames_folder / flow.name, flow, rules, folder) for flow in flows]
-    pending = [whole for whole in wholes if not is_finished(whole.target, whole.fingerprint)]
-    removed = prune(folder, [w.target for w in wholes] + [w.folder for w in pending])
+    outputs = [_output(frames_folder / flow.name, flow, rules, folder) for flow in flows]
+    pending = [own for own in outputs if not is_finished(own.target, own.fingerprint)]
+    removed = prune(folder, [own.target for own in outputs] + [own.folder for own in pending])
     problems = make_in_parts("normalize", "pairs", pending, _described, workers)
     if problems:
         raise UserError(problems)
-    return MotionSummary(len(pending), len(wholes) - len(pending), len(removed))
+    return MotionSummary(len(pending), len(outputs) - len(pending), len(removed))
 
 
-def _whole(frames: Path, flow: Path, rules: _Rules, folder: Path) -> OutputFile[_Part]:
+def _output(frames: Path, flow: Path, rules: _Rules, folder: Path) -> OutputFile[_Part]:
     with opened(flow) as flow_file, opened(frames) as frames_file:
         fingerprint = fingerprint_of(
             revision=REVISION,

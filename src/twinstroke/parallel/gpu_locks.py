@@ -1,6 +1,6 @@
 """What trainings side by side must not share: a GPU, and the state of one training.
 
-A claim is a lock on a file. The system drops it when the process ends, however it ends.
+What one has is a locked file. The system unlocks it when the process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def locked_gpus(count: int) -> Iterator[list[int]]:
     Takes the first ones that are free, and waits, saying so once, while there are too few.
 
     Args:
-        count: How many; 0, for training on the CPU, claims nothing.
+        count: How many; 0, for training on the CPU, locks nothing.
 
     Yields:
         Their indices, ascending, for ``torch.device("cuda", index)``.
 
     Raises:
-        UserError: This process sees fewer GPUs, or there is no place for the claims.
+        UserError: This process sees fewer GPUs, or there is no place for the locks.
     """
     if not count:
         yield []
@@ -42,12 +42,12 @@ def locked_gpus(count: int) -> Iterator[list[int]]:
     # An index means another GPU where CUDA_VISIBLE_DEVICES differs; this name is the card's own.
     seen = range(torch.cuda.device_count())
     devices = [str(torch.cuda.get_device_properties(index).uuid) for index in seen]
-    with claimed_of(devices, count, shared_folder()) as indices:
+    with locked_devices(devices, count, shared_folder()) as indices:
         yield indices
 
 
 @contextmanager
-def claimed_of(devices: Sequence[str], count: int, folder: Path) -> Iterator[list[int]]:
+def locked_devices(devices: Sequence[str], count: int, folder: Path) -> Iterator[list[int]]:
     """Do what :func:`locked_gpus` does, with devices of any names.
 
     Args:
@@ -67,8 +67,8 @@ def claimed_of(devices: Sequence[str], count: int, folder: Path) -> Iterator[lis
             f"{len(devices)}; ask for fewer, or see what nvidia-smi and CUDA_VISIBLE_DEVICES say"
         )
     told = False
-    with ExitStack() as claims:
-        while len(taken := _taken(devices, count, folder, claims)) < count:
+    with ExitStack() as locks:
+        while len(taken := _taken(devices, count, folder, locks)) < count:
             if not told:
                 used, all_ = len(devices) - len(taken), len(devices)
                 print(
@@ -93,7 +93,7 @@ def alone(states: Iterable[Path]) -> Iterator[None]:
     Args:
         states: Files or folders; they need not exist.
     """
-    with ExitStack() as claims:
+    with ExitStack() as locks:
         # In the same order everywhere: two that want two of them never wait for each other.
         for state in sorted(set(states)):
             lock = FileLock(state.with_name(f"{state.name}.lock"))
@@ -107,12 +107,12 @@ def alone(states: Iterable[Path]) -> Iterator[None]:
                     flush=True,
                 )
                 lock.acquire(poll_interval=_ASK_AGAIN_S)
-            claims.callback(lock.release)
+            locks.callback(lock.release)
         yield
 
 
 def shared_folder() -> Path:
-    """Where all trainings of this user on this machine keep their claims.
+    """Where all trainings of this user on this machine keep their locks.
 
     Raises:
         UserError: Something else has its name.
@@ -123,14 +123,14 @@ def shared_folder() -> Path:
     found = folder.lstat()
     if folder.is_symlink() or found.st_uid != os.getuid():
         raise UserError(
-            f"{folder}: is a link or another user's, and claims on GPUs should be there; have it "
+            f"{folder}: is a link or another user's, and locks of GPUs should be there; have it "
             "removed, or set TMPDIR to a folder of your own"
         )
     return folder
 
 
-def _taken(devices: Sequence[str], count: int, folder: Path, claims: ExitStack) -> list[int]:
-    """Take free devices: as many as are wanted, until `claims` ends, or fewer, and let them go."""
+def _taken(devices: Sequence[str], count: int, folder: Path, locks: ExitStack) -> list[int]:
+    """Take free devices: as many as are wanted, until `locks` ends, or fewer, and let them go."""
     taken: list[int] = []
     # One process chooses at a time: otherwise two could each take what the other lacks, for ever.
     with ExitStack() as own, FileLock(folder / "choosing.lock"):
@@ -145,5 +145,5 @@ def _taken(devices: Sequence[str], count: int, folder: Path, claims: ExitStack) 
             own.callback(lock.release)
             taken.append(index)
         if len(taken) == count:
-            claims.enter_context(own.pop_all())
+            locks.enter_context(own.pop_all())
     return taken

@@ -87,8 +87,8 @@ class OutputFile(Generic[Item]):
 
 @dataclass(frozen=True)
 class _Part(Generic[Item]):
-    whole: int
-    """Its place in the list."""
+    output: int
+    """Place of its file in the list."""
     path: Path
     fingerprint: str
     datasets: Mapping[str, Dataset]
@@ -103,7 +103,7 @@ class _Part(Generic[Item]):
 
 @dataclass(frozen=True)
 class _Join:
-    whole: int
+    output: int
     made: OutputFile[Any]
 
     def __str__(self) -> str:
@@ -113,7 +113,7 @@ class _Join:
 def make_in_parts(
     stage: str,
     unit: str,
-    wholes: Sequence[OutputFile[Item]],
+    outputs: Sequence[OutputFile[Item]],
     function: Callable[[Item], Iterator[Rows]],
     workers: Workers,
 ) -> list[str]:
@@ -125,7 +125,7 @@ def make_in_parts(
     Args:
         stage: Name for the progress bar.
         unit: What a row is, for the progress bar.
-        wholes: The files.
+        outputs: The files.
         function: Of module level; yields the rows of one item from first to last, in blocks.
         workers: Processes that do it.
 
@@ -143,14 +143,14 @@ def make_in_parts(
 
     def is_there(number: int) -> None:
         if not missing[number]:
-            joins.append(_Join(number, replace(wholes[number], items=())))
+            joins.append(_Join(number, replace(outputs[number], items=())))
 
-    for number, whole in enumerate(wholes):
-        drop_parts(whole.target, but=whole.folder)
-        whole.folder.mkdir(parents=True, exist_ok=True)
-        parts = list(_parts(number, whole))
+    for number, output in enumerate(outputs):
+        drop_parts(output.target, but=output.folder)
+        output.folder.mkdir(parents=True, exist_ok=True)
+        parts = list(_parts(number, output))
         # What killed processes left half-written.
-        prune(whole.folder, [part.path for part in parts])
+        prune(output.folder, [part.path for part in parts])
         own = [part for part in parts if not is_finished(part.path, part.fingerprint)]
         left += own
         missing.append({part.path for part in own})
@@ -161,21 +161,21 @@ def make_in_parts(
             return joins.popleft()
         while left:
             part = left.popleft()
-            if part.whole not in problems:
+            if part.output not in problems:
                 return part
         return None
 
     with progress_bar(stage, sum(part.rows for part in left), unit) as bar:
         for done, outcome in workers.outcomes(partial(_made, function), take):
             if isinstance(outcome, UserError):
-                problems.setdefault(done.whole, []).extend(outcome.problems)
+                problems.setdefault(done.output, []).extend(outcome.problems)
             elif isinstance(done, _Part):
-                missing[done.whole].discard(done.path)
-                is_there(done.whole)
+                missing[done.output].discard(done.path)
+                is_there(done.output)
                 bar.update(done.rows)
-    for number, whole in enumerate(wholes):
-        if number not in problems and not is_finished(whole.target, whole.fingerprint):
-            problems[number] = [f"{whole.target}: {_OTHER_RUN}"]
+    for number, output in enumerate(outputs):
+        if number not in problems and not is_finished(output.target, output.fingerprint):
+            problems[number] = [f"{output.target}: {_OTHER_RUN}"]
     return [problem for number in sorted(problems) for problem in dict.fromkeys(problems[number])]
 
 
@@ -210,10 +210,10 @@ def grouped(
         yield tuple(group)
 
 
-def _parts(number: int, whole: OutputFile[Item]) -> Iterator[_Part[Item]]:
-    places = whole.places()
-    for item, (begin, rows, path, fingerprint) in zip(whole.items, places, strict=True):
-        yield _Part(number, path, fingerprint, whole.datasets, item, begin, rows)
+def _parts(number: int, output: OutputFile[Item]) -> Iterator[_Part[Item]]:
+    places = output.places()
+    for item, (begin, rows, path, fingerprint) in zip(output.items, places, strict=True):
+        yield _Part(number, path, fingerprint, output.datasets, item, begin, rows)
 
 
 def _made(function: Callable[[Item], Iterator[Rows]], work: _Part[Item] | _Join) -> None:
@@ -294,44 +294,44 @@ def _created(file: h5py.File, name: str, dataset: Dataset, rows: int) -> h5py.Da
     )
 
 
-def _put_together(whole: OutputFile[Any]) -> None:
-    broken = [path for *_, path, own in whole.places() if not is_finished(path, own)]
-    if is_finished(whole.target, whole.fingerprint):
+def _put_together(output: OutputFile[Any]) -> None:
+    broken = [path for *_, path, own in output.places() if not is_finished(path, own)]
+    if is_finished(output.target, output.fingerprint):
         # A process that was thought dead did it.
-        shutil.rmtree(whole.folder, ignore_errors=True)
+        shutil.rmtree(output.folder, ignore_errors=True)
         return
     if broken:
-        raise UserError(f"{whole.target}: its part {broken[0]} went away; {_OTHER_RUN}")
+        raise UserError(f"{output.target}: its part {broken[0]} went away; {_OTHER_RUN}")
     content = hashlib.sha256()
-    own = _own(whole.folder)
-    with new_hdf5(own, whole.fingerprint) as file:
-        for name, dataset in whole.datasets.items():
-            out = _created(file, name, dataset, whole.bounds[-1])
+    own = _own(output.folder)
+    with new_hdf5(own, output.fingerprint) as file:
+        for name, dataset in output.datasets.items():
+            out = _created(file, name, dataset, output.bounds[-1])
             if dataset.chunk:
-                _copy_chunks(out, dataset.chunk, whole, content)
+                _copy_chunks(out, dataset.chunk, output, content)
             else:
-                for begin, end in pairwise(whole.bounds):
-                    with h5py.File(whole.part(begin)) as part:
+                for begin, end in pairwise(output.bounds):
+                    with h5py.File(output.part(begin)) as part:
                         out[begin:end] = part[name][:]
                 content.update(out[:].tobytes())
-        for name, column in whole.columns.items():
+        for name, column in output.columns.items():
             is_text = isinstance(column[0], str)
             file.create_dataset(name, data=column, dtype=h5py.string_dtype() if is_text else None)
-        file.attrs.update(whole.attributes)
+        file.attrs.update(output.attributes)
         file.attrs["content"] = content.hexdigest()
-    own.replace(whole.target)
-    shutil.rmtree(whole.folder, ignore_errors=True)
+    own.replace(output.target)
+    shutil.rmtree(output.folder, ignore_errors=True)
 
 
 def _copy_chunks(
-    out: h5py.Dataset, chunk: tuple[int, ...], whole: OutputFile[Any], content: hashlib._Hash
+    out: h5py.Dataset, chunk: tuple[int, ...], output: OutputFile[Any], content: hashlib._Hash
 ) -> None:
     step, total = chunk[0], len(out)
     across = [range(0, size, length) for size, length in zip(out.shape[1:], chunk[1:], strict=True)]
     seam = np.zeros((step, *out.shape[1:]), out.dtype)
-    for begin, end in pairwise(whole.bounds):
+    for begin, end in pairwise(output.bounds):
         grid = begin - begin % step
-        with h5py.File(whole.part(begin)) as file:
+        with h5py.File(output.part(begin)) as file:
             part = file[out.name]
             for row in range(grid, end, step):
                 stop = min(row + step, total)

@@ -17,33 +17,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from twinstroke.annotations.classes import UNKNOWN
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.formats import csv, elan, mediaeval
-from twinstroke.index.samples import Mark
 from twinstroke.settings.choices import ExportFormat
 from twinstroke.settings.load import Settings
-from twinstroke.tables import Sample, Video, read_table
+from twinstroke.tables import Sample, Unlabelled, Video, read_table
 from twinstroke.video.clock import Clock
 from twinstroke.video.probe import probe_video
-
-AUTHOR = "twinstroke"
-
-
-class Row(NamedTuple):
-    """One stroke as it is written."""
-
-    video: str
-    begin: int
-    end: int
-    label: str
-    split: str
-    """May be empty."""
-    group: str
 
 
 def export_index(
     form: ExportFormat,
     samples: Sequence[Sample],
-    unlabelled: Sequence[Mark],
+    unlabelled: Sequence[Unlabelled],
     videos: Mapping[str, Path],
     clocks: Mapping[str, Clock],
     group: str,
@@ -64,41 +50,36 @@ def export_index(
         The files.
     """
     strokes = [
-        Row(s.video, s.begin, s.end, s.label, s.split, s.group)
+        Stroke(s.video, s.begin, s.end, s.label, s.split, annotator=elan.AUTHOR, group=s.group)
         for s in samples
         if s.origin == "annotated"
     ]
-    strokes += [Row(s.video, s.begin, s.end, UNKNOWN, s.split, s.group) for s in unlabelled]
-    strokes.sort()
+    strokes += [
+        Stroke(
+            s.video, s.begin, s.end, UNKNOWN, s.split or None, annotator=elan.AUTHOR, group=s.group
+        )
+        for s in unlabelled
+    ]
+    strokes.sort(key=lambda s: (s.video, s.begin, s.end, s.label, s.split or "", s.group))
     if form == "csv":
         path = target / "strokes.csv"
-        csv.write(path, [(videos[s.video], *s[1:]) for s in strokes], group)
+        csv.write(path, strokes, videos, group)
         return [path]
-    own: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for video, group_of_video in groupby(strokes, key=lambda row: row.video):
-        rows = list(group_of_video)
-        known = [row.split for row in rows if row.split]
-        for place, row in enumerate(rows):
+    files: dict[tuple[str, str], list[Stroke]] = defaultdict(list)
+    for video, group_of_video in groupby(strokes, key=lambda stroke: stroke.video):
+        own = list(group_of_video)
+        known = [stroke.split for stroke in own if stroke.split]
+        for place, stroke in enumerate(own):
             # One of no split joins the file of the next that has one, or of the last.
-            following = (other.split for other in rows[place:] if other.split)
-            own[video, next(following, known[-1] if known else "")].append(row)
+            following = (other.split for other in own[place:] if other.split)
+            files[video, next(following, known[-1] if known else "")].append(stroke)
     paths = []
-    for (video, split), rows in own.items():
+    for (video, split), own in files.items():
         path = target / split / f"{video}.{'xml' if form == 'mediaeval' else 'eaf'}"
         if form == "mediaeval":
-            mediaeval.write(path, [(row.begin, row.end, row.label) for row in rows])
+            mediaeval.write(path, own)
         else:
-            clock = clocks[video]
-            media = os.path.relpath(videos[video], path.parent)
-            elan.write(
-                path,
-                media,
-                # One name for all, so that tiers of overlapping strokes are not several people's.
-                [
-                    elan.Stroke(clock.time_of(s.begin), clock.time_of(s.end), s.label, AUTHOR)
-                    for s in rows
-                ],
-            )
+            elan.write(path, os.path.relpath(videos[video], path.parent), own, clocks[video])
         paths.append(path)
     return paths
 
@@ -124,7 +105,7 @@ def export_preset(settings: Settings, form: ExportFormat) -> Exported:
     if form == "elan":
         clocks = {video: probe_video(path).clock for video, path in videos.items()}
     samples = read_table(folder / "samples.csv", Sample)
-    unlabelled = read_table(folder / "unlabelled.csv", Mark)
+    unlabelled = read_table(folder / "unlabelled.csv", Unlabelled)
     target = folder / "export" / form
     group = settings.index.split.group
     written = export_index(form, samples, unlabelled, videos, clocks, group, target)

@@ -29,10 +29,12 @@ from twinstroke.annotations.classes import ttstroke21
 from twinstroke.annotations.detection import Detection
 from twinstroke.annotations.folders import VIDEO_SUFFIXES
 from twinstroke.annotations.records import frame_number
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.evaluate.detection import temporal_iou
 from twinstroke.files import replacing
 from twinstroke.findings import Findings, Place
+from twinstroke.formats import mediaeval
 from twinstroke.formats.mediaeval import Element, elements_of
 from twinstroke.settings.choices import Edition
 from twinstroke.tables import NEGATIVE
@@ -157,10 +159,7 @@ def write_detections(
         kept = _without_doubles(inside, count)
         dropped += len(inside) - len(kept)
         strokes += len(kept)
-        actions = [f'  <action begin="{begin}" end="{end}" />\n' for begin, end in kept]
-        head = '<?xml version="1.0" encoding="UTF-8"?>\n<video>\n'
-        with replacing(run / f"{name}.xml") as partial:
-            partial.write_text(f"{head}{''.join(actions)}</video>\n", encoding="utf-8")
+        mediaeval.write(run / f"{name}.xml", [Stroke(name, *ends) for ends in kept])
     return Written(len(frames), strokes, dropped)
 
 

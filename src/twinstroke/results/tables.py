@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -25,16 +23,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from twinstroke.annotations.classes import tidy
 from twinstroke.annotations.detection import Detection
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.formats import elan, mediaeval
+from twinstroke.formats.xml import ILLEGAL
 from twinstroke.tables import VideoId
 from twinstroke.video.clock import Clock
 
-AUTHOR = "twinstroke"
 # Some spreadsheets take the wide forms of East Asia for them, and pass over tabs.
 _FORMULA = (*"=+-@", *"＝＋－＠", "\t", "\r", "\n")
-_ILLEGAL_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_outputs(
@@ -69,14 +67,14 @@ def write_outputs(
         raise ValueError(f"a detection is not of {name!r}, or ends after it")
     paths = {form: folder / f"{name}.{form}" for form in ("csv", "json", "xml", "eaf", "vtt")}
     for label in dict.fromkeys(d.label for d in found):
-        if _ILLEGAL_IN_XML.search(label):
+        if ILLEGAL.search(label):
             raise UserError(
                 f"{paths['xml']}: the label {label!r} holds characters that XML cannot; rename "
                 "the class and train again"
             )
     write_csv(paths["csv"], found)
     write_json(paths["json"], name, found, clock, classes, model)
-    mediaeval.write(paths["xml"], [(d.begin, d.end, d.label) for d in found])
+    mediaeval.write(paths["xml"], found)
     write_elan(paths["eaf"], video, found, clock)
     write_webvtt(paths["vtt"], found, clock)
     return paths
@@ -186,12 +184,9 @@ def write_elan(path: Path, video: Path, detections: Sequence[Detection], clock: 
     Raises:
         UserError: A name or label holds characters that XML cannot.
     """
-    strokes = [
-        elan.Stroke(clock.time_of(d.begin), clock.time_of(d.end), d.label, AUTHOR)
-        for d in detections
-    ]
+    strokes = [Stroke(d.video, d.begin, d.end, d.label, annotator=elan.AUTHOR) for d in detections]
     # ELAN has forward slashes everywhere.
-    elan.write(path, Path(os.path.relpath(video, path.parent)).as_posix(), strokes)
+    elan.write(path, Path(os.path.relpath(video, path.parent)).as_posix(), strokes, clock)
 
 
 def write_webvtt(path: Path, detections: Sequence[Detection], clock: Clock) -> None:
@@ -208,8 +203,8 @@ def write_webvtt(path: Path, detections: Sequence[Detection], clock: Clock) -> N
     """
     cues = []
     for d in sorted(detections, key=lambda d: (d.begin, d.end, d.label)):
-        begin = max(0, _milliseconds(clock.time_of(d.begin)))
-        end = max(begin + 1, _milliseconds(clock.time_of(d.end)))
+        begin = max(0, elan.milliseconds(clock.time_of(d.begin)))
+        end = max(begin + 1, elan.milliseconds(clock.time_of(d.end)))
         text = _cue_text(f"{d.label} {percent(d.probability)}")
         cues.append(f"\n{_timestamp(begin)} --> {_timestamp(end)}\n{text}\n")
     with replacing(path) as partial:
@@ -228,10 +223,6 @@ def percent(probability: float) -> str:
 
 def _no_formula(text: str) -> str:
     return f" {text}" if text.startswith(_FORMULA) else text
-
-
-def _milliseconds(seconds: Fraction) -> int:
-    return math.floor(seconds * 1000 + Fraction(1, 2))
 
 
 def _timestamp(milliseconds: int) -> str:

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from twinstroke.annotations.detection import Detection
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.colours import GREY
 from twinstroke.drawing import plain, save_png
-from twinstroke.evaluate.detection import Truth
 
 _WIDTH, _ROW, _AROUND = 11.0, 0.62, 1.1
 """Inches: of the picture, of a video, and above and below all."""
@@ -26,7 +26,7 @@ class Timeline(NamedTuple):
     video: str
     seconds: float
     frames: int
-    truth: Sequence[Truth]
+    truth: Sequence[Stroke]
     found: Sequence[Detection]
 
 

@@ -116,7 +116,7 @@ def cut_strokes(
     jobs = [_job(sample, counts[sample.video], geometry, folder) for sample in samples]
     groups = grouped(jobs, lambda job: len(job.clip), PART_FRAMES)
     parts = [_Part(own) for own in groups]
-    whole = OutputFile(
+    output = OutputFile(
         target=target,
         fingerprint=_fingerprint(jobs, geometry, preparation, classes),
         datasets={
@@ -130,13 +130,13 @@ def cut_strokes(
         attributes=_provenance(jobs, geometry, preparation, classes),
         columns=_columns(jobs),
     )
-    if is_finished(target, whole.fingerprint):
+    if is_finished(target, output.fingerprint):
         drop_parts(target)
     else:
-        problems = make_in_parts("segment", "frames", [whole], _cut, workers)
+        problems = make_in_parts("segment", "frames", [output], _cut, workers)
         if problems:
             raise UserError(problems)
-    return SegmentSummary(len(jobs), whole.bounds[-1])
+    return SegmentSummary(len(jobs), output.bounds[-1])
 
 
 def _job(sample: Sample, kept: int, geometry: Geometry, folder: Path) -> _Job:

@@ -47,7 +47,7 @@ class AugmentationSettings(Section):
 
 
 class RestartSettings(Section):
-    """Warm restarts, section IV-C of the paper; see :class:`twinstroke.train.WarmRestarts`.
+    """Warm restarts, section IV-C of the paper; see `train.schedule.WarmRestarts`.
 
     Lengths are in epochs out of the 1,500 of the paper, and shrink or grow with the preset's own
     number of epochs.

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import ffmpeg
-import imageio_ffmpeg
 import numpy as np
 
 from twinstroke.errors import UserError
@@ -20,9 +18,7 @@ from twinstroke.settings.synthesize import SynthesizeSettings
 from twinstroke.synthesize.player import draw_player, perform
 from twinstroke.synthesize.scene import Image, Painter, draw_camera, draw_look
 from twinstroke.synthesize.timing import FPS, VideoPlan, plan_videos
-
-REMOVE_SEI = "filter_units=remove_types=6"
-"""x264 writes its version and settings into the stream as an SEI unit (type 6)."""
+from twinstroke.video.encode import REMOVE_SEI, write_frames
 
 
 def render_dataset(
@@ -92,7 +88,7 @@ def encode(frames: Iterable[Image], size: tuple[int, int], file: Path) -> None:
     Raises:
         RuntimeError: FFmpeg failed; the message is its own.
     """
-    command = (
+    output = (
         ffmpeg.input(
             "pipe:", format="rawvideo", pix_fmt="bgr24", s=f"{size[0]}x{size[1]}", framerate=FPS
         )
@@ -110,16 +106,5 @@ def encode(frames: Iterable[Image], size: tuple[int, int], file: Path) -> None:
             **{"bsf:v": REMOVE_SEI},
         )
         .global_args("-loglevel", "error")
-        .overwrite_output()
     )
-    process = command.run_async(
-        cmd=imageio_ffmpeg.get_ffmpeg_exe(), pipe_stdin=True, pipe_stderr=True
-    )
-    # Leaving the block closes the pipe and waits, so FFmpeg does not outlive an error in `frames`.
-    with process:
-        with suppress(BrokenPipeError):  # FFmpeg has stopped, and says why below
-            for frame in frames:
-                process.stdin.write(frame.data)
-        _, message = process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"ffmpeg could not encode {file}: {message.decode(errors='replace')}")
+    write_frames(output, frames, file)

@@ -31,8 +31,8 @@ ID_DIGITS = (9, 15)
 
 
 @dataclass(frozen=True)
-class Stroke:
-    """One annotated stroke: frames ``begin`` (included) to ``end`` (excluded)."""
+class PlannedStroke:
+    """One stroke to be played and annotated: frames ``begin`` (included) to ``end`` (excluded)."""
 
     begin: int
     end: int
@@ -47,7 +47,7 @@ class VideoPlan:
     split: Split
     number: int
     """Counts the players over all splits from 0; with the seed, it decides everything drawn."""
-    strokes: tuple[Stroke, ...]
+    strokes: tuple[PlannedStroke, ...]
     frames: int
 
 
@@ -91,13 +91,15 @@ def deal_labels(players: int, strokes: int, rng: np.random.Generator) -> list[li
     return [cards[player * strokes : (player + 1) * strokes] for player in range(players)]
 
 
-def _calendar(labels: Sequence[str], rng: np.random.Generator) -> tuple[tuple[Stroke, ...], int]:
+def _calendar(
+    labels: Sequence[str], rng: np.random.Generator
+) -> tuple[tuple[PlannedStroke, ...], int]:
     gaps = _draw_lengths(GAPS, len(labels) + 1, rng)
     durations = _draw_lengths(DURATIONS, len(labels), rng)
-    strokes: list[Stroke] = []
+    strokes: list[PlannedStroke] = []
     now = 0
     for label, gap, duration in zip(labels, gaps, durations, strict=False):
-        strokes.append(Stroke(now + gap, now + gap + duration, label))
+        strokes.append(PlannedStroke(now + gap, now + gap + duration, label))
         now += gap + duration
     return tuple(strokes), now + gaps[-1]
 

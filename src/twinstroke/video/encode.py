@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import ffmpeg
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
 
 REMOVE_SEI = "filter_units=remove_types=6"
 """x264 writes its version and settings into the stream as an SEI unit (type 6)."""
@@ -23,3 +30,27 @@ BROWSER_MP4: Mapping[str, str | int] = {
     "bsf:v": REMOVE_SEI,
 }
 """Options of FFmpeg's output, for frames whose sides are even."""
+
+
+def write_frames(output: ffmpeg.Stream, frames: Iterable[NDArray[np.uint8]], file: Path) -> None:
+    """Send frames to a run of FFmpeg, which writes a file of them.
+
+    Args:
+        output: What FFmpeg makes of its standard input.
+        frames: As its input expects them.
+        file: Which it writes; for messages.
+
+    Raises:
+        RuntimeError: FFmpeg failed; the message is its own.
+    """
+    process = output.overwrite_output().run_async(
+        cmd=imageio_ffmpeg.get_ffmpeg_exe(), pipe_stdin=True, pipe_stderr=True
+    )
+    # Leaving the block closes the pipe and waits, so FFmpeg does not outlive an error in `frames`.
+    with process:
+        with suppress(BrokenPipeError):  # FFmpeg has stopped, and says why below
+            for frame in frames:
+                process.stdin.write(frame.data)
+        _, message = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"ffmpeg could not encode {file}: {message.decode(errors='replace')}")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from twinstroke.annotations.classes import tidy, ttstroke21
-from twinstroke.annotations.strokes import read_strokes
 from twinstroke.errors import UserError
+from twinstroke.formats.csv import read_strokes
 from twinstroke.results.viewer.page import MARK, write_viewer
 from twinstroke.tables import NEGATIVE
 from twinstroke.video.probe import probe_video
@@ -48,7 +48,7 @@ def write_beside(video: Path, table: Path | None, classes: Sequence[str]) -> Bes
             )
     marked = [row for row in rows if row.label != NEGATIVE]
     given = [name for name in map(tidy, classes) if name] or [row.label for row in ttstroke21()]
-    names = dict.fromkeys([*given, *(stroke.label for stroke in marked)])
+    names = dict.fromkeys([*given, *(stroke.label or "" for stroke in marked)])
     target = video.with_suffix(".html")
     if target.exists() and MARK not in target.read_text(encoding="utf-8", errors="replace"):
         raise UserError(f"{target}: is another page, and would be replaced; move it away first")

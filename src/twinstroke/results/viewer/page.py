@@ -15,7 +15,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -23,6 +23,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from twinstroke.annotations.classes import UNKNOWN
 from twinstroke.annotations.detection import Detection
+from twinstroke.annotations.strokes import Stroke
 from twinstroke.annotations.superclasses import groupings
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
@@ -33,24 +34,13 @@ MARK = '<meta name="generator" content="twinstroke viewer">'
 """In every page, so that no other is taken for one."""
 
 
-class Marked(NamedTuple):
-    """A stroke that somebody marked by hand: ``[begin, end)`` in source frames."""
-
-    begin: int
-    end: int
-    label: str
-    """Empty, or ``Unknown``: nobody says which stroke it is."""
-    annotator: str = ""
-    """Empty if nobody is named."""
-
-
 def write_viewer(
     target: Path,
     *,
     video: Path,
     clock: Clock,
     classes: Sequence[str],
-    annotations: Iterable[Marked] = (),
+    annotations: Iterable[Stroke] = (),
     detections: Iterable[Detection] = (),
     name: str = "",
     about: str = "",
@@ -64,8 +54,8 @@ def write_viewer(
         video: The video file. It need not be there yet.
         clock: When the frames of the video begin.
         classes: Names of the classes in the order of the network's outputs. Where they tell hand or
-            type (`evaluate.superclasses`), the page filters by these.
-        annotations: What was marked by hand, in any order.
+            type (`annotations.superclasses`), the page filters by these.
+        annotations: What was marked by hand, in any order; one without a class is ``Unknown``.
         detections: What was found, in any order.
         name: What saved corrections call the video: its path below the folder of the videos of
             `index`, or a longer one, with suffix. Empty: the name of the file.
@@ -77,7 +67,7 @@ def write_viewer(
     Raises:
         UserError: A stroke lies outside the video.
     """
-    marked = sorted(annotations)
+    marked = sorted(annotations, key=lambda s: (s.begin, s.end, s.label or "", s.annotator))
     found = sorted(detections, key=lambda row: (row.begin, row.end, row.label))
     for begin, end in [(m.begin, m.end) for m in marked] + [(d.begin, d.end) for d in found]:
         if not 0 <= begin < end <= clock.frames:
