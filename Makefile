@@ -20,15 +20,18 @@ test: environment
 
 environment: .venv/finished
 
-.venv/finished: pyproject.toml requirements.lock
+.venv/finished: pyproject.toml requirements.lock requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'twinstroke needs Python 3.11 or newer; say which: make PYTHON=python3.13 $(MAKECMDGOALS)'; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock -e '.[dev,onnx]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+		-c requirements.lock -c requirements-dev.lock -e '.[dev,onnx]'
 	@touch $@
 
-# Pins all that pyproject.toml asks for, for all Pythons and systems, after a change of it. To move to
-# newer versions: make lock UPGRADE=--upgrade, or UPGRADE="--upgrade-package numpy".
+# Pins all that pyproject.toml asks for, for all Pythons and systems, after a change of it: what decides
+# results, and apart from it what only checks the project, so that a new linter retrains nothing. To
+# move to newer versions: make lock UPGRADE=--upgrade, or UPGRADE="--upgrade-package numpy".
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml
 lock: environment
-	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate \
-		$(UPGRADE) --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra onnx $(UPGRADE) --output-file requirements.lock
+	$(LOCK) --extra onnx --extra dev $(UPGRADE) -c requirements.lock --output-file requirements-dev.lock
