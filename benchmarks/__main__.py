@@ -1,110 +1,76 @@
-"""Measure pre-processing and training, and write ``docs/performance.md``: ``make bench``.
-
-``python -m benchmarks`` runs everything, ``python -m benchmarks decode`` one benchmark, whose
-section it prints. With ``VIDEO=path`` the footage is yours.
-"""
+"""What ``twinstroke bench`` runs: benchmarks by name, and the report ``docs/performance.md``."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks import (
-    busy,
-    decode_rate,
-    detection,
-    disk,
-    feeding,
-    floor,
-    flow_accuracy,
-    flow_rate,
-    gpu_memory,
-    machine,
-    memory,
-    needed,
-    phases,
-    sliding,
-    step,
-    windows,
-)
-from benchmarks.measuring import Section, results_table
-from twinstroke.errors import exits_cleanly
-from twinstroke.files import replacing
+if TYPE_CHECKING:
+    from benchmarks.footage import Bench
+    from benchmarks.measuring import Section
 
-REPORT = Path("docs", "performance.md")
-BENCHMARKS: dict[str, Callable[[Path], Section]] = {
-    "needed": needed.measure,
-    "flow": flow_rate.measure,
-    "decode": decode_rate.measure,
-    "busy": busy.measure,
-    "phases": phases.measure,
-    "disk": disk.measure,
-    "windows": windows.measure,
-    "memory": memory.measure,
-    "feeding": feeding.measure,
-    "step": step.measure,
-    "floor": floor.measure,
-    "gpu_memory": gpu_memory.measure,
-    "sliding": sliding.measure,
-    "detection": detection.measure,
+REPORT = Path(__file__).parents[1] / "docs" / "performance.md"
+BENCHMARKS = {
+    "needed": "space:needed",
+    "flow": "preparation:flow_rate",
+    "decode": "preparation:decode_rate",
+    "busy": "preparation:busy_cores",
+    "phases": "preparation:phases",
+    "disk": "space:disk",
+    "windows": "feeding:random_access",
+    "memory": "space:memory",
+    "feeding": "feeding:feeding",
+    "step": "training:step",
+    "floor": "training:floor",
+    "gpu_memory": "training:gpu_memory",
+    "sliding": "recognition:sliding",
+    "detection": "recognition:detection",
+    "accuracy": "flow_accuracy:accuracy",
 }
-ACCURACY = "accuracy"
-
-HEAD = """# Performance
-
-What pre-processing and training cost, measured by `make bench`, which writes this file. Ratios come
-from runs that took turns on one machine, so they say more than times, which are for orientation. A
-target that was missed says by how much.
-"""
+"""Module and function of each, in the order of the report. Whoever needs the names alone, such as
+the help of the command line, does not wait for torch and OpenCV."""
+NAMES = tuple(BENCHMARKS)
 
 
-def document(sections: Sequence[Section], more: Sequence[str], computer: str) -> str:
-    """The whole report: the machine, all targets, then the sections.
+def run(name: str | None, video: Path | None) -> None:
+    """Run one benchmark and print its section, or all of them and write ``docs/performance.md``.
 
     Args:
-        sections: Of the benchmarks.
-        more: Sections that are written already.
-        computer: On what it was measured.
+        name: One of `NAMES`; None for all.
+        video: Footage to measure with; without it, a player is rendered.
+
+    Raises:
+        UserError: The video is missing, or cannot be read.
     """
-    results = [
-        replace(result, what=f"{section.title}: {result.what}")
-        for section in sections
-        for result in section.results
-    ]
-    parts = [HEAD, computer + "\n", "## Targets\n", results_table(results) + "\n"]
-    return "\n".join([*parts, *(section.markdown for section in sections), *more]).rstrip() + "\n"
+    from benchmarks.footage import Bench
+    from benchmarks.measuring import document
+    from twinstroke.files import replacing
+    from twinstroke.video.probe import probe_video
 
-
-@exits_cleanly
-def main() -> None:
-    """Run all benchmarks, or the one that is named."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", nargs="?", choices=[*BENCHMARKS, ACCURACY], help="only this one")
-    name = parser.parse_args().name
+    if video:
+        probe_video(video)  # says at once what is wrong with it
     with tempfile.TemporaryDirectory(prefix="twinstroke-bench-") as folder:
-        if name == ACCURACY:
-            print(flow_accuracy.report())
-        elif name:
-            print(BENCHMARKS[name](Path(folder)).markdown)
-        else:
-            sections = [_told(own, Path(folder)) for own in BENCHMARKS]
-            report = document(sections, [flow_accuracy.report()], machine.described())
-            with replacing(REPORT) as partial:
-                partial.write_text(report, encoding="utf-8")
-            print(f"bench: {REPORT} is written")
+        bench = Bench(Path(folder), video)
+        if name:
+            print(function_of(name)(bench).markdown)
+            return
+        sections = []
+        for own in NAMES:
+            begun = time.monotonic()
+            sections.append(function_of(own)(bench))
+            print(f"bench: {own}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    with replacing(REPORT) as partial:
+        partial.write_text(document(sections), encoding="utf-8")
+    print(f"bench: {REPORT} is written")
 
 
-def _told(name: str, folder: Path) -> Section:
-    begun = time.monotonic()
-    section = BENCHMARKS[name](folder)
-    print(f"bench: {name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-    return section
-
-
-if __name__ == "__main__":
-    main()
+def function_of(name: str) -> Callable[[Bench], Section]:
+    """What measures."""
+    module, function = BENCHMARKS[name].split(":")
+    measure: Callable[[Bench], Section] = getattr(import_module(f"benchmarks.{module}"), function)
+    return measure

@@ -1,14 +1,41 @@
-"""What all benchmarks share: repetitions that take turns, targets, tables in Markdown."""
+"""How all benchmarks measure, time in turns and memory at its peak, and how they tell it."""
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Literal
 
-from twinstroke.parallel.workers import Workers, available_workers, each_of
+from twinstroke.parallel.workers import available_workers
+
+HEAD = """# Performance
+
+What pre-processing and training cost, measured by `twinstroke bench`, which writes this file.
+Ratios come from runs that took turns on one machine, so they say more than times, which are for
+orientation. A target that was missed says by how much.
+"""
+PACKAGES = (
+    "dask",
+    "h5py",
+    "hdf5plugin",
+    "imageio-ffmpeg",
+    "numpy",
+    "opencv-contrib-python-headless",
+    "torch",
+    "twinstroke",
+)
+GROWTH = 1.1
+"""Memory that is equal, but for chance."""
+LOOK_S = 0.02
+"""From one look at the memory of processes to the next."""
 
 _SHOWN: dict[str, Callable[[float], str]] = {
     "share": lambda value: f"{value:.1%}",
@@ -80,6 +107,17 @@ class Section:
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def document(sections: Sequence[Section]) -> str:
+    """The whole report: the machine, all targets, then the sections."""
+    results = [
+        replace(result, what=f"{section.title}: {result.what}")
+        for section in sections
+        for result in section.results
+    ]
+    parts = [HEAD, machine() + "\n", "## Targets\n", results_table(results) + "\n"]
+    return "\n".join([*parts, *(section.markdown for section in sections)]).rstrip() + "\n"
+
+
 def results_table(results: Iterable[Result]) -> str:
     """Targets and what became of them; nothing if there are none."""
     rows = [result.cells for result in results]
@@ -125,17 +163,66 @@ def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
     return statistics.median(own / other for own, other in zip(fast, slow, strict=True))
 
 
-def started(workers: Workers) -> float:
-    """Start the processes; give the seconds that it took."""
-    items = list(range(available_workers()))
-    return seconds_of(lambda: list(workers.outcomes(_nothing, each_of(items))))
+def peak_memory(run: Callable[[], object]) -> dict[str, int]:
+    """Carry a function out in a fresh process; give the peaks of it and its children, in bytes.
+
+    Returns:
+        The highest resident memory of one process, by its role.
+    """
+    process = get_context("spawn").Process(target=run)
+    process.start()
+    peaks: dict[str, int] = {}
+    while process.is_alive():
+        for role, peak in _peaks_of(process.pid or 0):
+            peaks[role] = max(peak, peaks.get(role, 0))
+        time.sleep(LOOK_S)
+    if process.exitcode:
+        raise RuntimeError(f"{run} ended with exit status {process.exitcode}")
+    return peaks
 
 
-def _nothing(item: int) -> None:
-    # Imported here as the stages' functions are: a process that has done this is warm.
-    import twinstroke.decode
-    import twinstroke.flow
-    import twinstroke.normalize
-    import twinstroke.segment  # noqa: F401
+def _peaks_of(root: int) -> list[tuple[str, int]]:
+    found = []
+    left = [(root, "")]
+    while left:
+        pid, command_of_parent = left.pop()
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+            command = Path(f"/proc/{pid}/cmdline").read_text()
+            tasks = Path(f"/proc/{pid}/task").glob("*/children")
+            left += [(int(child), command) for task in tasks for child in task.read_text().split()]
+        except OSError:
+            continue  # it has ended meanwhile
+        peak = peak_in(status)
+        # A process that is still a copy of its parent has that one's memory.
+        if peak is not None and command != command_of_parent:
+            role = "FFmpeg" if status.startswith("Name:\tffmpeg") else "worker"
+            found.append(("main" if pid == root else role, peak))
+    return found
 
-    time.sleep(0.3)  # so that each process gets one
+
+def peak_in(status: str) -> int | None:
+    """Highest resident memory in bytes, in the text of ``/proc/<pid>/status``; None at its end."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return 1024 * int(found[1]) if found else None
+
+
+def machine() -> str:
+    """Processor, memory, system and versions, as a table."""
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    rows = [
+        ["cores", str(available_workers())],
+        ["processor", processor(Path("/proc/cpuinfo").read_text())],
+        ["memory", f"{memory / 2**30:.0f} GiB"],
+        ["system", f"{system}, Linux {platform.release()}"],
+        ["Python", platform.python_version()],
+        *([name, version(name)] for name in PACKAGES),
+    ]
+    return table(["", "this machine"], rows)
+
+
+def processor(cpuinfo: str) -> str:
+    """Name of the processor in the text of ``/proc/cpuinfo``."""
+    found = re.search(r"^model name\s*: (.+)$", cpuinfo, re.MULTILINE)
+    return found[1] if found else platform.machine()
