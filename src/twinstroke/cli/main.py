@@ -45,7 +45,7 @@ class Verbs(click.Group):
     """Commands that are known by name, and loaded when they are called."""
 
     def __init__(self, **settings: Any) -> None:
-        names = {name: text for verbs in VERBS.values() for name, text in verbs.items()}
+        names = {name: text for group in VERBS.values() for name, text in group.items()}
         commands = {name: click.Command(name, short_help=text) for name, text in names.items()}
         super().__init__(commands=commands, **settings)
 
@@ -67,9 +67,9 @@ class Verbs(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs group by group."""
         width = max(map(len, self.commands))
-        for title, verbs in VERBS.items():
+        for title, group in VERBS.items():
             with formatter.section(title):
-                formatter.write_dl([(f"{name:{width}}", text) for name, text in verbs.items()])
+                formatter.write_dl([(f"{name:{width}}", text) for name, text in group.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry a verb out; what the user can mend is told in one line, without a traceback."""
@@ -78,7 +78,7 @@ class Verbs(click.Group):
 
 @click.command(
     cls=Verbs,
-    subcommand_metavar="VERB …",
+    subcommand_metavar="VERB ...",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="The pipeline itself is run by dvc repro. twinstroke VERB --help says more of each.",
 )
@@ -98,7 +98,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: Always.
     """
     verbs.main(arguments, prog_name="twinstroke")
-
-
-if __name__ == "__main__":
-    main()
