@@ -21,7 +21,8 @@ from twinstroke.files import sha256_of
 from twinstroke.findings import Findings, Place
 from twinstroke.formats.reading import FORMATS
 from twinstroke.index.build import Index, build_index
-from twinstroke.index.checks import overlapping
+from twinstroke.index.checks import check_lengths, overlapping
+from twinstroke.index.samples import sample_of
 from twinstroke.settings.index import IndexSettings
 
 FRAMES = 60
@@ -657,6 +658,18 @@ def test_readers_survive_any_bytes(
 
 def _is_sound(begin: object, end: object) -> bool:
     return isinstance(begin, int) and isinstance(end, int) and 0 <= begin < end
+
+
+def test_a_mined_negative_may_be_short() -> None:
+    strokes = {
+        "long": Stroke("v", 0, 9, "Hit"),
+        "short": Stroke("v", 20, 27, "Hit", place=Place("a.csv", "7")),
+        "mined": Stroke("v", 10, 15, "Negative", mined=True),
+    }
+    samples = [sample_of(name, one, "train", ["Negative", "Hit"]) for name, one in strokes.items()]
+    findings = Findings()
+    check_lengths(samples, strokes, 8, findings)
+    assert [(item.file, item.row) for item in findings.all] == [("a.csv", "7")]
 
 
 @given(
