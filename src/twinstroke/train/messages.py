@@ -13,7 +13,7 @@ from twinstroke.train.naming import Described, network_name
 
 COMPILED = "compile is on, so that bits are not promised to repeat"
 IMITATED = (
-    "this processor has no bfloat16; products are rounded to it and computed in float32, which "
+    "without a GPU, bfloat16 is imitated: products are rounded to it and computed in float32, which "
     "shows its effect on accuracy but saves no time"
 )
 

@@ -15,16 +15,16 @@ from twinstroke.settings.execution import Precision
 
 
 def imitated(precision: Precision, device: torch.device) -> bool:
-    """Whether a device has no arithmetic of this precision, so that it is imitated."""
-    if precision == "float32" or device.type == "cuda":
-        return False
-    return not (
-        torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
+    """Whether this precision is imitated: bfloat16 on every CPU.
+
+    With torch 2.13 on a processor that has such arithmetic (AVX512_BF16), the same training gave
+    other bits at each run, or NaN. Imitated, it repeats, and does so on every processor alike.
+    """
+    return precision == "bfloat16" and device.type == "cpu"
 
 
 def forward_pass(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
-    """Where a forward pass belongs: torch's autocast, if the device can."""
+    """Where a forward pass belongs: torch's autocast, unless that is imitated."""
     if precision == "float32" or imitated(precision, device):
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
