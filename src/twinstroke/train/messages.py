@@ -13,8 +13,8 @@ from twinstroke.train.naming import Described, network_name
 
 COMPILED = "compile is on, so that bits are not promised to repeat"
 IMITATED = (
-    "without a GPU, bfloat16 is imitated: products are rounded to it and computed in float32, which "
-    "shows its effect on accuracy but saves no time"
+    "without a GPU, bfloat16 is imitated: products are rounded to it and computed in float32, "
+    "which shows its effect on accuracy but saves no time"
 )
 
 

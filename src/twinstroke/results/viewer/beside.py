@@ -48,7 +48,7 @@ def write_beside(video: Path, table: Path | None, classes: Sequence[str]) -> Bes
             )
     marked = [row for row in rows if row.label != NEGATIVE]
     given = [name for name in map(tidy, classes) if name] or [row.label for row in ttstroke21()]
-    names = dict.fromkeys([*given, *(stroke.label or "" for stroke in marked)])
+    names = dict.fromkeys([*given, *(stroke.label for stroke in marked if stroke.label)])
     target = video.with_suffix(".html")
     if target.exists() and MARK not in target.read_text(encoding="utf-8", errors="replace"):
         raise UserError(f"{target}: is another page, and would be replaced; move it away first")
