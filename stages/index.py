@@ -7,8 +7,8 @@ from pathlib import Path
 from twinstroke.errors import exits_cleanly
 from twinstroke.files import replacing
 from twinstroke.index.agreement import ClassAgreement
-from twinstroke.index.checked import checked_index
 from twinstroke.index.report import report
+from twinstroke.index.run import checked_index
 from twinstroke.index.split import Placement
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings

@@ -37,11 +37,11 @@ from twinstroke.attend.statistics import (
 )
 from twinstroke.attend.subject import attention, over_flow, over_frames, subjects
 from twinstroke.attend.tables import AttentionRow, DrawnSample
-from twinstroke.choice import named
 from twinstroke.errors import UserError
 from twinstroke.evaluate.predictions import Prediction, shown_split, write_predictions
 from twinstroke.hdf5 import COMPRESSION, new_hdf5
 from twinstroke.models import TSTCNN, Network
+from twinstroke.sample_ids import named
 from twinstroke.tables import read_table, write_table
 from twinstroke.train.model_file import TrainedModel, save_model
 from twinstroke.train.windows import InputFormat, StrokeWindows, collate

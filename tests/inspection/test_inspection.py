@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from tests.clone import ROOT
 from tests.command import twinstroke
-from twinstroke.choice import named
 from twinstroke.colours import BEYOND, OUTLINE, OUTSIDE, WINDOW, colour_wheel, flow_colours
 from twinstroke.errors import UserError
 from twinstroke.hdf5 import new_hdf5
@@ -36,6 +35,7 @@ from twinstroke.inspection.sheets import contact_sheet
 from twinstroke.inspection.source import open_source
 from twinstroke.inspection.tracks import video_picture, with_gaps
 from twinstroke.normalize.stored import FlowStatistics
+from twinstroke.sample_ids import named
 from twinstroke.tables import Sample, write_table
 
 HEIGHT, WIDTH, STEP = 40, 60, 2

@@ -22,7 +22,7 @@ def command(samples: Sequence[str]) -> None:
     # Only now: --help need not wait for torch.
     from twinstroke.attend.choice import single_predictions
     from twinstroke.attend.draw import draw
-    from twinstroke.choice import named
+    from twinstroke.sample_ids import named
     from twinstroke.settings.load import load_settings
 
     settings = load_settings()

@@ -21,9 +21,9 @@ def command() -> None:
     """
     # Only now: --help need not wait for OpenCV and Dask.
     from twinstroke.index.build import BrokenDataError
-    from twinstroke.index.checked import checked_index, raw_folder
     from twinstroke.index.checks import class_sizes
     from twinstroke.index.report import report
+    from twinstroke.index.run import checked_index, raw_folder
     from twinstroke.settings.load import load_settings
 
     settings = load_settings()

@@ -36,10 +36,10 @@ def command(samples: Sequence[str], count: int) -> None:
     the page to open is reports/<preset>/inspect/index.html.
     """
     # Only now: --help need not wait for OpenCV and matplotlib.
-    from twinstroke.choice import named
     from twinstroke.inspection.choice import spread
     from twinstroke.inspection.draw import inspect
     from twinstroke.inspection.source import open_source
+    from twinstroke.sample_ids import named
     from twinstroke.settings.load import load_settings
 
     settings = load_settings()

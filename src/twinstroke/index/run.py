@@ -1,4 +1,4 @@
-"""The index of a preset, and what was found in its data, whether they can be used or not."""
+"""Build the index of a preset, and write ``findings.csv`` even if its data cannot be used."""
 
 from __future__ import annotations
 
