@@ -1,10 +1,12 @@
 """twinstroke: fine-grained stroke recognition in sport video.
 
-The packages carry the names of the stages in ``dvc.yaml`` and are used in that order:
-:mod:`synthesize` → :mod:`index` → :mod:`decode` → :mod:`flow` → :mod:`normalize` →
-:mod:`segment` → :mod:`balance` → :mod:`train` → :mod:`evaluate` → :mod:`attend` →
-:mod:`detect` → :mod:`report`. The networks stand by themselves in :mod:`models`. Nothing here knows
-of DVC: every function takes arrays, tables, settings and paths.
+Each stage of ``dvc.yaml`` has a package of its name, in this order: :mod:`synthesize` →
+:mod:`index` → :mod:`decode` → :mod:`flow` → :mod:`normalize` → :mod:`segment` → :mod:`balance` →
+:mod:`train` → :mod:`evaluate` → :mod:`attend` → :mod:`detect` → :mod:`report`. The other packages
+serve several stages or the command: ``CONTRIBUTING.md`` lists them all, and the docstring of each
+package says which module does its work. The networks stand by themselves in :mod:`models`.
+
+Functions take arrays, tables, settings and paths. Only :mod:`experiments` knows of DVC.
 """
 
 import os

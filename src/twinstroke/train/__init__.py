@@ -1,1 +1,12 @@
-"""Training of networks on the balanced samples of ``strokes.h5``."""
+"""Training of networks on the balanced samples of ``strokes.h5``.
+
+`launch.train` starts one process or several, and `fit.fit` is the training loop in each of them.
+
+- What is trained: `description`, from the settings; `naming` puts a network in words.
+- Samples: `windows` reads them, `augmentation` turns and zooms them, `feed` makes batches.
+- Steps: `schedule` of the learning rate, `precision`, `ranks` (processes that train together),
+  `reproducible` (same bits).
+- What is kept: `model_file`, `history`, `state` of an interrupted training, and `unfinished`, which
+  finds that state again.
+- What is said: `messages`; another word there trains nothing again.
+"""
