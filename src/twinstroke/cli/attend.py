@@ -14,10 +14,10 @@ from twinstroke.progress import summarise
 @click.command()
 @click.argument("samples", metavar="SAMPLE...", nargs=-1, required=True)
 def command(samples: Sequence[str]) -> None:
-    """Draw where the trained network looks in samples you name.
+    """Draw where the trained network looks in some samples.
 
-    SAMPLE is the id of a sample, <video>:<begin>-<end>. Run it when the stage evaluate is done.
-    Pictures and films go to reports/<preset>/attend.
+    Run it after the stage evaluate, for a network with attention blocks. SAMPLE is the id of a
+    sample, <video>:<begin>-<end>. Pictures and films go to reports/<preset>/attend.
     """
     # Only now: --help need not wait for torch.
     from twinstroke.attend.choice import single_predictions

@@ -15,13 +15,16 @@ from twinstroke.errors import UserError
 @click.command()
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option(
-    "--video", metavar="PATH", type=FILE, help="Your own footage, instead of rendered pictures."
+    "--video",
+    metavar="PATH",
+    type=FILE,
+    help="Measure with your own video, not a rendered one.",
 )
 def command(name: str | None, video: Path | None) -> None:
-    """Measure what pre-processing and training cost here.
+    """Measure time, memory and disk that the stages take.
 
-    Runs in the folder of a clone of the project. All benchmarks together write docs/performance.md;
-    of the one that NAME says, the section is printed.
+    Run it in the folder of a clone of the project. Without NAME it runs all benchmarks and writes
+    docs/performance.md. With NAME it runs one, and prints its section; a wrong NAME lists them all.
     """
     root = Path.cwd()
     if not (root / "benchmarks" / "__main__.py").is_file():

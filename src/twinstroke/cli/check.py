@@ -9,15 +9,16 @@ from twinstroke.errors import UserError
 
 @click.command()
 def command() -> None:
-    """Check a data set before any hour is spent on it.
+    """Find mistakes in a data set before the pipeline runs.
 
-    Does what the stage index does, but writes none of its tables: reads every annotation, opens
-    every video, decodes the first, middle and last frame that some stroke needs (with
-    index.full_decode: true, all frames), compares checksums, lengths, overlaps, classes and splits.
+    It does what the stage index does, but does not write the tables of videos and samples. It reads
+    every annotation and opens every video. It decodes the first, middle and last frame that a
+    stroke needs, or all frames with index.full_decode: true. It checks checksums, lengths,
+    overlaps, classes and splits.
 
-    Prints all that it finds, errors first, and the number of samples by class and split; the same,
-    for machines, goes to reports/<preset>/findings.csv. Exits with status 1 if the data cannot be
-    used. The preset is that of params.yaml.
+    It prints what it found, errors first, and the number of samples by class and split. The
+    findings are also in reports/<preset>/findings.csv, as a table. It exits with status 1 if the
+    data cannot be used.
     """
     # Only now: --help need not wait for OpenCV and Dask.
     from twinstroke.index.build import BrokenDataError

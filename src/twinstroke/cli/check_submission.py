@@ -19,15 +19,20 @@ from twinstroke.settings.choices import Edition
     "--classification",
     metavar="PATH",
     type=FILE,
-    help="Folder of the XML files of the test set, or test.xml.",
+    help="For runs of classification: folder of the XML files of the test set, or test.xml.",
 )
 @click.option(
     "--detection",
     metavar="DIR",
     type=FILE,
-    help="Folder of the XML files of the detection's test videos.",
+    help="For runs of detection: folder of the XML files of the test videos.",
 )
-@click.option("--videos", metavar="DIR", type=FILE, help="Folder of those videos, if another.")
+@click.option(
+    "--videos",
+    metavar="DIR",
+    type=FILE,
+    help="Folder of these videos, if they do not lie beside the XML files.",
+)
 def command(
     team: Path,
     edition: Edition,
@@ -37,7 +42,8 @@ def command(
 ) -> None:
     """Check runs for the MediaEval Sport Task.
 
-    TEAM is the folder of a team, whoever wrote it. The rules are those of the organisers' scripts.
+    TEAM is the folder of a team's runs, which any program may have written. The rules are those of
+    the organisers' scripts.
     """
     # Only now: --help need not wait for scipy and the reading of videos.
     from twinstroke.results.submissions import check_submission, detection_videos

@@ -20,22 +20,23 @@ from twinstroke.tables import SPLITS, Split
     type=click.Choice(SPLITS),
     default="test",
     show_default=True,
-    help="Of the samples.",
+    help="Split whose samples are compared.",
 )
 @click.option(
     "--decision",
     type=click.Choice(DECISIONS),
     default="single",
     show_default=True,
-    help="By which windows of a stroke.",
+    help="A stroke's class comes from its middle window alone (single), or from all its windows, "
+    "by vote, mean or weighted mean (gaussian).",
 )
 def command(revisions: Sequence[str], preset: str, split: Split, decision: Decision) -> None:
     """Compare experiments sample by sample.
 
-    Each is compared with the first one. REV is a commit, branch or tag, the name of an experiment,
-    or workspace: the files as they lie in the folder. As with dvc metrics diff, one REV alone is
-    compared with the workspace, and none at all means HEAD and the workspace. The comparison goes
-    to reports/<preset>/comparison.
+    Each REV is compared with the first one. REV is a commit, branch or tag, the name of an
+    experiment, or workspace: the files as they lie in the folder. One REV alone is compared with
+    the workspace; without any, HEAD is compared with the workspace, as by dvc metrics diff. The
+    comparison goes to reports/<preset>/comparison.
     """
     # Only now: --help need not wait for DVC and scipy.
     from twinstroke.experiments.comparison import compare_experiments

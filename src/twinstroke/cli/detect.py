@@ -24,9 +24,11 @@ from twinstroke.progress import summarise
     help="Folder of the results.",
 )
 @click.option(
-    "--film", is_flag=True, help="Also an MP4 with the strokes written below the picture."
+    "--film", is_flag=True, help="Also write an MP4 that shows the strokes below the picture."
 )
-@click.option("--label-studio", is_flag=True, help="Also settings and tasks for Label Studio.")
+@click.option(
+    "--label-studio", is_flag=True, help="Also write settings and tasks for Label Studio."
+)
 @with_rules
 def command(
     videos: Sequence[Path],
@@ -37,10 +39,11 @@ def command(
     label_studio: bool,
     rules: Rules,
 ) -> None:
-    """Find the strokes of videos.
+    """Find the strokes in videos.
 
-    Writes tables, files for other programs, and a page to watch and correct them. What the network
-    said is kept there too, so that other rules (but for the stride) ask it nothing again.
+    For each video it writes tables, files for other programs, and a page to watch and correct the
+    strokes. It also keeps the probabilities that the network gave: with other rules, or after an
+    interruption, the same command reuses them. Only another stride needs the network again.
     """
     # Only now: --help need not wait for torch and OpenCV.
     from twinstroke.detect.recogniser import Recogniser

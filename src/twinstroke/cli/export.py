@@ -15,13 +15,14 @@ from twinstroke.settings.choices import ExportFormat
 def command(form: ExportFormat) -> None:
     """Write the strokes of the data set for other programs.
 
-    csv is one table, mediaeval an XML for each video and split, elan an .eaf for each video and
-    split, which opens its video; the stage index reads all of them back unchanged. Files go to
-    data/<preset>/export/<format>, and those of an earlier export that are no longer needed are
-    deleted.
+    csv is one table. mediaeval is an XML file for each video and split. elan is an .eaf file for
+    each video and split, which opens its video. The stage index can read all of them again, and
+    gets the same strokes. The files go to data/<preset>/export/<format>. Files of an earlier export
+    that are no longer needed are deleted.
 
-    Strokes without a class are written as Unknown. Mined negatives are left out, since they are
-    mined again. Only csv has a column for the player; votes of several annotators are in none.
+    A stroke without a class is written as Unknown. Negatives that index cut from the gaps are left
+    out, because index cuts them again. Only csv says who the player is. No format holds the votes
+    of several annotators.
     """
     # Only now: --help need not wait for HDF5 and the reading of videos.
     from twinstroke.results.export import export_preset

@@ -13,8 +13,9 @@ from twinstroke.progress import summarise
 def command() -> None:
     """Write the trained network as ONNX, for other programs.
 
-    Reads data/<preset>/model.safetensors, which the stage train makes; writes model.onnx beside it,
-    for programs without Python, and compares both networks on random windows. Needs the extra onnx.
+    It reads data/<preset>/model.safetensors, which the stage train writes, and writes model.onnx
+    beside it, for programs without Python. Then it compares both networks on random windows. It
+    needs the extra onnx of the package, which make installs.
     """
     # Only now: --help need not wait for torch.
     from twinstroke.export_model import export_model

@@ -9,10 +9,10 @@ from twinstroke.errors import UserError
 
 @click.command()
 def command() -> None:
-    """See if training repeats to the bit on this GPU.
+    """Check that training repeats to the bit on this GPU.
 
-    Trains each network of the paper twice on made-up windows, compares what was written byte by
-    byte, and says how fast it was.
+    It trains each network of the paper twice on made-up windows, compares the files byte by byte,
+    and says how fast the training was.
     """
     # Only now: --help need not wait for torch.
     from twinstroke.gpu_check import PAPER_CASES, PAPER_WINDOW, check, cuda_device, described

@@ -42,7 +42,10 @@ class GridName(click.ParamType[str]):
 @click.argument("name", metavar="NAME", type=GridName())
 @with_preset
 @click.option(
-    "--epochs", metavar="N", type=click.IntRange(min=1), help="Instead of the grid's own number."
+    "--epochs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Number of epochs, instead of the grid's own.",
 )
 @click.option(
     "--jobs",
@@ -50,14 +53,14 @@ class GridName(click.ParamType[str]):
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Rows at the same time, one a GPU.",
+    help="How many rows run at the same time, each on a GPU of its own.",
 )
 def command(name: str, preset: str, epochs: int | None, jobs: int) -> None:
     """Run a grid of experiments and write its table.
 
     NAME is a grid of experiments/grids.yaml: table2, table3 or ablation, or one of your own. Rows
-    that are there already are not run again, so an interrupted grid goes on. An end from outside
-    puts the folder back as Ctrl-C does.
+    that have run are not run again, so after an interruption the same command goes on. After
+    Ctrl-C, or if another program ends it, the folder is put back as it was before.
     """
     # Only now: --help need not wait for DVC.
     from twinstroke.experiments.grids import load_grids

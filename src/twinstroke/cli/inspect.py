@@ -26,14 +26,14 @@ LISTED = 8
     metavar="N",
     default=8,
     show_default=True,
-    help="How many samples are drawn where none is named.",
+    help="How many samples to draw if you name none.",
 )
 def command(samples: Sequence[str], count: int) -> None:
-    """Look at what the crops hold: players, or something else.
+    """Draw what the network will see: is it the player?
 
-    Run it when the stage segment is done, before training. SAMPLE is the id of a sample to draw,
-    <video>:<begin>-<end>. Measures all videos and samples, and draws every video and some samples;
-    the page to open is reports/<preset>/inspect/index.html.
+    Run it after the stage segment and before training. It measures all videos and samples, and
+    draws every video and some samples. SAMPLE is the id of a sample to draw, <video>:<begin>-<end>.
+    Then open reports/<preset>/inspect/index.html.
     """
     # Only now: --help need not wait for OpenCV and matplotlib.
     from twinstroke.inspection.choice import spread

@@ -13,16 +13,16 @@ from twinstroke.errors import SAME, exits_cleanly
 
 VERBS = {
     "Before training": {
-        "check": "Check a data set before any hour is spent on it.",
-        "inspect": "Look at what the crops hold: players, or something else.",
+        "check": "Find mistakes in a data set before the pipeline runs.",
+        "inspect": "Draw what the network will see: is it the player?",
         "export": "Write the strokes of the data set for other programs.",
     },
     "After training": {
         "export-model": "Write the trained network as ONNX, for other programs.",
-        "attend": "Draw where the trained network looks in samples you name.",
+        "attend": "Draw where the trained network looks in some samples.",
     },
     "New videos": {
-        "detect": "Find the strokes of videos.",
+        "detect": "Find the strokes in videos.",
         "view": "Make a page to mark strokes in a video, or to watch them.",
         "score": "Measure detections against strokes that somebody marked.",
         "submit": "Write a run for the MediaEval Sport Task.",
@@ -33,12 +33,12 @@ VERBS = {
         "grid": "Run a grid of experiments and write its table.",
     },
     "This machine": {
-        "bench": "Measure what pre-processing and training cost here.",
-        "gpu-check": "See if training repeats to the bit on this GPU.",
+        "bench": "Measure time, memory and disk that the stages take.",
+        "gpu-check": "Check that training repeats to the bit on this GPU.",
     },
 }
-"""What each verb does, by its place in a user's day. It is told here, so that nothing of a verb is
-loaded before it is called: many bring torch."""
+"""What each verb does, in the order of a user's day. The sentences stand here, so that the list of
+verbs needs none of their modules: many load torch."""
 
 
 class Verbs(click.Group):
@@ -72,7 +72,7 @@ class Verbs(click.Group):
                 formatter.write_dl([(f"{name:{width}}", text) for name, text in group.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Carry a verb out; what the user can mend is told in one line, without a traceback."""
+        """Carry a verb out; print what the user can mend as one line, without a traceback."""
         exits_cleanly(partial(super().invoke, ctx), SAME)()
 
 
@@ -80,11 +80,15 @@ class Verbs(click.Group):
     cls=Verbs,
     subcommand_metavar="VERB ...",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="The pipeline itself is run by dvc repro. twinstroke VERB --help says more of each.",
+    epilog="twinstroke VERB --help tells more about a verb. <preset> there is the preset that "
+    "params.yaml names.",
 )
 @click.version_option(package_name="twinstroke", message="%(version)s")
 def verbs() -> None:
-    """Recognise table-tennis strokes in videos: all that one does beside the pipeline."""
+    """Recognise table-tennis strokes in videos.
+
+    dvc repro runs the pipeline, from the videos to a trained network. These verbs do all else.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -21,7 +21,7 @@ from twinstroke.settings.preset import PRESET_NAME
 from twinstroke.settings.rules import problems_of, read_rules
 
 FILE = click.Path(path_type=Path)
-"""Whether it is there, and what it should be, says who reads it."""
+"""Whoever reads the file says whether it is there and what it should be."""
 RULES = {name: field for name, field in DetectSettings.model_fields.items() if name != "split"}
 """What the command line may set: videos that somebody names are in no split."""
 Verb = Callable[..., None]
@@ -81,7 +81,8 @@ def with_networks(verb: Verb) -> Verb:
         "--stroke-model",
         metavar="FILE",
         type=FILE,
-        help="Another network of two classes (targets=strokes), to say where strokes are.",
+        help="A second network, trained with targets=strokes, which says where strokes are; the "
+        "first one names them.",
     )(verb)
     return click.option(
         "--model",
@@ -100,7 +101,7 @@ def with_preset(verb: Verb) -> Verb:
         default="demo",
         show_default=True,
         callback=_preset_name,
-        help="Name of a file in presets/.",
+        help="Name of a file in presets/, without .yaml.",
     )(verb)
 
 
@@ -142,8 +143,8 @@ def with_rules(verb: Verb) -> Verb:
         "--rules",
         metavar="PRESET",
         type=FILE,
-        help="File with a section detect, whose rules were chosen on validation videos: "
-        "presets/<name>.yaml. The options below go first.",
+        help="Take the rules from the section detect of this file, presets/<name>.yaml. Each of "
+        "the options below goes before its rule there.",
     )(result)
 
 

@@ -20,15 +20,15 @@ from twinstroke.progress import summarise
     type=FILE,
     multiple=True,
     required=True,
-    help="Table with the columns video,begin,end,label, in frames: a corrected one of the page, or "
-    "that of twinstroke export csv. May be repeated.",
+    help="The marked strokes: a table with the columns video,begin,end,label, in frames, which the "
+    "page of detect or view saved, or twinstroke export csv wrote. May be repeated.",
 )
-@click.option("--out", metavar="JSON", type=FILE, help="File that gets all figures.")
+@click.option("--out", metavar="JSON", type=FILE, help="Also write all figures to this file.")
 def command(found: Sequence[Path], truth: Sequence[Path], out: Path | None) -> None:
     """Measure detections against strokes that somebody marked.
 
-    FOUND is a folder that twinstroke detect wrote, or a <video>.json in it. Strokes may have been
-    marked from the beginning, or be corrected detections.
+    FOUND is a folder that twinstroke detect wrote, or a <video>.json in it. The marked strokes may
+    be detections that somebody corrected.
     """
     # Only now: --help need not wait for torch and scikit-learn.
     from twinstroke.detect.data_set import figures_in_words

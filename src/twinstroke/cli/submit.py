@@ -24,7 +24,7 @@ from twinstroke.settings.choices import Edition, SportTask
     metavar="PATH",
     type=FILE,
     required=True,
-    help="Folder of the XML files of the test set; classification of 2022: test.xml.",
+    help="Folder of the XML files of the test set; for classification in 2022, the file test.xml.",
 )
 @click.option(
     "--videos", metavar="DIR", type=FILE, required=True, help="Folder of the test videos."
@@ -37,14 +37,15 @@ from twinstroke.settings.choices import Edition, SportTask
     type=FILE,
     default=Path("submission"),
     show_default=True,
-    help="Folder that holds the team's.",
+    help="Folder in which the team's folder is made.",
 )
 @click.option(
     "--decision",
     type=click.Choice(DECISIONS),
     default="single",
     show_default=True,
-    help="Classification: by which windows of a stroke.",
+    help="For classification: a stroke's class comes from its middle window alone (single), or "
+    "from all its windows, by vote, mean or weighted mean (gaussian).",
 )
 @with_rules
 def command(
@@ -62,8 +63,8 @@ def command(
 ) -> None:
     """Write a run for the MediaEval Sport Task.
 
-    What is written follows the rules of the organisers, and is checked as twinstroke
-    check-submission does it.
+    The files follow the organisers' rules. In the end they are checked, as by twinstroke
+    check-submission.
     """
     # Only now: --help need not wait for torch and OpenCV.
     from twinstroke.detect.recogniser import Recogniser

@@ -16,19 +16,20 @@ from twinstroke.progress import summarise
     "--strokes",
     metavar="CSV",
     type=click.Path(path_type=Path),
-    help="Table of marked strokes with the columns video,begin,end,label, in frames.",
+    help="Strokes to show: a table with the columns video,begin,end,label, in frames.",
 )
 @click.option(
     "--classes",
     metavar="A,B",
     multiple=True,
-    help="Names to choose from, with commas between them or the option repeated; those of "
-    "TTStroke-21 if left out.",
+    help="Class names to choose from, with commas between them; or repeat the option. Without it: "
+    "those of TTStroke-21.",
 )
 def command(video: Path, strokes: Path | None, classes: Sequence[str]) -> None:
     """Make a page to mark strokes in a video, or to watch them.
 
-    The page is <video>.html beside the video. It needs no server, and saves corrections as a table.
+    The page is <video>.html beside the video. It needs no server and no trained network, and saves
+    what you mark as a table.
     """
     # Only now: --help need not wait for HDF5 and the reading of videos.
     from twinstroke.results.viewer.beside import write_beside

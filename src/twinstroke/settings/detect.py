@@ -20,19 +20,21 @@ class DetectSettings(Section):
     stride: Positive
     """Kept frames from window to window."""
     smoothing: Literal["none", "vote", "mean", "gaussian"] = "gaussian"
-    """What is taken of the windows around a moment: its own only, the share of those that prefer
-    each class, their mean, or a mean that counts the nearer ones more."""
+    """How the windows around a moment are put together: not at all (``none``), by the share that
+    prefers each class (``vote``), by their mean, or by a mean in which nearer windows count more
+    (``gaussian``)."""
     smoothing_s: Annotated[float, Field(ge=0)] = 0.8
     """Seconds over which windows are smoothed, half before the moment and half after it."""
     rejection: Literal["all", "sum"] = "all"
     """When a moment is no stroke: if Negative is more probable than each stroke class (``all``), or
     than all of them together (``sum``)."""
     negative_weight: Annotated[float, Field(gt=0)] = 1.0
-    """Factor on the odds of Negative before that decision: a larger one finds less. Above 1 where a
-    smaller part of the training samples was negative than of a video, as `balance` leaves it."""
+    """Factor on the odds of Negative before that decision: a larger one finds fewer strokes. Take
+    more than 1 where Negative is rarer among the training samples than in a video, as after
+    `balance`."""
     runs: Literal["stroke", "class"] = "stroke"
-    """What makes one stroke: neighbouring moments of any stroke class, named by their mean, or of
-    the same class."""
+    """Which neighbouring moments make one stroke: those of any stroke class, named by their mean
+    (``stroke``), or those of the same class (``class``)."""
     shortest_s: Annotated[float, Field(ge=0)] = 0.25
     """Seconds; shorter strokes are dropped (MediaEval's baseline: 30 frames at 120 a second)."""
     gap_s: Annotated[float, Field(ge=0)] = 0.1
