@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -83,6 +84,16 @@ def test_no_package_is_a_large_part_of_all() -> None:
         lines[first] += len(path.read_text(encoding="utf-8").splitlines())
     shares = {name: count / lines.total() for name, count in lines.items()}
     assert {name: share for name, share in shares.items() if share > LARGEST_SHARE} == {}
+
+
+def test_the_docstring_of_a_package_names_its_modules() -> None:
+    for path in PACKAGE.glob("**/__init__.py"):
+        # Verbs, sections of presets and re-exported networks are found by their names.
+        if path.parent == PACKAGE or path.parent.name in {"cli", "settings", "models"}:
+            continue
+        named = set(re.findall(r"`(\w+)", ast.get_docstring(tree(path)) or ""))
+        own = {module.stem for module in path.parent.glob("*.py")} - {"__init__"}
+        assert own <= named, f"{path.parent.name}: {sorted(own - named)}"
 
 
 def test_init_files_hold_a_docstring_and_no_work() -> None:
