@@ -197,7 +197,7 @@ def _close(value: float | None, expected: float | None) -> bool:
 
 
 @given(CASES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_frames_agree_with_a_plain_restatement(case: tuple[Truths, Founds, dict[str, int]]) -> None:
     truth, found, frames = case
     figures = detection_scores(truth, found, frames, 5).figures
@@ -211,7 +211,7 @@ def test_frames_agree_with_a_plain_restatement(case: tuple[Truths, Founds, dict[
 
 
 @given(CASES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_mediaeval_agrees_with_a_plain_restatement(
     case: tuple[Truths, Founds, dict[str, int]],
 ) -> None:
@@ -236,7 +236,7 @@ def test_mediaeval_agrees_with_a_plain_restatement(
 
 
 @given(CASES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_average_precision_agrees_with_a_plain_restatement(
     case: tuple[Truths, Founds, dict[str, int]],
 ) -> None:
@@ -255,7 +255,7 @@ def test_average_precision_agrees_with_a_plain_restatement(
 
 
 @given(st.lists(RANGES, max_size=5), st.lists(RANGES, max_size=5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_pairs_are_the_best_of_all_pairings(
     first: list[tuple[int, int]], second: list[tuple[int, int]]
 ) -> None:
@@ -284,7 +284,7 @@ def test_pairs_are_the_best_of_all_pairings(
 
 
 @given(CASES, st.randoms(use_true_random=False), st.integers(1, 50))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_order_of_videos_and_rows_and_the_time_of_day_mean_nothing(
     case: tuple[Truths, Founds, dict[str, int]], random: Any, shift: int
 ) -> None:
@@ -331,7 +331,7 @@ def test_order_of_videos_and_rows_and_the_time_of_day_mean_nothing(
 
 
 @given(CASES, RANGES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_false_detection_of_least_confidence_never_helps(
     case: tuple[Truths, Founds, dict[str, int]], place: tuple[int, int]
 ) -> None:
@@ -353,7 +353,7 @@ PERFECT = [
 
 
 @given(st.lists(st.lists(st.integers(4, 15), max_size=4), min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_annotated_is_perfect(lengths: list[list[int]]) -> None:
     """Touching strokes, each found exactly."""
     truth: dict[str, list[Stroke]] = {}

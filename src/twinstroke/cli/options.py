@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from twinstroke.errors import UserError
 from twinstroke.settings.choices import Edition
 from twinstroke.settings.detect import DetectSettings
+from twinstroke.settings.load import load_settings
 from twinstroke.settings.preset import PRESET_NAME
 from twinstroke.settings.rules import problems_of, read_rules
 
@@ -98,14 +99,17 @@ def with_preset(verb: Verb) -> Verb:
     return click.option(
         "--preset",
         metavar="NAME",
-        default="demo",
-        show_default=True,
+        show_default="that of params.yaml",
         callback=_preset_name,
         help="Name of a file in presets/, without .yaml.",
     )(verb)
 
 
-def _preset_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
+def _preset_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if ctx.resilient_parsing:  # the shell completes a line, perhaps of no project
+        return value
+    if value is None:
+        return load_settings().name
     if not PRESET_NAME.fullmatch(value):
         raise click.BadParameter(f"{value!r} is no name of a file in presets/.", ctx, param)
     return value
