@@ -1,4 +1,4 @@
-"""One thread a test process, since the tensors are tiny and several programs run at once; no deadlines."""
+"""One thread a test process: the tensors are tiny, and several programs run at once. No deadlines."""
 
 import os
 
