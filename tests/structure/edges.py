@@ -44,6 +44,7 @@ DECIDES_NOTHING = {
     "twinstroke.settings.base": "refuses values, and changes none",
     "twinstroke.settings.load": "reads both files; what it derives stands in the sections",
     "twinstroke.settings.preset": "lists the sections",
+    "twinstroke.settings.yaml": "says what is no YAML; what is, ruamel reads",
 }
 """Modules whose change changes no output of any stage, and why."""
 
