@@ -61,7 +61,7 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
 
 
 def read_strokes(table: Path) -> dict[str, list[Stroke]]:
-    """Read a table whose times are frames: of the page, of ``make export``, or of `detect`.
+    """Read a table whose times are frames: of the page, of ``twinstroke export``, or `detect`.
 
     Args:
         table: CSV with the columns ``video,begin,end,label``, and perhaps ``annotator``.
