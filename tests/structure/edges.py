@@ -31,7 +31,8 @@ PACKAGE = ROOT / "src" / "twinstroke"
 PRESET = "presets/${preset}.yaml"
 
 DECIDES_NOTHING = {
-    "twinstroke": "names the version, which tells what made a file and changes no number in it",
+    "twinstroke": "the version, which tells what made a file and changes no number in it; how long "
+    "threads that wait turn round",
     "twinstroke.errors": "words about what went wrong; whoever meets an error writes nothing",
     "twinstroke.progress": "bars and the line of summary",
     "twinstroke.parallel.gpu_locks": "which GPU, and when; never what is computed on it",
