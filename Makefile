@@ -28,10 +28,11 @@ environment: .venv/finished
 		-c requirements.lock -c requirements-dev.lock -e '.[dev,onnx]'
 	@touch $@
 
-# Pins all that pyproject.toml asks for, for all Pythons and systems, after a change of it: what decides
-# results, and apart from it what only checks the project, so that a new linter retrains nothing. To
+# Pins all that pyproject.toml asks for, for all Pythons and systems, after a change of it: what runs the
+# pipeline, and apart from it what only checks the project or exports networks, so that a new linter
+# retrains nothing. To
 # move to newer versions: make lock UPGRADE=--upgrade, or UPGRADE="--upgrade-package numpy".
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml
 lock: environment
-	$(LOCK) --extra onnx $(UPGRADE) --output-file requirements.lock
+	$(LOCK) $(UPGRADE) --output-file requirements.lock
 	$(LOCK) --extra onnx --extra dev $(UPGRADE) -c requirements.lock --output-file requirements-dev.lock

@@ -1,4 +1,4 @@
-"""One thread a test process: the tensors are tiny, and several programs run at once. No deadlines."""
+"""One thread a test process: tensors are tiny, and several programs run at once. No deadlines."""
 
 import os
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import io
 import os
 import select
 import sys
@@ -49,11 +50,11 @@ SAME = "the same command"
 
 
 def exits_cleanly(main: Callable[[], None], again: str = PIPELINE) -> Callable[[], None]:
-    """Make a script's ``main`` print a :class:`UserError` line by line and exit with status 1.
+    r"""Make a script's ``main`` print a :class:`UserError` line by line and exit with status 1.
 
     So do files that are missing, damaged or cannot be written, but in one line; and an interruption
     by the user, with status 130. Whoever reads the output may stop early, as ``head`` does: nothing
-    is said of that, and the status is 1.
+    is said of that, and the status is 1. What a terminal has no signs for is written as ``\xe9``.
 
     Args:
         main: The script.
@@ -62,6 +63,9 @@ def exits_cleanly(main: Callable[[], None], again: str = PIPELINE) -> Callable[[
 
     @functools.wraps(main)
     def run() -> None:
+        # As Python does it for errors: videos may have any name, and terminals know ASCII only.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             main()
         except UserError as error:

@@ -189,7 +189,7 @@ def export_model(source: Path, target: Path) -> Export:
             raise UserError(
                 f"{target}: not written, because its logits differ from torch's by up to "
                 f"{export.difference:.2g}, and rounding explains {TOLERANCE * export.largest:.2g}; "
-                "install the versions of requirements.lock; if that does not help, report it"
+                "install the versions of requirements-dev.lock; if that does not help, report it"
             )
     return export
 
@@ -277,7 +277,7 @@ def _extra() -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise UserError(
             f"{error.name} is not installed, which networks as ONNX need; type in the folder of "
-            "the project: pip install -c requirements.lock -e '.[onnx]'"
+            "the project: pip install -c requirements-dev.lock -e '.[onnx]'"
         ) from None
 
 

@@ -92,7 +92,30 @@ def test_what_cannot_be_meant_is_refused_with_the_usage(
     assert message in printed
 
 
+def test_a_name_that_is_no_text_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    """Tables and pages could not hold it."""
+    assert twinstroke("view", os.fsdecode(b"\xe9.mp4")) == 2
+    assert "'\\udce9.mp4' is not UTF-8; rename the file or folder" in capfd.readouterr().err
+
+
 # --- What befalls a verb that works ---
+
+
+def test_a_terminal_that_knows_ascii_alone(tmp_path: Path) -> None:
+    write_video(tmp_path / "é.mp4", distinct_frames(8))
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "twinstroke", "view", "é.mp4"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert done.stdout == b"view: open \\xe9.html in a browser (0 strokes)\n"
+
+
+def test_help_on_a_full_disk_is_one_line() -> None:
+    command = [sys.executable, "-m", "twinstroke", "--help"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: [Errno 28] No space left on device")
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,25 @@ def test_broken_yaml_is_named(project: Path) -> None:
         load_settings(project)
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("preset: demo\x01", "unacceptable character #x0001"),
+        ("seed: 2001-99-99", "a value is none of its kind: month must be in 1..12"),
+        ("seed: !!bool x", "a value is none of its kind: 'x'"),
+        ("seed: " + 3000 * "[", "its values are nested too deeply"),
+        ("preset: \udce9", "'utf-8' codec can't decode byte 0xe9"),
+    ],
+)
+def test_what_yaml_cannot_hold_is_one_line(project: Path, content: str, problem: str) -> None:
+    (project / "params.yaml").write_text(content, errors="surrogateescape")
+    with pytest.raises(UserError) as error:
+        load_settings(project)
+    (line,) = error.value.problems
+    assert line.startswith(f"{project / 'params.yaml'}: not readable as YAML: {problem}")
+    assert "\n" not in line
+
+
 def test_a_file_without_keys_is_named(project: Path) -> None:
     (project / "params.yaml").write_text("")
     with pytest.raises(UserError, match=r"params\.yaml: holds no keys"):

@@ -31,7 +31,8 @@ PACKAGE = ROOT / "src" / "twinstroke"
 PRESET = "presets/${preset}.yaml"
 
 DECIDES_NOTHING = {
-    "twinstroke": "names the version, which tells what made a file and changes no number in it",
+    "twinstroke": "the version, which tells what made a file and changes no number in it; how long "
+    "threads that wait turn round",
     "twinstroke.errors": "words about what went wrong; whoever meets an error writes nothing",
     "twinstroke.progress": "bars and the line of summary",
     "twinstroke.parallel.gpu_locks": "which GPU, and when; never what is computed on it",
@@ -44,6 +45,7 @@ DECIDES_NOTHING = {
     "twinstroke.settings.base": "refuses values, and changes none",
     "twinstroke.settings.load": "reads both files; what it derives stands in the sections",
     "twinstroke.settings.preset": "lists the sections",
+    "twinstroke.settings.yaml": "says what is no YAML; what is, ruamel reads",
 }
 """Modules whose change changes no output of any stage, and why."""
 

@@ -101,4 +101,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: Always.
     """
-    verbs.main(arguments, prog_name="twinstroke")
+    # Help, too, may be written to a full disk.
+    exits_cleanly(partial(verbs.main, arguments, prog_name="twinstroke"), SAME)()

@@ -21,8 +21,21 @@ from twinstroke.settings.load import load_settings
 from twinstroke.settings.preset import PRESET_NAME
 from twinstroke.settings.rules import problems_of, read_rules
 
-FILE = click.Path(path_type=Path)
-"""Whoever reads the file says whether it is there and what it should be."""
+
+class _File(click.Path):
+    """A path whose name can be written into tables and pages, which are UTF-8."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """See that the system's bytes are text."""
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail(f"{str(value)!a} is not UTF-8; rename the file or folder.", param, ctx)
+        return Path(value)
+
+
+FILE = _File()
+"""Whether it is there, and what it should be, says who reads it."""
 RULES = {name: field for name, field in DetectSettings.model_fields.items() if name != "split"}
 """What the command line may set: videos that somebody names are in no split."""
 Verb = Callable[..., None]

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import click
 
+from twinstroke.cli.options import FILE
 from twinstroke.progress import summarise
 
 
 @click.command()
-@click.argument("video", metavar="VIDEO", type=click.Path(path_type=Path))
+@click.argument("video", metavar="VIDEO", type=FILE)
 @click.option(
     "--strokes",
     metavar="CSV",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Strokes to show: a table with the columns video,begin,end,label, in frames.",
 )
 @click.option(

@@ -9,9 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from twinstroke.compare.curves import draw_curves
 from twinstroke.compare.markdown import markdown
 from twinstroke.compare.pairs import Experiment, compare
@@ -20,6 +17,7 @@ from twinstroke.evaluate.decisions import Decision
 from twinstroke.evaluate.predictions import PredictionTable, read_predictions
 from twinstroke.experiments.revisions import WORKSPACE, Revision, resolve
 from twinstroke.files import replacing
+from twinstroke.settings.yaml import NotYamlError, load_yaml
 from twinstroke.tables import Split, parse_table
 from twinstroke.train.history import Epoch
 
@@ -155,10 +153,9 @@ def _settings(revision: Revision, file: str) -> dict[str, Any]:
     """A file of parameters with dotted keys; none, if it is not there."""
     text = revision.read(file)
     try:
-        content = YAML(typ="safe", pure=True).load(io.StringIO(text or ""))
-    except YAMLError as error:
-        message = " ".join(str(error).split())
-        raise UserError(f"{revision}: {file}: not readable as YAML: {message}") from None
+        content = load_yaml(io.StringIO(text or ""))
+    except NotYamlError as error:
+        raise UserError(f"{revision}: {file}: not readable as YAML: {error}") from None
     return dict(_flat(content)) if isinstance(content, dict) else {}
 
 

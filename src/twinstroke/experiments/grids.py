@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,12 @@ from pydantic import (
     model_validator,
 )
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from twinstroke.errors import UserError
 from twinstroke.settings.base import Seed
 from twinstroke.settings.experiment import Experiment
 from twinstroke.settings.load import Settings, load_settings
+from twinstroke.settings.yaml import NotYamlError, load_yaml
 
 GRIDS = Path("experiments", "grids.yaml")
 NETWORK = ("architecture", "modality", "attention_blocks", "residual_blocks")
@@ -208,11 +209,11 @@ def _settings(root: Path, params: dict[str, Any]) -> Settings:
 
 def _yaml(file: Path, name: Path) -> dict[str, Any]:
     try:
-        content = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+        content = load_yaml(io.StringIO(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(f"{name}: not found; run from the project's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{name}: not readable as YAML: {' '.join(str(error).split())}") from None
+    except (NotYamlError, UnicodeDecodeError) as error:
+        raise UserError(f"{name}: not readable as YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{name}: holds no keys; write `key: value` lines")
     return content

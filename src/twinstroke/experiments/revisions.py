@@ -49,7 +49,10 @@ class Revision:
         except (FileNotFoundError, PathMissingError):
             return None
         except UnicodeDecodeError:
-            raise UserError(f"{self}: {file}: no text in UTF-8; make it anew: dvc repro") from None
+            raise UserError(
+                f"{self}: {file}: no text in UTF-8; bring it back with git, or, if the pipeline "
+                "writes it, make it anew: dvc repro"
+            ) from None
         except DvcException as error:
             message = " ".join(str(error).split())
             raise UserError(f"{self}: {file}: DVC cannot read it: {message}") from None

@@ -67,7 +67,7 @@ def contact_sheet(
                 axes.set_ylabel(name)
     _wheel(figure.add_subplot(grid[:, columns]), full, source.statistics.scale)
     figure.legend(handles=_legend(), loc="outside lower center", ncols=5, frameon=False)
-    figure.suptitle(_title(source, sample, row, moments))
+    figure.suptitle(_title(sample, row, moments))
     return figure
 
 
@@ -168,7 +168,7 @@ def _legend() -> list[Line2D | Patch]:
     ]
 
 
-def _title(source: Source, sample: Sample, row: SampleRow, moments: Sequence[Moment]) -> str:
+def _title(sample: Sample, row: SampleRow, moments: Sequence[Moment]) -> str:
     lines = [
         f"{sample.sample}: {sample.label} ({sample.split}), frames {sample.begin} to "
         f"{sample.end - 1} of {sample.video}",

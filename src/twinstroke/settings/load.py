@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
 
 from twinstroke.errors import UserError
 from twinstroke.settings.base import Section
@@ -18,6 +16,7 @@ from twinstroke.settings.experiment import Experiment
 from twinstroke.settings.network import POOLINGS, Architecture, Modality, Targets
 from twinstroke.settings.preset import PRESET_NAME, Preset
 from twinstroke.settings.train import TrainSettings, optimisation
+from twinstroke.settings.yaml import NotYamlError, load_yaml
 
 ALTERNATIVE = re.compile(r"literal\[|list\[|constrained-|(bool|int|float|str)$")
 """What pydantic puts behind the name of a key that may hold one of several things."""
@@ -106,11 +105,11 @@ def load_settings(root: Path = Path()) -> Settings:
 def _loaded(file: Path, problems: list[str]) -> Any:
     try:
         with file.open(encoding="utf-8") as stream:
-            content = YAML(typ="safe", pure=True).load(stream)
+            content = load_yaml(stream)
     except FileNotFoundError:
         problems.append(f"{file}: not found; run from the project's folder")
-    except (MarkedYAMLError, UnicodeDecodeError) as error:
-        problems.append(f"{file}: not readable as YAML: {' '.join(str(error).split())}")
+    except NotYamlError as error:
+        problems.append(f"{file}: not readable as YAML: {error}")
     else:
         if isinstance(content, dict):
             return content

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from twinstroke.errors import UserError
 from twinstroke.settings.detect import DetectSettings
+from twinstroke.settings.yaml import NotYamlError, load_yaml
 
 
 def read_rules(preset: Path) -> DetectSettings:
@@ -21,13 +20,11 @@ def read_rules(preset: Path) -> DetectSettings:
     """
     try:
         with preset.open(encoding="utf-8") as stream:
-            content: Any = YAML(typ="safe", pure=True).load(stream)
+            content: Any = load_yaml(stream)
     except FileNotFoundError:
         raise UserError(f"{preset}: no such file; name a preset, presets/<name>.yaml") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{preset}: not readable as YAML: {' '.join(str(error).split())[:200]}"
-        ) from None
+    except NotYamlError as error:
+        raise UserError(f"{preset}: not readable as YAML: {str(error)[:200]}") from None
     section = content.get("detect") if isinstance(content, dict) else None
     if not isinstance(section, dict):
         raise UserError(f"{preset}: has no section detect; see presets/demo.yaml for one")

@@ -78,7 +78,7 @@ def plan_passes(
         return []
     _check_present(source)
     entries = _entries(source, frames, limits)
-    passes = [_pass(part, frame_step, entries) for part in _parts(kept, frame_step, entries.frames)]
+    passes = [_pass(part, entries) for part in _parts(kept, frame_step, entries.frames)]
     last = passes[-1].entry
     if last is not None and not _lands(source, last, entries, limits):
         passes = [Pass(tuple(kept), None)]
@@ -270,7 +270,7 @@ def _by_group(
         group += 1
 
 
-def _pass(part: tuple[int, list[range]], frame_step: int, entries: _Entries) -> Pass:
+def _pass(part: tuple[int, list[range]], entries: _Entries) -> Pass:
     number, pieces = part
     kept = tuple(merged(pieces))
     if number < 0:
