@@ -156,14 +156,15 @@ def test_package(clone: Clone, package: Package, recognised: str, splits: set[st
     _md5sums(raw)
     _preset(clone, name, changes)
 
-    # The report of two classes only is another one; those of twenty are alike.
-    last = "report" if name == "package_2022_detection" else "evaluate"
+    # What follows sees two tables, whatever they were read from: one package goes all the way.
+    last = "report" if name == "package_2022_detection" else "index"
     printed = clone.run("dvc", "repro", last)
     assert ran(printed)[-1] == last
     assert "Traceback" not in printed
     assert f"annotations: {recognised} (recognised by" in printed
-    metrics = json.loads((clone.folder / f"reports/{name}/metrics.json").read_text())
-    assert {split for split in ("train", "validation", "test") if split in metrics} == splits
+    if last == "report":
+        metrics = json.loads((clone.folder / f"reports/{name}/metrics.json").read_text())
+        assert metrics.keys() >= splits
     data = json.loads((clone.folder / f"reports/{name}/data.json").read_text())
     assert data["left_out"] == {"errors": 0, "strokes": "", "videos": ""}
     with (clone.folder / f"data/{name}/samples.csv").open() as stream:

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -204,7 +203,8 @@ def test_damaged_pixels_of_an_earlier_stage_are_named(tmp_path: Path) -> None:
 def test_dvc_repro_killed_twice_ends_with_the_same_lock(tmp_path: Path) -> None:
     undisturbed, killed = Clone(tmp_path / "undisturbed"), Clone(tmp_path / "killed")
     undisturbed.run("dvc", "repro", "segment")
-    for seconds in (9, 16):
+    data = killed.folder / "data" / "tiny"
+    for begun in ("frames/*.h5", "flow/*.h5"):
         process = subprocess.Popen(
             ["dvc", "repro", "segment"],
             cwd=killed.folder,
@@ -212,11 +212,16 @@ def test_dvc_repro_killed_twice_ends_with_the_same_lock(tmp_path: Path) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            text=True,
         )
-        time.sleep(seconds)
+        wait_for(partial(_found, data, begun), process)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     killed.run("dvc", "repro", "segment")
     lock = [(clone.folder / "dvc.lock").read_text() for clone in (undisturbed, killed)]
     assert lock[0] == lock[1]
     assert not list((killed.folder / "data").rglob(".*.part*"))
+
+
+def _found(folder: Path, pattern: str) -> list[Path]:
+    return list(folder.glob(pattern))
