@@ -56,6 +56,7 @@ SETTINGS = [
     ("train", "Field(ge=0, lt=1)] = 0.1", "Field(ge=0, lt=1)] = 0.2", "train report"),
     ("train", "patience: Positive = 50", "patience: Positive = 40", "train report"),
     ("window", "frames: Positive", "frames: Positive = 24", "decode normalize segment"),
+    ("yaml", "its values are nested too deeply", "its values nest too deeply", ""),
 ]
 # File below src/twinstroke, to which a line is added, and which stages run again.
 MODULES = [
