@@ -6,12 +6,10 @@ import csv
 import itertools
 import json
 import math
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -376,11 +374,20 @@ def test_streams_fused_late_are_those_trained_alone(strokes: Path, tmp_path: Pat
 
 
 KILLED = """
-import sys
+import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from tests.train.test_train import CASES, run
+from twinstroke.train.state import State
 settings, changes = CASES[sys.argv[4]]
+left, save = int(sys.argv[5]), State.save
+def save_and_die(self, path):
+    global left
+    save(self, path)
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+State.save = save_and_die
 run(Path(sys.argv[1]), Path(sys.argv[2]), settings, **changes)
 """
 CASES: dict[str, tuple[TrainSettings, dict[str, Any]]] = {
@@ -394,16 +401,11 @@ CASES: dict[str, tuple[TrainSettings, dict[str, Any]]] = {
 
 
 def killed(strokes: Path, folder: Path, case: str, after: int = 1) -> None:
-    """Kill a training as soon as so many epochs are saved."""
-    root = Path(__file__).parents[2]
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(strokes), str(folder), str(root), case]
-    )
-    deadline = time.monotonic() + 120
-    while saved_epochs(folder) < after and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it was over before it could be killed"
+    """Let a training be killed as soon as so many epochs are saved."""
+    arguments = (strokes, folder, Path(__file__).parents[2], case, after)
+    done = subprocess.run([sys.executable, "-c", KILLED, *map(str, arguments)])
+    assert done.returncode == -signal.SIGKILL
+    assert saved_epochs(folder) == after
 
 
 def saved_epochs(folder: Path) -> int:
