@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import quick
+
 ROOT = Path(__file__).parent.parent
 STAGES = [
     "synthesize",
@@ -62,7 +64,7 @@ class Clone:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=self.environment,
+            env={**self.environment, "PATH": quick.path()},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

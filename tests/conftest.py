@@ -6,8 +6,16 @@ import os
 # imported, and inherited by the programs that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
+
+from tests import quick
 
 # On a busy machine any example may take long: time is no finding.
 settings.register_profile("untimed", deadline=None)
@@ -22,6 +30,32 @@ LONG = (
     "formats/test_mediaeval_packages.py",
 )
 """The files that take longest. Begun last, one of them would go on alone."""
+
+
+SERVER = pytest.StashKey[subprocess.Popen[bytes]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let programs start quickly where many tests run: with xdist, before its workers begin."""
+    if config.getoption("numprocesses", None) and quick.FOLDER not in os.environ:
+        os.environ[quick.FOLDER] = tempfile.mkdtemp(prefix="quick-")
+        config.stash[SERVER] = quick.start(Path(os.environ[quick.FOLDER]))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if SERVER in config.stash:
+        config.stash[SERVER].kill()
+        config.stash[SERVER].wait()
+        shutil.rmtree(os.environ[quick.FOLDER])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let what programs leave in the system's folder for temporary files go with that of pytest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,6 +16,7 @@ from tempfile import mkdtemp
 import cv2
 import numpy as np
 
+from tests import quick
 from tests.clone import ROOT
 from tests.videos import Frames, write_grouped_video
 
@@ -61,9 +62,12 @@ class Project:
         return Project(folder)
 
     def start(self, stage: str, **environment: str) -> subprocess.Popen[str]:
-        """Begin a stage; what it prints comes through a pipe, standard error included."""
+        """Begin a stage, which may be killed; what it prints comes through a pipe."""
+        return self._start(sys.executable, stage, environment)
+
+    def _start(self, python: str, stage: str, environment: dict[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, str(ROOT / "stages" / f"{stage}.py")],
+            [python, str(ROOT / "stages" / f"{stage}.py")],
             cwd=self.folder,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
@@ -73,14 +77,14 @@ class Project:
 
     def run(self, stage: str, **environment: str) -> str:
         """Carry out a stage that must succeed; return what it printed."""
-        process = self.start(stage, **environment)
+        process = self._start(quick.python(), stage, environment)
         printed, _ = process.communicate()
         assert process.returncode == 0, printed
         return printed
 
     def errors(self, stage: str, **environment: str) -> list[str]:
         """Carry out a stage that must fail; return its lines of error, without their mark."""
-        process = self.start(stage, **environment)
+        process = self._start(quick.python(), stage, environment)
         printed, _ = process.communicate()
         return errors_of(process, printed)
 

@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from tests import quick
 from tests.clone import ROOT
 from tests.videos import (
     Frames,
@@ -99,7 +99,7 @@ class Set:
         params = (ROOT / "params.yaml").read_text().replace("preset: demo", "preset: mine")
         (self.root / "params.yaml").write_text(params)
         done = subprocess.run(
-            [sys.executable, "-m", "twinstroke", "check"],
+            [quick.python(), "-m", "twinstroke", "check"],
             cwd=self.root,
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
             capture_output=True,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import quick
 from tests.cli.test_help import NAMES
 from tests.clone import ROOT
 from tests.command import twinstroke
@@ -170,7 +171,7 @@ def test_whoever_reads_may_stop_early(verb: str, tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "twinstroke", *arguments],
+        [quick.python(), "-m", "twinstroke", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         stdout=writing,
         stderr=subprocess.PIPE,
@@ -194,7 +195,7 @@ def test_benchmarks_are_those_of_the_folder(tmp_path: Path) -> None:
 
     def bench(*arguments: str) -> tuple[int, str]:
         done = subprocess.run(
-            [sys.executable, "-m", "twinstroke", "bench", *arguments],
+            [quick.python(), "-m", "twinstroke", "bench", *arguments],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
             stdout=subprocess.PIPE,

@@ -7,7 +7,6 @@ import math
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tests import quick
 from tests.command import twinstroke
 from twinstroke.compare.curves import draw_curves
 from twinstroke.compare.markdown import markdown
@@ -392,7 +392,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "init", "-q", "-b", "main")
     old = commit(folder)
     results(folder, experiment("", range(30)))
-    subprocess.run([sys.executable, "-m", "dvc", "commit", "-f", "-q"], cwd=folder, check=True)
+    subprocess.run([quick.python(), "-m", "dvc", "commit", "-f", "-q"], cwd=folder, check=True)
     head = commit(folder)
     for name, base, wrong, blocks in (
         ("attention3", head, range(3), 3),

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from tests import quick
 from tests.command import twinstroke
 from twinstroke.errors import UserError
 from twinstroke.experiments.grids import PaperFigures, load_grids, plan, right_of
@@ -352,7 +353,9 @@ def grid_verb(*arguments: object) -> int:
 def run_small(folder: Path, preset: str = "demo", jobs: int = 1) -> list[str]:
     """Run the grid; give what failed."""
     grid = load_grids(folder)["small"]
-    return carry_out(folder, "small", grid, preset=preset, epochs=None, jobs=jobs).failures
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", quick.python())
+        return carry_out(folder, "small", grid, preset=preset, epochs=None, jobs=jobs).failures
 
 
 def test_a_table_is_collected_from_the_commits_of_experiments(
@@ -537,10 +540,8 @@ def runnable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dvc.yaml").write_text(STAGES)
     (folder / "balance.py").write_text(BALANCE)
     (folder / "train.py").write_text(TRAIN)
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "-q"], cwd=folder, env=environment, check=True
-    )
+    environment = {**os.environ, "PATH": quick.path()}
+    subprocess.run(["dvc", "repro", "-q"], cwd=folder, env=environment, check=True)
     commit(folder)
     return folder
 
