@@ -143,8 +143,8 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def rows_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / "docs/results/small-demo.csv").open(newline="") as stream:
+def rows_of(folder: Path, preset: str = "demo") -> list[dict[str, str]]:
+    with (folder / f"docs/results/small-{preset}.csv").open(newline="") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -664,20 +664,23 @@ def test_rows_side_by_side_do_not_disturb_each_other(
     (side / "data/fail").unlink()
     assert run_small(side, "other", jobs=2) == []
     assert trained(side) == "2"
-    by_side = contents(side)
-    forget(side)
-    assert run_small(side, "other") == []
-    assert trained(side) == "123"
-    assert contents(side) == by_side
     assert state(side) == before
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """All files of each experiment, and the table."""
-    made = Workspace.opened(folder, "demo").experiments()
+    assert [row["test"] for row in rows_of(side, "other")] == ["0.125", "0.25", "0.375"]
+    made = Workspace.opened(side, "demo").experiments()
     assert len(made) == 3
-    trees = {name: git(folder, "ls-tree", "-r", commit) for name, commit in made.items()}
-    return trees | {"table": (folder / "docs/results/small-other.csv").read_text()}
+    for blocks, name in enumerate(("one", "two", "three"), 1):
+        commit = made[f"small-other-{name}"]
+        # Nothing of another row came into it.
+        assert git(side, "diff", "--name-only", "HEAD", commit).split() == [
+            "dvc.lock",
+            "params.yaml",
+            "reports/other/data.json",
+            "reports/other/metrics.json",
+        ]
+        params = git(side, "show", f"{commit}:params.yaml")
+        assert f"\nattention_blocks: {blocks}\n" in params
+        metrics = json.loads(git(side, "show", f"{commit}:reports/other/metrics.json"))
+        assert metrics["test"]["accuracy"] == blocks / 8
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
