@@ -6,8 +6,12 @@ import os
 # imported, and inherited by the programs that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
+
+from tests.stored import strokes_file
 
 # On a busy machine any example may take long: time is no finding.
 settings.register_profile("untimed", deadline=None)
@@ -32,3 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONG.index(name) if name in LONG else len(LONG)
 
     items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def strokes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve samples of three classes, as `tests/stored.py` tells; not to be changed."""
+    return strokes_file(tmp_path_factory.mktemp("strokes") / "strokes.h5")

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from tests.stored import frames_file
 from twinstroke.flow.estimators import estimate_flow
 from twinstroke.flow.fields import compute_flow
 from twinstroke.flow.stored import FLOW_UNIT_PX, dequantised, fields, pairs, quantised
-from twinstroke.hdf5 import COMPRESSION, new_hdf5
 from twinstroke.parallel.workers import Workers
 from twinstroke.settings.flow import Estimator, FlowSettings
 
@@ -43,19 +43,6 @@ def moving(steps: list[tuple[int, int]]) -> NDArray[np.uint8]:
         x, y = x - right, y - down
         frames.append(picture[y : y + SIZE[0], x : x + SIZE[1]])
     return np.repeat(np.stack(frames)[..., None], 3, -1)
-
-
-def frames_file(
-    path: Path, rgb: NDArray[np.uint8], frame: NDArray[np.int64], step: int = 1
-) -> Path:
-    """What `decode` writes."""
-    with new_hdf5(path, "made by hand") as file:
-        planes = rgb.transpose(0, 3, 1, 2)
-        file.create_dataset("rgb", data=planes, chunks=(1, *planes.shape[1:]), **COMPRESSION)
-        file["frame"] = frame
-        file.attrs["frame_step"] = step
-        file.attrs["content"] = str(hash((rgb.tobytes(), frame.tobytes())))
-    return path
 
 
 @pytest.mark.parametrize("estimator", get_args(Estimator))

@@ -16,8 +16,8 @@ from typing import IO, cast
 import pytest
 
 from tests.clone import ROOT
-from tests.parallel.test_workers import Number
 from tests.project import errors_of, finished, indexed, wait_for
+from tests.work import Number
 from twinstroke.errors import UserError
 from twinstroke.parallel.workers import ADDRESS_VARIABLE, Workers, each_of
 
