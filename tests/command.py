@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from twinstroke.cli.main import main
+from twinstroke.cli.main import VERBS, main
+
+NAMES = [name for group in VERBS.values() for name in group]
+"""Of all verbs."""
 
 
 def twinstroke(*arguments: object) -> int:

@@ -1,4 +1,4 @@
-"""What all tests share: threads, time, and their order."""
+"""What all tests share: threads, time, programs, folders, and the order of tests."""
 
 import os
 
@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import quick
+from tests import once, quick
+from tests.stored import strokes_file
 
 # On a busy machine any example may take long: time is no finding.
 settings.register_profile("untimed", deadline=None)
@@ -66,3 +67,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONG.index(name) if name in LONG else len(LONG)
 
     items.sort(key=rank)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Processes of one run have folders side by side."""
+    own = tmp_path_factory.getbasetemp()
+    once.share(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
+@pytest.fixture(scope="session")
+def strokes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve samples of three classes, as `tests/stored.py` tells; not to be changed."""
+    return strokes_file(tmp_path_factory.mktemp("strokes") / "strokes.h5")

@@ -6,8 +6,9 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
-from tests.decode.test_decode import sample
 from tests.project import FRAMES, moving, scratch
+from tests.rows import sample
+from tests.trainings import description, random_weights
 from tests.videos import write_grouped_video
 from twinstroke.decode.frames import decode_videos
 from twinstroke.flow.fields import compute_flow
@@ -20,8 +21,9 @@ from twinstroke.settings.normalize import MaskSettings, NormalizeSettings, RoiSe
 from twinstroke.settings.preparation import Preparation
 from twinstroke.settings.window import WindowSettings
 from twinstroke.tables import Video
+from twinstroke.train.model_file import save_model
 
-__all__ = ["FRAMES", "PREPARATION", "STROKES", "WINDOW", "prepared_data"]
+__all__ = ["FRAMES", "PREPARATION", "STROKES", "WINDOW", "network", "prepared_data"]
 
 STROKES = ((0, 6), (10, 70), (120, 180), (225, 285), (FRAMES - 5, FRAMES))
 """Reaching over both ends of the video, and inside it."""
@@ -34,6 +36,16 @@ PREPARATION = Preparation(
     margin=10,
 )
 WINDOW = WindowSettings(frames=16, height=32, width=32)
+CLASSES = ["Negative", "Serve"]
+
+
+def network(path: Path, **changes: object) -> Path:
+    """Random weights, which always find some strokes and some gaps in this video."""
+    window = (WINDOW.frames, WINDOW.height, WINDOW.width)
+    values = {"classes": CLASSES, "window": window, "preparation": PREPARATION, **changes}
+    made = description(**values)
+    save_model(path, made, random_weights(made))
+    return path
 
 
 @cache
@@ -81,7 +93,7 @@ def prepared_data() -> Path:
             videos,
             Geometry((WINDOW.frames, WINDOW.height, WINDOW.width), made.margin, 1, made.kept_fps),
             preparation=made,
-            classes=["Negative", "Serve"],
+            classes=CLASSES,
             folder=folder,
             target=folder / "strokes.h5",
             workers=workers,

@@ -18,6 +18,7 @@ import numpy as np
 
 from tests import quick
 from tests.clone import ROOT
+from tests.once import made_once
 from tests.videos import Frames, write_grouped_video
 
 HEAVY = ("decode", "flow", "normalize", "segment")
@@ -136,10 +137,13 @@ def indexed() -> Project:
 @cache
 def finished() -> Project:
     """The same after all heavy stages, which nothing disturbed; not to be changed."""
-    project = indexed().copy(scratch())
+    return Project(made_once("finished", _finish))
+
+
+def _finish(folder: Path) -> None:
+    project = indexed().copy(folder)
     for stage in HEAVY:
         project.run(stage)
-    return project
 
 
 _STROKES = ((10, "drive"), (120, "push"), (225, "drive"))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tests.command import twinstroke
-from tests.train.test_train import description
+from tests.trainings import description, random_weights
 from twinstroke.errors import UserError
 from twinstroke.export_model import OPSET, ExportedModel, export_model
 from twinstroke.settings.load import load_settings
@@ -65,18 +65,6 @@ def made(stem: Path, **changes: Any) -> Path:
 
 def described(**changes: Any) -> TrainedModel:
     return description(window=WINDOW, classes=["Négatif", '"quoted"', "压"], **changes)
-
-
-def random_weights(wanted: TrainedModel) -> dict[str, torch.Tensor]:
-    """As after a training: no bias, no statistic and no block is zero or one."""
-    torch.manual_seed(0)
-    weights = wanted.build(torch.device("cpu")).state_dict()
-    for name, values in weights.items():
-        if values.dim() == 1:
-            values.copy_(0.5 + torch.rand_like(values))
-        elif name.endswith("residual.2.2.weight"):
-            values.normal_(std=0.1)
-    return weights
 
 
 def windows(count: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_detect_command import network
 from tests.clone import ROOT
-from tests.prepared import prepared_data
+from tests.prepared import network, prepared_data
 
 
 @pytest.fixture(scope="module")

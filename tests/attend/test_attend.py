@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from tests.clone import ROOT
 from tests.command import twinstroke
-from tests.train.test_train import SETTINGS, description
+from tests.trainings import SETTINGS, description
 from twinstroke.attend.choice import single_predictions, striking
 from twinstroke.attend.draw import draw
 from twinstroke.attend.film import encode, film, film_rate

@@ -6,7 +6,6 @@ import csv
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +15,7 @@ from numpy.typing import NDArray
 from selenium.webdriver.common.keys import Keys
 
 from tests.command import twinstroke
-from tests.prepared import FRAMES, PREPARATION, STROKES, WINDOW, prepared_data
-from tests.results.test_viewer import file_in, indexed, kept, loaded, viewer
-from tests.test_export_model import random_weights
-from tests.train.test_train import description
+from tests.prepared import FRAMES, PREPARATION, STROKES, WINDOW, network, prepared_data
 from tests.videos import (
     distinct_frames,
     write_damaged_copy,
@@ -28,6 +24,7 @@ from tests.videos import (
     write_trimmed_copy,
     write_video,
 )
+from tests.viewer import file_in, indexed, kept, loaded, viewer
 from twinstroke.annotations.classes import ttstroke21
 from twinstroke.detect.classify import classify
 from twinstroke.detect.recogniser import Recogniser
@@ -38,18 +35,9 @@ from twinstroke.export_model import export_model
 from twinstroke.settings.detect import DetectSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS
 from twinstroke.tables import STROKE_OR_NOT
-from twinstroke.train.model_file import save_model
 
 CLASSES = ["Negative", "Serve"]
 SIZE = (WINDOW.frames, WINDOW.height, WINDOW.width)
-
-
-def network(path: Path, **changes: Any) -> Path:
-    """Random weights, which always find some strokes and some gaps."""
-    values = {"classes": CLASSES, "window": SIZE, "preparation": PREPARATION, **changes}
-    made = description(**values)
-    save_model(path, made, random_weights(made))
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests import quick
-from tests.cli.test_help import NAMES
 from tests.clone import ROOT
-from tests.command import twinstroke
+from tests.command import NAMES, twinstroke
 from tests.videos import distinct_frames, write_video
 
 OF_THE_PROJECT = {

@@ -16,12 +16,12 @@ from typing import Any
 import click
 import pytest
 
+from tests.command import NAMES
 from twinstroke.cli.main import VERBS, verbs
 from twinstroke.settings import detect
 from twinstroke.settings.detect import DetectSettings
 
 ROOT = Path(__file__).parents[2]
-NAMES = [name for group in VERBS.values() for name in group]
 SLOW = {"torch", "cv2", "dask", "distributed", "sklearn", "scipy", "h5py", "matplotlib", "dvc"}
 """What no help of a verb may wait for."""
 PROGRAM = """

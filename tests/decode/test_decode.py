@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.rows import sample
 from tests.videos import (
     Frames,
     distinct_frames,
@@ -30,19 +31,6 @@ from twinstroke.parallel.workers import Workers
 from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.window import WindowSettings
 from twinstroke.tables import Sample, Video
-
-
-def sample(begin: int, end: int, video: str = "v") -> Sample:
-    return Sample(
-        sample=f"{video}:{begin}-{end}",
-        video=video,
-        begin=begin,
-        end=end,
-        label="Serve",
-        class_index=0,
-        split="train",
-        origin="annotated",
-    )
 
 
 def video_row(path: Path, frames: int, width: int = 32, height: int = 18) -> Video:

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_detect_command import network
-from tests.prepared import FRAMES, prepared_data
-from tests.train.test_train import strokes
+from tests.prepared import FRAMES, network, prepared_data
 from twinstroke.annotations.classes import with_superclasses
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.detect.data_set import detect_held_out, held_out, write_measured
@@ -21,8 +19,6 @@ from twinstroke.settings.detect import DetectSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS
 from twinstroke.tables import STROKE_OR_NOT, Sample, Unlabelled, Video
 from twinstroke.train.windows import StrokeWindows
-
-__all__ = ["strokes"]
 
 
 def video(name: str, path: str = "", frames: int = 100) -> Video:

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
-from tests.train.test_train import description, strokes
+from tests.rows import prediction
+from tests.trainings import description
 from twinstroke.annotations.superclasses import groupings
 from twinstroke.errors import UserError
 from twinstroke.evaluate.decisions import DECISIONS, decide, gaussian_weights, window_starts
@@ -25,13 +26,11 @@ from twinstroke.evaluate.intervals import wilson
 from twinstroke.evaluate.metrics import class_recalls, reliability, scores
 from twinstroke.evaluate.mistakes import draw_mistakes, worst_mistakes
 from twinstroke.evaluate.plots import plot_confusion, plot_history, plot_recalls, plot_reliability
-from twinstroke.evaluate.predictions import Prediction, read_predictions, write_predictions
+from twinstroke.evaluate.predictions import read_predictions, write_predictions
 from twinstroke.evaluate.tracks import probability_tracks
 from twinstroke.train.history import Epoch
 from twinstroke.train.model_file import save_model
 from twinstroke.train.windows import InputFormat, StrokeWindows, collate
-
-__all__ = ["strokes"]
 
 TTSTROKE = Path(__file__).parents[2] / "src/twinstroke/annotations/ttstroke21.csv"
 
@@ -344,22 +343,6 @@ def test_the_single_window_is_the_one_that_training_validates_on(
 
 
 # Tables
-
-
-def prediction(**changes: object) -> Prediction:
-    values: dict[str, object] = {
-        "sample": "v:0-9",
-        "video": "v",
-        "begin": 0,
-        "end": 9,
-        "group": "",
-        "decision": "single",
-        "windows": 1,
-        "actual": "A",
-        "predicted": "B",
-        "probabilities": {"A": 0.25, "B": 0.75},
-    }
-    return Prediction.model_validate({**values, **changes})
 
 
 AWKWARD = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import time
 from pathlib import Path
 from typing import get_args
 
@@ -18,15 +17,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from tests.stored import frames_file
+from tests.work import after_each_item
 from twinstroke.flow.estimators import estimate_flow
 from twinstroke.flow.fields import compute_flow
 from twinstroke.flow.stored import FLOW_UNIT_PX, dequantised, fields, pairs, quantised
-from twinstroke.hdf5 import COMPRESSION, new_hdf5
 from twinstroke.parallel.workers import Workers
 from twinstroke.settings.flow import Estimator, FlowSettings
 
 SIZE = (64, 96)
 HERE = Workers(count=0)
+QUICK = FlowSettings(estimator="farneback", blur=3)
 
 
 def texture(seed: int = 0) -> NDArray[np.uint8]:
@@ -43,19 +44,6 @@ def moving(steps: list[tuple[int, int]]) -> NDArray[np.uint8]:
         x, y = x - right, y - down
         frames.append(picture[y : y + SIZE[0], x : x + SIZE[1]])
     return np.repeat(np.stack(frames)[..., None], 3, -1)
-
-
-def frames_file(
-    path: Path, rgb: NDArray[np.uint8], frame: NDArray[np.int64], step: int = 1
-) -> Path:
-    """What `decode` writes."""
-    with new_hdf5(path, "made by hand") as file:
-        planes = rgb.transpose(0, 3, 1, 2)
-        file.create_dataset("rgb", data=planes, chunks=(1, *planes.shape[1:]), **COMPRESSION)
-        file["frame"] = frame
-        file.attrs["frame_step"] = step
-        file.attrs["content"] = str(hash((rgb.tobytes(), frame.tobytes())))
-    return path
 
 
 @pytest.mark.parametrize("estimator", get_args(Estimator))
@@ -118,10 +106,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     sources = three_videos(tmp_path / "frames", 20)
-    settings = FlowSettings(estimator="farneback", blur=3)
     for count in (0, 2):
         with Workers(count=count) as workers:
-            compute_flow(sources, settings, folder=tmp_path / str(count), workers=workers)
+            compute_flow(sources, QUICK, folder=tmp_path / str(count), workers=workers)
     assert contents(tmp_path / "0") == contents(tmp_path / "2")
 
 
@@ -143,31 +130,29 @@ def test_only_changed_videos_are_computed_and_removed_ones_pruned(tmp_path: Path
     assert run(sources[:2], "farneback") == (2, 0, 0)
 
 
-def _compute(sources: list[Path], folder: Path) -> None:
-    with Workers(count=2) as workers:
-        compute_flow(
-            sources, FlowSettings(estimator="tvl1", blur=3), folder=folder, workers=workers
-        )
+def _compute_one_of(sources: list[Path], folder: Path) -> None:
+    """Be killed as soon as one file is made."""
+
+    def kill(_: int) -> None:
+        if list(folder.glob("*.h5")):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    after_each_item(kill)
+    compute_flow(sources, QUICK, folder=folder, workers=HERE)
 
 
 def test_killed_half_way_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
-    sources = three_videos(tmp_path / "frames", 40)
-    settings = FlowSettings(estimator="tvl1", blur=3)
+    sources = three_videos(tmp_path / "frames", 12)
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    compute_flow(sources, settings, folder=undisturbed, workers=HERE)
+    compute_flow(sources, QUICK, folder=undisturbed, workers=HERE)
 
     process = multiprocessing.get_context("spawn").Process(
-        target=_compute, args=(sources, disturbed)
+        target=_compute_one_of, args=(sources, disturbed)
     )
     process.start()
-    deadline = time.monotonic() + 60
-    while not (disturbed / "a.h5").exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
-    finished = {path.name for path in disturbed.glob("*.h5")}
-    assert "a.h5" in finished
-    assert "c.h5" not in finished, "it was over before it could be killed"
-    done = compute_flow(sources, settings, folder=disturbed, workers=HERE)
-    assert (done.made, done.present) == (3 - len(finished), len(finished))
+    assert process.exitcode == -signal.SIGKILL
+    assert [path.name for path in disturbed.glob("*.h5")] == ["a.h5"]
+    done = compute_flow(sources, QUICK, folder=disturbed, workers=HERE)
+    assert (done.made, done.present) == (2, 1)
     assert contents(disturbed) == contents(undisturbed)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.decode.test_decode import sample
-from tests.flow.test_flow import frames_file
+from tests.rows import sample
+from tests.stored import frames_file
 from twinstroke.errors import UserError
 from twinstroke.flow.fields import compute_flow
 from twinstroke.hdf5 import new_hdf5

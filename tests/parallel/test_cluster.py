@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import IO, cast
 
 import pytest
+from distributed import Client
 
 from tests.clone import ROOT
-from tests.parallel.test_workers import Number
 from tests.project import errors_of, finished, indexed, wait_for
+from tests.work import Number
 from twinstroke.errors import UserError
 from twinstroke.parallel.workers import ADDRESS_VARIABLE, Workers, each_of
 
@@ -40,6 +41,9 @@ class Cluster:
         process = self._start(path, "worker", self.address, *options)
         self._said(process, "Registered to:")
         return process
+
+    def address_of(self, worker: subprocess.Popen[bytes]) -> str:
+        return self._said(worker, "Start worker at:").split()[-1]
 
     def end(self) -> None:
         for process in self.processes:
@@ -113,8 +117,8 @@ def test_a_cluster_makes_the_same_bytes_though_a_worker_dies(
     wait_for(project.parts, process)
     # It keeps its items and does nothing, until it dies.
     lost.send_signal(signal.SIGSTOP)
-    time.sleep(1)
-    assert process.poll() is None, "the stage ended although a worker sat on its items"
+    with Client(cluster.address, set_as_default=False) as client:
+        wait_for(lambda: client.processing([own := cluster.address_of(lost)])[own], process)
     before = {path: path.stat().st_mtime_ns for path in project.data.glob("flow/*.h5")}
     lost.kill()
     printed, _ = process.communicate()

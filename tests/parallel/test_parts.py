@@ -7,10 +7,11 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,8 +21,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.disks import read_only, small_disk
+from tests.processes import all_ended, spawned
+from tests.work import after_each_item
 from twinstroke.errors import UserError
-from twinstroke.hdf5 import COMPRESSION, FIELDS, PLANES
+from twinstroke.hdf5 import COMPRESSION, FIELDS, PLANES, new_hdf5
+from twinstroke.parallel import parts
 from twinstroke.parallel.parts import Dataset, OutputFile, Rows, make_in_parts
 from twinstroke.parallel.workers import Workers
 
@@ -36,7 +40,6 @@ class Piece:
     begin: int
     end: int
     blocks: int = 1
-    pause_s: float = 0
     kill: Path | None = None
     """The process dies as long as this file is missing."""
     bad: bool = False
@@ -73,7 +76,6 @@ def made(piece: Piece) -> Iterator[Rows]:
     if piece.kill and not piece.kill.exists():
         piece.kill.with_suffix(f".{os.getpid()}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(piece.pause_s)
     for own in np.array_split(np.arange(piece.begin, piece.end), piece.blocks):
         yield truth(own, noise=piece.noise)
     if piece.bad:
@@ -226,30 +228,68 @@ def test_a_process_that_dies_costs_its_part_alone(tmp_path: Path) -> None:
     assert resumed == make(tmp_path / "plain" / "x.h5", cut([40]))
 
 
-def _make_slowly(folder: Path, pieces: Sequence[Piece]) -> None:
+def _make_until(folder: Path, pieces: Sequence[Piece], number: int) -> None:
+    """Be killed while the file of this number is written; the last one is the whole."""
+    written = 0
+
+    @contextmanager
+    def counted(path: Path, fingerprint: str) -> Iterator[h5py.File]:
+        nonlocal written
+        with new_hdf5(path, fingerprint) as file:
+            yield file
+            written += 1
+            if written == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(parts, "new_hdf5", counted)  # noqa: B010 - to mypy it is not a member of parts
+    make_in_parts("test", "rows", [output_file(folder / "x.h5", pieces)], made, HERE)
+
+
+def _make_some(folder: Path, pieces: Sequence[Piece], number: int) -> None:
+    """Be killed when so many parts are finished, and other processes are at the next ones."""
+
+    def kill(done: int) -> None:
+        if done == number:
+            others = " ".join(map(str, spawned(os.getpid())))
+            folder.with_suffix(".processes").write_text(others)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    after_each_item(kill)
     with Workers(count=2) as workers:
         make_in_parts("test", "rows", [output_file(folder / "x.h5", pieces)], made, workers)
 
 
-@pytest.mark.parametrize("after", [1, 9, 17])
-def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path, after: int) -> None:
-    """After some parts, and while they are put together."""
-    folder = tmp_path / "disturbed"
-    pieces = cut([7] * 18, pause_s=0.02)
-    process = multiprocessing.get_context("spawn").Process(
-        target=_make_slowly, args=(folder, pieces)
-    )
+def killed_while(make_pieces: Any, *arguments: object) -> None:
+    """Run this in a process, which kills itself."""
+    process = multiprocessing.get_context("spawn").Process(target=make_pieces, args=arguments)
     process.start()
-    parts = output_file(folder / "x.h5", pieces).folder
-    deadline = time.monotonic() + 60
-    while len(list(parts.glob("[0-9].h5")) + list(parts.glob("[0-9][0-9]*.h5"))) < after:
-        assert time.monotonic() < deadline
-        assert process.is_alive(), "it was over before it could be killed"
-        time.sleep(0.001)
-    os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
-    assert not (folder / "x.h5").exists() or after == 17
-    time.sleep(0.5)  # Its workers end a moment later.
+    assert process.exitcode == -signal.SIGKILL, "it was over before it could be killed"
+
+
+@pytest.mark.parametrize("number", [1, 4, 6, 7])
+def test_killed_while_it_writes_it_goes_on_to_the_same_bytes(tmp_path: Path, number: int) -> None:
+    """A part, the first and the last; and the whole, while parts are put together."""
+    folder = tmp_path / "disturbed"
+    pieces = cut([7] * 6)
+    killed_while(_make_until, folder, pieces, number)
+    finished = list(output_file(folder / "x.h5", pieces).folder.glob("[0-9]*.h5"))
+    assert sum(path.stem.isdigit() for path in finished) == number - 1
+    assert not (folder / "x.h5").exists()
+    assert make(folder / "x.h5", pieces) == make(tmp_path / "plain" / "x.h5", cut([7 * 6]))
+
+
+def test_killed_amid_other_processes_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    folder = tmp_path / "disturbed"
+    pieces = cut([7] * 18)
+    killed_while(_make_some, folder, pieces, 9)
+    others = [int(pid) for pid in folder.with_suffix(".processes").read_text().split()]
+    assert len(others) == 2
+    assert all_ended(others)
+    left = output_file(folder / "x.h5", pieces).folder.glob("[0-9]*.h5")
+    # What was handed out before the kill may be finished: three for each process.
+    assert 9 <= sum(path.stem.isdigit() for path in left) < 18
+    assert not (folder / "x.h5").exists()
     assert make(folder / "x.h5", pieces) == make(tmp_path / "plain" / "x.h5", cut([7 * 18]))
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.clone import ROOT
+from tests.processes import all_ended
+from tests.work import Number
 from twinstroke.errors import UserError
 from twinstroke.parallel.workers import (
     ADDRESS_VARIABLE,
@@ -20,13 +23,6 @@ from twinstroke.parallel.workers import (
     each_of,
     environment,
 )
-
-
-class Number(int):
-    """An item that says what it is."""
-
-    def __str__(self) -> str:
-        return f"number {int(self)}"
 
 
 def _double(number: Number) -> int:
@@ -79,6 +75,7 @@ def test_an_item_on_which_a_process_died_once_is_done_by_another(tmp_path: Path)
     with Workers(count=2) as workers:
         items = [(tmp_path / "mark", n) for n in range(6)]
         found = {n: o for (_, n), o in workers.outcomes(_dies_once, each_of(items))}
+    assert (tmp_path / "mark").exists(), "no process died"
     assert found == {n: n for n in range(6)}
 
 
@@ -139,7 +136,7 @@ _ENDLESS = """
 import os, sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from tests.parallel.test_workers import note_and_sleep
+from tests.work import note_and_sleep
 from twinstroke.parallel.workers import Workers, each_of
 if __name__ == "__main__":
     with Workers(count=2) as workers:
@@ -147,16 +144,10 @@ if __name__ == "__main__":
 """
 
 
-def note_and_sleep(folder: Path) -> None:
-    """Leave a file named after the process."""
-    (folder / f"{os.getpid()}.pid").touch()
-    time.sleep(0.2)
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_process_outlives_its_parent(tmp_path: Path, how: signal.Signals) -> None:
     program = tmp_path / "endless.py"
-    program.write_text(_ENDLESS.format(tests=str(Path(__file__).parents[2]), folder=str(tmp_path)))
+    program.write_text(_ENDLESS.format(tests=str(ROOT), folder=str(tmp_path)))
     parent = subprocess.Popen(
         [sys.executable, str(program)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -164,8 +155,7 @@ def test_no_process_outlives_its_parent(tmp_path: Path, how: signal.Signals) -> 
     while len(pids := [int(p.stem) for p in tmp_path.glob("*.pid")]) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    assert parent.poll() is None, "it was over before it could be killed"
     parent.send_signal(how)
     parent.wait(timeout=30)
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    assert all_ended(pids)

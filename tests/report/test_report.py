@@ -18,8 +18,8 @@ import torch
 from ruamel.yaml import YAML
 
 from tests.browser import DESK, PHONE, opened
-from tests.evaluate.test_evaluate import prediction
-from tests.train.test_train import description, strokes
+from tests.rows import prediction
+from tests.trainings import description
 from twinstroke.annotations.detection import Detection
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.attend.draw import draw
@@ -37,8 +37,6 @@ from twinstroke.settings.load import Settings, load_settings
 from twinstroke.tables import SPLITS, Sample, Video, write_table
 from twinstroke.train.history import Epoch
 from twinstroke.train.model_file import save_model
-
-__all__ = ["strokes"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,7 +104,7 @@ def make(
 ) -> Made:
     """What all stages up to `attend` would have written."""
     made = Made(folder)
-    strokes = Path(shutil.copy(strokes, folder / "strokes.h5"))
+    strokes = Path(shutil.copyfile(strokes, folder / "strokes.h5"))
     with h5py.File(strokes, "r+") as file:
         file.attrs["classes"] = json.dumps(classes)
     torch.manual_seed(0)

@@ -6,8 +6,7 @@ import csv
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -24,14 +23,13 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.browser import DESK, PHONE, Browser, opened
 from tests.videos import Frames, write_vfr_video, write_video
+from tests.viewer import file_in, indexed, kept, loaded, viewer
 from twinstroke.annotations.classes import ttstroke21
 from twinstroke.annotations.detection import Detection
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.formats import elan
-from twinstroke.index.build import build_index
 from twinstroke.results.viewer.page import _packed, write_viewer
-from twinstroke.settings.index import IndexSettings
 from twinstroke.tables import NEGATIVE
 from twinstroke.video.clock import Clock
 from twinstroke.video.probe import probe_video
@@ -89,28 +87,6 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(path, grey_frames(48), 12, lossless=False)
 
 
-@contextmanager
-def viewer(page: Path, width: int = DESK) -> Iterator[Browser]:
-    with opened(page, width) as browser:
-        browser.wait("document.getElementById('summary').textContent")
-        yield browser
-
-
-def loaded(browser: Browser) -> None:
-    browser.wait("document.getElementById('video').readyState >= 2")
-
-
-def kept(browser: Browser) -> list[tuple[int, int, str]]:
-    """Strokes as the browser keeps them for this page."""
-    stored = browser.run(
-        "const {digest} = JSON.parse(document.getElementById('data').textContent);"
-        "const own = Object.keys(localStorage).filter(key => key.endsWith(digest));"
-        "return own.map(key => localStorage[key])"
-    )
-    assert len(stored) == 1
-    return [(begin, end, label) for begin, end, label, *_ in json.loads(stored[0])["strokes"]]
-
-
 def said(browser: Browser) -> str:
     return browser.find("#said").text.strip()
 
@@ -131,36 +107,6 @@ def visible_frame(browser: Browser) -> int:
         if found == frame(browser):
             break
     return found
-
-
-def file_in(folder: Path, suffix: str) -> Path:
-    """The file that was saved, once it is whole."""
-    for _ in range(200):
-        found = list(folder.glob(f"*{suffix}"))
-        if found and not list(folder.glob("*.crdownload")):
-            return found[0]
-        time.sleep(0.05)
-    raise AssertionError(f"no {suffix} in {list(folder.iterdir())}")
-
-
-def indexed(raw: Path, form: str, classes: list[str], fps: float) -> list[tuple[int, int, str]]:
-    """What `index` finds, with every check that it makes."""
-    settings = IndexSettings.model_validate(
-        {
-            "format": form,
-            "videos": "videos",
-            "annotations": form,
-            "classes": classes,
-            "fps": fps,
-            "negatives": {"rule": "none"},
-            "split": {"rule": "stroke"},
-            "max_overlap": 1.0,
-        }
-    )
-    index = build_index(settings, raw=raw, root=raw.parent, seed=1, workers=1, window=4, context=0)
-    assert [f for f in index.findings if f.severity == "error"] == []
-    named = [(sample.begin, sample.end, sample.label) for sample in index.samples]
-    return sorted(named + [(mark.begin, mark.end, "Unknown") for mark in index.unlabelled])
 
 
 def test_watch(film: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.decode.test_decode import sample
+from tests.rows import sample
 from twinstroke.hdf5 import new_hdf5
 from twinstroke.parallel.workers import Workers
 from twinstroke.segment.crop import crop_around

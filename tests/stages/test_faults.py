@@ -7,14 +7,14 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
 from functools import partial
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
 
-from tests.clone import Clone
+from tests.clone import ROOT, Clone
 from tests.disks import read_only, small_disk
 from tests.project import HEAVY, Project, finished, wait_for
 from tests.videos import write_damaged_copy
@@ -52,49 +52,64 @@ def whole(project: Project, stage: str) -> list[str]:
     return sorted(found)
 
 
-def children(pid: int) -> Iterator[tuple[int, str]]:
-    """All processes below one: number and command."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[1]) == pid and fields[0] != "Z":
-                command = (entry / "cmdline").read_text().replace("\0", " ")
-                yield int(entry.name), command
-                yield from children(int(entry.name))
-        except OSError:
-            continue
+KILLED = """
+import os, runpy, signal, sys
+from tests.processes import spawned
+from tests.work import after_each_item
+
+script, whom, number = sys.argv[1:]
+
+def kill(done):
+    if done == int(number):
+        pid = os.getpid() if whom == "itself" else spawned(os.getpid())[0]
+        os.kill(pid, signal.SIGKILL)
+        print("one of its processes was killed")
+
+after_each_item(kill)
+runpy.run_path(script, run_name="__main__")
+"""
+"""A stage of which a process is killed when so many items of work are done."""
 
 
-MOMENTS: dict[str, tuple[Callable[[Project], object], ...]] = {
-    "decode": (Project.hidden, Project.parts),
-    "flow": (lambda project: whole(project, "flow"),),
-    "normalize": (lambda project: whole(project, "normalize"),),
-    "segment": (Project.parts,),
-}
-"""When each stage is killed: as soon as this gives something."""
+def with_a_kill(project: Project, stage: str, whom: str, number: int) -> tuple[int, str]:
+    """Begin a stage; give its status and what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, ROOT / "stages" / f"{stage}.py", whom, str(number)],
+        cwd=project.folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.returncode, done.stdout
+
+
+MOMENTS = {"decode": (4, 8), "flow": (9,), "normalize": (2,), "segment": (1,)}
+"""Items after which each stage is killed: when parts or files are finished, and others are not.
+
+`decode` first plans three videos, which are three items, and then has nine parts; `flow` has twelve
+parts, `normalize` three, and `segment` two.
+"""
 
 
 @pytest.mark.parametrize("stage", HEAVY)
 def test_killed_at_any_moment_a_stage_goes_on_to_the_same_bytes(stage: str, tmp_path: Path) -> None:
     project = before(stage, tmp_path / "project")
-    for moment in MOMENTS[stage]:
-        process = project.start(stage)
-        wait_for(partial(moment, project), process)
-        process.kill()
-        process.wait()
-        whole(project, stage)
+    for number in MOMENTS[stage]:
+        status, printed = with_a_kill(project, stage, "itself", number)
+        assert status == -signal.SIGKILL, printed
+        files = whole(project, stage)
+        assert files or project.parts(), "it had not begun"
+        assert len(files) < len(made(finished(), stage)), "it was over"
     project.run(stage)
     assert made(project, stage) == made(finished(), stage)
 
 
 def test_a_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
     project = before("flow", tmp_path / "project")
-    process = project.start("flow")
-    wait_for(project.parts, process)
-    worker = next(pid for pid, command in children(process.pid) if "spawn_main" in command)
-    os.kill(worker, signal.SIGKILL)
-    printed, _ = process.communicate()
-    assert process.returncode == 0, printed
+    status, printed = with_a_kill(project, "flow", "a worker", 1)
+    assert status == 0, printed
+    assert "one of its processes was killed" in printed
     assert "Traceback" not in printed
     assert made(project, "flow") == made(finished(), "flow")
 
@@ -205,6 +220,7 @@ def test_dvc_repro_killed_twice_ends_with_the_same_lock(tmp_path: Path) -> None:
     undisturbed.run("dvc", "repro", "segment")
     data = killed.folder / "data" / "tiny"
     for begun in ("frames/*.h5", "flow/*.h5"):
+        assert not _found(data, begun)
         process = subprocess.Popen(
             ["dvc", "repro", "segment"],
             cwd=killed.folder,
@@ -216,7 +232,8 @@ def test_dvc_repro_killed_twice_ends_with_the_same_lock(tmp_path: Path) -> None:
         )
         wait_for(partial(_found, data, begun), process)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        assert process.wait() == -signal.SIGKILL
+        assert not (data / "strokes.h5").exists(), "it was over before it could be killed"
     killed.run("dvc", "repro", "segment")
     lock = [(clone.folder / "dvc.lock").read_text() for clone in (undisturbed, killed)]
     assert lock[0] == lock[1]

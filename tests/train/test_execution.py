@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.train.test_train import RESTARTS, SETTINGS, WINDOW, run
-from tests.train.test_train import strokes as strokes
+from tests.stored import WINDOW
+from tests.trainings import RESTARTS, SETTINGS, run
 from twinstroke.models import AttentionBlock, build_i3d, build_tstcnn
 from twinstroke.models.tstcnn import Bilinear, PooledConv3d
 from twinstroke.settings.execution import ExecutionSettings

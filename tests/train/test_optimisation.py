@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tests.train.test_train import SETTINGS, description, run
-from tests.train.test_train import strokes as strokes
+from tests.trainings import SETTINGS, description, run
 from twinstroke.settings.train import Schedule
 from twinstroke.train import fit
 from twinstroke.train.history import Epoch

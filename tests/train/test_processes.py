@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import signal
-import subprocess
-import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
 
-from tests.clone import ROOT
-from tests.train.test_train import RESTARTS, SETTINGS, run, saved_epochs
-from tests.train.test_train import strokes as strokes
+from tests.killed import Killed, Whom, killed
+from tests.processes import all_ended
+from tests.trainings import RESTARTS, SETTINGS, run
 from twinstroke.errors import UserError
 from twinstroke.settings.execution import ExecutionSettings
 from twinstroke.settings.train import RestartSettings, TrainSettings
@@ -98,75 +97,46 @@ def test_a_mistake_is_told_as_by_one_process(strokes: Path, tmp_path: Path) -> N
     assert len(one.value.problems) == 1
 
 
-KILLABLE = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[3])
-from tests.train.test_processes import NORMALISED, RESTARTING, THREE, run
-from twinstroke.errors import exits_cleanly
-if __name__ == "__main__":
-    strokes, folder = map(Path, sys.argv[1:3])
-    exits_cleanly(lambda: run(strokes, folder, RESTARTING, execution=THREE, **NORMALISED))()
-"""
-
-
-def started(strokes: Path, folder: Path) -> subprocess.Popen[str]:
-    script = folder / "killable.py"
-    folder.mkdir(parents=True, exist_ok=True)
-    script.write_text(KILLABLE)
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(strokes), str(folder), str(ROOT)],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 120
-    while saved_epochs(folder) < 1 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-    return process
-
-
-def ranks_of(process: subprocess.Popen[str]) -> list[int]:
-    """The processes that train, among the children of the one that was started."""
-    found = []
-    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-            found.append(int(child))
-    return found
-
-
-@pytest.mark.parametrize("rank", [0, 2])
-def test_a_killed_process_is_one_line_and_the_next_run_goes_on(
-    strokes: Path, tmp_path: Path, undisturbed: Path, rank: int
+@pytest.mark.parametrize(("rank", "whom"), [(0, "itself"), (2, "last of all")])
+def test_a_killed_process_is_one_line_and_nothing_is_left_behind(
+    strokes: Path, tmp_path: Path, rank: int, whom: Whom
 ) -> None:
-    process = started(strokes, tmp_path)
-    ranks = ranks_of(process)
-    assert len(ranks) == 3
-    os.kill(ranks[rank], signal.SIGKILL)
-    _, printed = process.communicate(timeout=120)
-    assert process.returncode == 1, printed
-    lines = printed.replace("\r", "\n").splitlines()
+    end = killed(strokes, tmp_path, RESTARTING, whom=whom, execution=THREE, **NORMALISED)
+    with nothing_left_by(end):
+        assert end.status == 1, end.printed
+    lines = end.printed.replace("\r", "\n").splitlines()
     lines = [line for line in lines if line.strip() and not line.startswith("train:")]
     assert lines == [
         f"error: train: process {rank + 1} of 3 was ended by SIGKILL, and the others with it; the "
         "same command goes on after the last finished epoch (if memory ran out, with "
         "checkpointing: true)"
     ]
-    assert not any(Path(f"/proc/{pid}").exists() for pid in ranks), "left behind"
-    assert saved_epochs(tmp_path) >= 1
+
+
+def test_a_killed_launcher_leaves_nothing_behind_and_the_next_run_goes_on(
+    strokes: Path, tmp_path: Path, undisturbed: Path
+) -> None:
+    end = killed(
+        strokes, tmp_path, RESTARTING, after=2, whom="launcher", execution=THREE, **NORMALISED
+    )
+    with nothing_left_by(end):
+        assert end.status == -signal.SIGKILL, end.printed
     run(strokes, tmp_path, RESTARTING, execution=THREE, **NORMALISED)
     for name in ("model.safetensors", "history.csv"):
         assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
-def test_nothing_is_left_behind_by_a_killed_launcher(strokes: Path, tmp_path: Path) -> None:
-    process = started(strokes, tmp_path)
-    ranks = ranks_of(process)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in ranks):
-        assert time.monotonic() < deadline, "processes go on without the one that started them"
-        time.sleep(0.05)
+@contextmanager
+def nothing_left_by(end: Killed) -> Iterator[None]:
+    """Three processes have trained, and none of them goes on when the others have ended."""
+    assert len(set(end.processes)) == 3
+    try:
+        yield
+        assert all_ended(end.processes), "processes go on without the one that started them"
+    finally:
+        for pid in end.processes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_torchrun_must_start_as_many_as_the_parameter_says(

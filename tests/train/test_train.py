@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 import math
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,76 +17,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.killed import killed
+from tests.stored import WINDOW
+from tests.trainings import RESTARTS, SETTINGS, description, run
 from twinstroke.errors import UserError
-from twinstroke.hdf5 import COMPRESSION, new_hdf5
 from twinstroke.settings.train import AugmentationSettings, RestartSettings, TrainSettings
 from twinstroke.train.augmentation import draw_view
-from twinstroke.train.fit import Outputs, batches
+from twinstroke.train.fit import batches
 from twinstroke.train.history import Epoch
-from twinstroke.train.launch import train
-from twinstroke.train.model_file import TrainedModel, load_model, save_model
+from twinstroke.train.model_file import load_model, save_model
 from twinstroke.train.schedule import WarmRestarts
 from twinstroke.train.state import State
 from twinstroke.train.windows import InputFormat, StrokeWindows, Window, collate
-
-WINDOW = (8, 8, 10)
-MARGIN = 2
-LENGTHS = [8, 9, 14, 11, 8, 20]
-SETTINGS = TrainSettings(
-    epochs=4,
-    batch_size=4,
-    learning_rate=0.02,
-    schedule="one_cycle",
-    momentum=0.9,
-    weight_decay=5e-4,
-    gradient_clip=5.0,
-    augment=True,
-)
-
-
-@pytest.fixture(scope="module")
-def strokes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve samples of three classes; the class is the side to which a bar moves."""
-    path = tmp_path_factory.mktemp("strokes") / "strokes.h5"
-    random = np.random.default_rng(0)
-    lengths = np.array(LENGTHS * 2)
-    total = int(lengths.sum())
-    height, width = WINDOW[1] + 2 * MARGIN, WINDOW[2] + 2 * MARGIN
-    with new_hdf5(path, "made by hand") as file:
-        rgb = random.integers(0, 256, (total, height, width, 3), np.uint8)
-        flow = random.integers(-200, 200, (total, height, width, 2)).astype(np.int16)
-        file.create_dataset("rgb", data=rgb, chunks=(8, height, width, 3), **COMPRESSION)
-        file.create_dataset("flow", data=flow, chunks=(8, height, width, 2), **COMPRESSION)
-        file["samples/sample"] = [f"s{i}" for i in range(len(lengths))]
-        file["samples/video"] = ["v"] * len(lengths)
-        file["samples/group"] = [f"player {i % 4}" for i in range(len(lengths))]
-        file["samples/begin"], file["samples/end"] = lengths * 0, lengths
-        file["samples/class_index"] = [0, 1, 2] * 4
-        file["samples/length"] = lengths
-        file["samples/offset"] = np.cumsum(lengths) - lengths
-        file.attrs["window"] = WINDOW
-        file.attrs["margin"] = MARGIN
-        file.attrs["flow_unit_px"] = 1 / 32
-        file.attrs["fps"] = 30.0
-        file.attrs["classes"] = json.dumps(["Negative", "Left", "Right"])
-    return path
-
-
-def description(**changes: object) -> TrainedModel:
-    values: dict[str, object] = {
-        "architecture": "tstcnn",
-        "modality": "twin",
-        "attention_blocks": 0,
-        "residual_blocks": 0,
-        "classes": ["Negative", "Left", "Right"],
-        "window": WINDOW,
-        "flow_scale": (4.0, 2.0),
-        "seed": 3,
-        "optimisation": SETTINGS,
-        "torch_version": torch.__version__,
-        "twinstroke_version": "0",
-    }
-    return TrainedModel.model_validate({**values, **changes})
 
 
 def test_without_augmentation_the_window_is_in_the_middle(strokes: Path) -> None:
@@ -145,36 +84,6 @@ def test_streams_are_scaled_clipped_and_channels_first() -> None:
     again = InputFormat((2, 3, 4), 1.0, (4.0, 5.0)).streams(batch, ("flow",))
     torch.testing.assert_close(again["flow"], streams["flow"])
     assert torch.equal(batch["flow"], pixels)
-
-
-def run(
-    strokes: Path,
-    folder: Path,
-    settings: TrainSettings = SETTINGS,
-    *,
-    workers: int = 0,
-    memory_gb: float = 1.0,
-    leftovers: int = 0,
-    samples: int = 9,
-    **changes: object,
-) -> tuple[bytes, str]:
-    """Train on nine samples; return what was written."""
-    train(
-        strokes,
-        {"train": [f"s{i}" for i in range(samples)], "validation": ["s9", "s10", "s11"]},
-        description(optimisation=settings, **changes),
-        Outputs(
-            work=folder / "work",
-            model=folder / "model.safetensors",
-            history=folder / "history.csv",
-            timing=folder / "training.json",
-        ),
-        memory_gb=memory_gb,
-        loader_workers=workers,
-    )
-    states = [path for path in (folder / "work").iterdir() if path.is_dir()]
-    assert len(states) == leftovers, "a finished run leaves no state"
-    return (folder / "model.safetensors").read_bytes(), (folder / "history.csv").read_text()
 
 
 @pytest.mark.parametrize("modality", ["rgb", "flow", "twin"])
@@ -282,17 +191,6 @@ def test_a_restart_returns_to_the_whole_best_state(
     assert state.optimiser.param_groups[0]["lr"] == pytest.approx(0.001)
 
 
-RESTARTS = SETTINGS.model_copy(
-    update={
-        "epochs": 8,
-        "schedule": "restarts",
-        # So large that losses rise, and accuracies of three samples fall.
-        "learning_rate": 0.03,
-        "restarts": RestartSettings(patience=2, recent=1, before=1, drop_floor=0.3),
-    }
-)
-
-
 def test_a_restart_goes_on_from_the_best_state(strokes: Path, tmp_path: Path) -> None:
     """What follows a restart is what follows from the best weights, at the lower rate."""
     _, history = run(strokes, tmp_path, RESTARTS, modality="flow", attention_blocks=1)
@@ -373,23 +271,6 @@ def test_streams_fused_late_are_those_trained_alone(strokes: Path, tmp_path: Pat
     ]
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[3])
-from tests.train.test_train import CASES, run
-from twinstroke.train.state import State
-settings, changes = CASES[sys.argv[4]]
-left, save = int(sys.argv[5]), State.save
-def save_and_die(self, path):
-    global left
-    save(self, path)
-    left -= 1
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
-State.save = save_and_die
-run(Path(sys.argv[1]), Path(sys.argv[2]), settings, **changes)
-"""
 CASES: dict[str, tuple[TrainSettings, dict[str, Any]]] = {
     "attention, one cycle": (SETTINGS, {"attention_blocks": 1}),
     "restarts": (RESTARTS, {"modality": "flow", "attention_blocks": 1}),
@@ -398,20 +279,6 @@ CASES: dict[str, tuple[TrainSettings, dict[str, Any]]] = {
         {"architecture": "i3d", "workers": 1},
     ),
 }
-
-
-def killed(strokes: Path, folder: Path, case: str, after: int = 1) -> None:
-    """Let a training be killed as soon as so many epochs are saved."""
-    arguments = (strokes, folder, Path(__file__).parents[2], case, after)
-    done = subprocess.run([sys.executable, "-c", KILLED, *map(str, arguments)])
-    assert done.returncode == -signal.SIGKILL
-    assert saved_epochs(folder) == after
-
-
-def saved_epochs(folder: Path) -> int:
-    """Epochs that an interrupted run has saved, of all its networks."""
-    states = [torch.load(state, weights_only=True) for state in folder.glob("work/*/state.pt")]
-    return sum(len(state["history"]) for state in states)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -423,17 +290,31 @@ def test_killed_anywhere_it_resumes_to_the_same_bits(
     # Another place at each run of the tests: each must do.
     networks = 2 if changes.get("architecture") == "i3d" else 1
     after = int(np.random.default_rng().integers(1, settings.epochs * networks))
-    killed(strokes, tmp_path / "disturbed", case, after)
+    end = killed(strokes, tmp_path / "disturbed", settings, after=after, **changes)
+    assert end.status == -signal.SIGKILL
     resumed = run(strokes, tmp_path / "disturbed", settings, **changes)
     assert resumed == expected, f"killed after epoch {after}"
 
 
+@pytest.fixture(scope="module")
+def interrupted(strokes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a training was killed after its first epoch; to be copied before it goes on."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    assert killed(strokes, folder, attention_blocks=1).status == -signal.SIGKILL
+    return folder
+
+
+def state_in(folder: Path) -> Path:
+    """The state of the only network that is not finished."""
+    (state,) = folder.glob("work/*/state.pt")
+    return state
+
+
 def test_a_damaged_state_costs_time_only(
-    strokes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    strokes: Path, interrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = run(strokes, tmp_path / "undisturbed", attention_blocks=1)
-    killed(strokes, tmp_path / "disturbed", "attention, one cycle")
-    (state,) = tmp_path.glob("disturbed/work/*/state.pt")
+    state = state_in(shutil.copytree(interrupted, tmp_path / "disturbed"))
     state.write_bytes(state.read_bytes()[:1000])
     capsys.readouterr()
     assert run(strokes, tmp_path / "disturbed", attention_blocks=1) == expected
@@ -466,12 +347,16 @@ OTHERS: dict[str, Callable[[Path, pytest.MonkeyPatch], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("other", OTHERS)
 def test_a_state_of_anything_else_is_not_resumed(
-    strokes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+    strokes: Path,
+    interrupted: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    other: str,
 ) -> None:
+    # It is the content of the samples that counts, and not where they lie.
     own = tmp_path / "strokes.h5"
-    shutil.copy(strokes, own)
-    killed(own, tmp_path, "attention, one cycle")
-    (state,) = tmp_path.glob("work/*/state.pt")
+    shutil.copyfile(strokes, own)
+    state = state_in(shutil.copytree(interrupted, tmp_path, dirs_exist_ok=True))
     before = state.read_bytes()
     changes = {"attention_blocks": 1, **OTHERS[other](own, monkeypatch)}
     assert run(own, tmp_path, leftovers=1, **changes)
