@@ -343,6 +343,14 @@ def test_the_single_window_is_the_one_that_training_validates_on(
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+def test_of_two_networks_the_later_best_epoch_is_shown(strokes: Path, tmp_path: Path) -> None:
+    made = description(architecture="i3d", best_epochs={"rgb": 2, "flow": 5})
+    model = made.build(torch.device("cpu"))
+    save_model(tmp_path / "model.safetensors", made, model.state_dict())
+    found = evaluate(strokes, {"test": ["s1"]}, tmp_path / "model.safetensors", stride=9)
+    assert found.metrics["best_epoch"] == 5
+
+
 # Tables
 
 
