@@ -164,6 +164,17 @@ def test_a_shadow_is_background(method: str) -> None:
     assert extent(appearing(lambda square: 250 - square), method)[200] > 90
 
 
+def test_masks_do_not_depend_on_what_was_drawn_before() -> None:
+    """KNN draws the samples that it keeps, which decides where there is noise."""
+    noise = np.random.default_rng(0).integers(100, 140, (40, 20, 20, 3)).astype(np.uint8)
+    found = []
+    for seed in (1, 2):
+        cv2.setRNGSeed(seed)
+        found.append(list(foreground(noise, MaskSettings(method="knn", dilate=0))))
+    np.testing.assert_array_equal(*found)
+    assert 0.1 < np.mean(found) < 0.9, "chance decides nothing"
+
+
 def test_no_mask_keeps_every_pixel() -> None:
     assert all(mask.all() for mask in foreground(scene(2), MaskSettings(method="none")))
 
