@@ -244,6 +244,19 @@ def test_reliability_is_the_librarys_curve_with_numbers() -> None:
     assert (certain.n, certain.accuracy) == (1, 1)
 
 
+def test_a_bin_holds_its_upper_bound() -> None:
+    """As do those of the calibration error (Guo et al.): (0, 1/4], (1/4, 1/2] and so on."""
+    confidence = np.array([0.2, 0.25, 0.26, 0.5, 0.51, 1.0])
+    right = np.array([False, True, False, False, True, True])
+    rows = reliability(right, confidence, bins=4)
+    assert [(row.n, row.accuracy, row.confidence) for row in rows] == [
+        (2, 0.5, 0.225),
+        (2, 0.0, 0.38),
+        (1, 1.0, 0.51),
+        (1, 1.0, 1.0),
+    ]
+
+
 # The whole
 
 
