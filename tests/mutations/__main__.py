@@ -23,7 +23,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.mutations.listed import PACKAGE, ROOT, Mutation, mutations
+from tests.clone import ROOT
+from tests.mutations.listed import PACKAGE, Mutation, mutations
 
 TIMEOUT_S = 600
 """Of the tests of one mutation."""
@@ -59,7 +60,7 @@ def main() -> int:
             print(f"{name:<40} {time.monotonic() - begun:5.1f} s  {outcome}", flush=True)
             if not outcome.startswith(("caught", "survives")):
                 wrong.append(name)
-    print(f"{len(chosen)} mutations, {len(wrong)} wrong{': ' if wrong else ''}{', '.join(wrong)}")
+    print(f"{len(chosen)} mutations; to look at: {', '.join(wrong) or 'none'}")
     return 1 if wrong else 0
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tests.clone import ROOT
-
 LIST = Path(__file__).with_name("mutations.toml")
 PACKAGE = Path("src", "twinstroke")
 
@@ -53,6 +51,3 @@ def mutations() -> dict[str, Mutation]:
         for area, own in areas.items()
         for name, values in own.items()
     }
-
-
-__all__ = ["PACKAGE", "ROOT", "Mutation", "mutations"]

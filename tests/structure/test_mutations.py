@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mutations.listed import PACKAGE, ROOT, mutations
+from tests.clone import ROOT
+from tests.mutations.listed import PACKAGE, mutations
 
 
 @pytest.mark.parametrize("name", mutations())

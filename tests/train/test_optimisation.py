@@ -198,8 +198,9 @@ class Answer:
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
-        exponentials: NDArray[np.float64] = np.exp(self.logits)
-        return exponentials / exponentials.sum(1, keepdims=True)
+        exponentials = np.exp(self.logits)
+        shares: NDArray[np.float64] = exponentials / exponentials.sum(1, keepdims=True)
+        return shares
 
 
 @pytest.fixture
