@@ -56,12 +56,13 @@ def decode_one(
     window: int = 8,
     width: int = 32,
     height: int = 18,
+    kept_width: int | None = None,
     read: bool = True,
 ) -> tuple[Frames, np.ndarray]:
     decode_videos(
         [video_row(path, count, width, height)],
         samples,
-        DecodeSettings(width=width, frame_step=step, context=context),
+        DecodeSettings(width=kept_width or width, frame_step=step, context=context),
         window=WindowSettings(frames=window, height=8, width=8),
         root=path.parent,
         folder=path.parent / "frames",
@@ -106,6 +107,13 @@ def test_lossy_frames_with_b_frames_stay_in_order(tmp_path: Path) -> None:
         write_video(tmp_path / "v.mp4", shades, lossless=False), 40, [sample(0, 40)]
     )
     np.testing.assert_allclose(rgb.mean((1, 2, 3)), shades.mean((1, 2, 3)), atol=2.4)
+
+
+def test_the_height_is_rounded_down(tmp_path: Path) -> None:
+    """34 · 48 / 64 is 25.5."""
+    path = write_video(tmp_path / "v.mp4", distinct_frames(9, 34, 64))
+    rgb, _ = decode_one(path, 9, [sample(0, 8)], width=64, height=34, kept_width=48)
+    assert rgb.shape == (9, 25, 48, 3)
 
 
 def test_area_average_and_rotation(tmp_path: Path) -> None:

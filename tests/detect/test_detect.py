@@ -15,6 +15,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 import twinstroke.detect.track as track_module
+from tests.decode.test_decode import decode_one, sample
 from tests.prepared import FRAMES, PREPARATION, STROKES, WINDOW, prepared_data
 from tests.videos import distinct_frames, write_video
 from twinstroke.detect.prepare import Frame, Source, prepared_frames
@@ -146,6 +147,42 @@ def test_no_frame_is_lost_whatever_their_number(tmp_path: Path, count: int) -> N
         prepared_frames(source, watching, (8, 8), limits=DEFAULT_LIMITS, timing=Stopwatch())
     )
     assert len(frames) == count
+
+
+def test_where_nothing_moves_the_centre_stays(tmp_path: Path) -> None:
+    """A square runs to the right for 20 frames, and stands still for 20."""
+    frames = np.repeat(distinct_frames(1, 32, 64), 40, 0)
+    for number, frame in enumerate(frames):
+        left = 8 + min(number, 19)
+        frame[4:12, left : left + 8] = 255 - frame[4:12, left : left + 8]
+    path = write_video(tmp_path / "v.mp4", frames, 60)
+    preparation = _Watching().preparation.model_copy(update={"width": 64})
+    source = Source(path, 40, 64, 32, 1)
+    centres = [
+        frame.centre
+        for frame in prepared_frames(
+            source, preparation, (8, 8), limits=DEFAULT_LIMITS, timing=Stopwatch()
+        )
+    ]
+    assert not np.array_equal(centres[5], centres[18])
+    for centre in centres[19:39]:
+        np.testing.assert_array_equal(centre, centres[18])
+
+
+def test_frames_are_as_high_as_those_of_decode(tmp_path: Path) -> None:
+    """34 · 48 / 64 is 25.5, of which 25 are left; nothing moves, so the window is in the middle."""
+    still = np.repeat(distinct_frames(1, 34, 64), 9, 0)
+    path = write_video(tmp_path / "v.mp4", still, 60)
+    decoded, _ = decode_one(path, 9, [sample(0, 9)], width=64, height=34, kept_width=48)
+    assert decoded.shape == (9, 25, 48, 3)
+    source = Source(path, 9, 64, 34, 1)
+    preparation = _Watching().preparation.model_copy(update={"width": 48})
+    frames = list(
+        prepared_frames(source, preparation, (9, 8), limits=DEFAULT_LIMITS, timing=Stopwatch())
+    )
+    assert len(frames) == 9
+    for frame, picture in zip(frames, decoded, strict=True):
+        np.testing.assert_array_equal(frame.rgb, picture[8:17, 20:28])
 
 
 @pytest.mark.parametrize(("stride", "frame_step"), [(1, 1), (2, 1), (3, 2), (6, 1)])

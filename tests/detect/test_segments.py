@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby, pairwise
 
@@ -100,6 +101,40 @@ def test_gaps_close_and_short_runs_go() -> None:
     by_class = tuned.model_copy(update={"runs": "class"})
     found = found_in(track("AAABBAAA"), by_class)
     assert [(s.begin, s.end, s.label) for s in found] == [(0, 8, "A")]
+
+
+@given(st.text("AB.", min_size=1, max_size=30), st.integers(1, 6))
+def test_rules_in_seconds_mean_the_same_whatever_the_stride(names: str, stride: int) -> None:
+    """As many windows, each so many times as far from the next."""
+    windows = {"gap_s": 2.5, "shortest_s": 2, "smoothing_s": 5}
+    found = []
+    for own in (1, stride):
+        seconds = {name: own * number / 30 for name, number in windows.items()}
+        rules = PLAIN.model_copy(update={"stride": own, "smoothing": "mean", **seconds})
+        found.append(found_in(track(names, stride=own), rules))
+    assert [s.probability for s in found[1]] == [s.probability for s in found[0]]
+    for one, other in zip(*found, strict=True):
+        for a, b in ((one.begin, other.begin), (one.end, other.end)):
+            # A border lies half a window before the frame of its window, but for both ends.
+            assert b in (math.ceil((a - 0.5) * stride), 0 if a == 0 else len(names) * stride)
+
+
+def test_confidences_are_means_over_the_segment_after_the_weight() -> None:
+    """Of what was weighed, not of what was smoothed to find the segment."""
+    weight = 3.0
+    own = track("....AAAAA....")
+    plain = own.probabilities.copy()
+    plain[6] = 0.3, 0.2, 0.5
+    own = replace(own, probabilities=plain)
+    changes = {"smoothing": "mean", "smoothing_s": 3 / 30, "negative_weight": weight}
+    rules = PLAIN.model_copy(update=changes)
+    (found,) = found_in(own, rules)
+    segment = plain[found.begin : found.end]
+    total = segment[:, 0] + weight * segment[:, 1] + segment[:, 2]
+    assert (found.begin, found.end) == (5, 8)
+    assert found.probability == pytest.approx((segment[:, 0] / total).mean(), abs=1e-4)
+    negative = (weight * segment[:, 1] / total).mean()
+    assert found.stroke_probability == pytest.approx(1 - negative, abs=1e-4)
 
 
 def test_nothing_and_everything() -> None:

@@ -14,14 +14,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 
 from tests.rows import prediction
 from tests.trainings import description
 from twinstroke.annotations.superclasses import groupings
 from twinstroke.errors import UserError
+from twinstroke.evaluate import pictures, plots
 from twinstroke.evaluate.decisions import DECISIONS, decide, gaussian_weights, window_starts
-from twinstroke.evaluate.evaluation import evaluate
+from twinstroke.evaluate.evaluation import Evaluation, evaluate
 from twinstroke.evaluate.intervals import wilson
 from twinstroke.evaluate.metrics import class_recalls, reliability, scores
 from twinstroke.evaluate.mistakes import draw_mistakes, worst_mistakes
@@ -241,6 +243,19 @@ def test_reliability_is_the_librarys_curve_with_numbers() -> None:
     assert (certain.n, certain.accuracy) == (1, 1)
 
 
+def test_a_bin_holds_its_upper_bound() -> None:
+    """As do those of the calibration error (Guo et al.): (0, 1/4], (1/4, 1/2] and so on."""
+    confidence = np.array([0.2, 0.25, 0.26, 0.5, 0.51, 1.0])
+    right = np.array([False, True, False, False, True, True])
+    rows = reliability(right, confidence, bins=4)
+    assert [(row.n, row.accuracy, row.confidence) for row in rows] == [
+        (2, 0.5, 0.225),
+        (2, 0.0, 0.38),
+        (1, 1.0, 0.51),
+        (1, 1.0, 1.0),
+    ]
+
+
 # The whole
 
 
@@ -342,6 +357,14 @@ def test_the_single_window_is_the_one_that_training_validates_on(
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+def test_of_two_networks_the_later_best_epoch_is_shown(strokes: Path, tmp_path: Path) -> None:
+    made = description(architecture="i3d", best_epochs={"rgb": 2, "flow": 5})
+    model = made.build(torch.device("cpu"))
+    save_model(tmp_path / "model.safetensors", made, model.state_dict())
+    found = evaluate(strokes, {"test": ["s1"]}, tmp_path / "model.safetensors", stride=9)
+    assert found.metrics["best_epoch"] == 5
+
+
 # Tables
 
 
@@ -405,6 +428,100 @@ def test_worst_mistakes_are_the_most_confident_ones() -> None:
     ]
     assert [row.sample for row in worst_mistakes(rows, 2)] == ["c", "d"]
     assert [row.sample for row in worst_mistakes(rows, 9)] == ["c", "d", "a"]
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Gets what would be drawn."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(plots, "save_png", lambda figure, _: drawn.append(figure))
+    return drawn
+
+
+def test_a_confusion_matrix_has_the_truth_in_its_rows(figures: list[Figure]) -> None:
+    names = ["A", "B", "C"]
+    pairs = [*[("A", "B")] * 3, *[("B", "A")] * 2, ("A", "A"), ("C", "B")]
+    actual, predicted = ([pair[side] for pair in pairs] for side in (0, 1))
+    plot_confusion(actual, predicted, names, "t", Path("t.png"))
+    (figure,) = figures
+    axes = figure.axes[0]
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("actual", "predicted")
+    rows, columns = (
+        [label.get_text() for label in own]
+        for own in (axes.get_yticklabels(), axes.get_xticklabels())
+    )
+    shown = {}
+    for text in axes.texts:
+        column, row = text.get_position()
+        shown[rows[int(row)], columns[int(column)]] = int(text.get_text())
+    assert shown == Counter(pairs)
+    share = np.asarray(axes.images[0].get_array())
+    expected = np.array([[1, 3, 0], [4, 0, 0], [0, 4, 0]]) / 4
+    np.testing.assert_allclose(share, expected)
+
+
+def test_curves_are_those_of_their_names(figures: list[Figure]) -> None:
+    history = [
+        Epoch(
+            network="twin",
+            epoch=epoch,
+            learning_rate=0.1**epoch,
+            train_loss=1 / epoch,
+            train_accuracy=0.1 * epoch,
+            validation_loss=2 / epoch,
+            validation_accuracy=0.2 * epoch,
+        )
+        for epoch in (1, 2)
+    ]
+    plot_history(history, Path("t.png"))
+    (figure,) = figures
+    assert [axes.get_ylabel() for axes in figure.axes] == [
+        "cross-entropy",
+        "accuracy",
+        "learning rate",
+    ]
+    for axes, name in zip(figure.axes, ("loss", "accuracy"), strict=False):
+        assert {line.get_label() for line in axes.lines} == {"train", "validation"}
+        for line in axes.lines:
+            values = [getattr(row, f"{line.get_label()}_{name}") for row in history]
+            assert np.asarray(line.get_xydata()).tolist() == [[1, values[0]], [2, values[1]]]
+
+
+def test_tables_beside_the_pictures_are_of_the_split_that_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("plot_confusion", "plot_recalls", "plot_reliability", "draw_mistakes"):
+        monkeypatch.setattr(pictures, name, lambda *_: None)
+    classes = ["forehand push", "forehand flip", "backhand push"]
+    pairs = [(0, 2), (0, 2), (1, 0), (2, 2)]
+    rows = {
+        split: [
+            prediction(
+                sample=f"{split} {number}",
+                decision=decision,
+                actual=classes[a],
+                predicted=classes[p],
+                probabilities={name: 0.8 if name == classes[p] else 0.1 for name in classes},
+            )
+            for number, (a, p) in enumerate(pairs if split == "test" else pairs[:1])
+            for decision in ("single", "mean")
+        ]
+        for split in ("train", "test")
+    }
+    figures = {split: {"accuracy": 0.25, "ece": 0.0} for split in rows}
+    pictures.write_pictures(Evaluation(classes, figures, {}, [], rows), Path("none"), tmp_path)
+
+    def table(name: str) -> list[list[str]]:
+        with (tmp_path / name).open(newline="") as stream:
+            return list(csv.reader(stream))
+
+    header = ["actual", "predicted"]
+    assert table("confusion.csv") == [header, *([classes[a], classes[p]] for a, p in pairs)]
+    hands = [classes[a].split()[0] for pair in pairs for a in pair]
+    found = [name.lower() for row in table("superclasses.csv")[1:] for name in row]
+    assert found == hands
+    _, bin_ = table("reliability.csv")
+    assert bin_[:2] == ["0.8", "0.25"]
 
 
 def test_pictures_are_repeatable(strokes: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import cv2
 import h5py
@@ -70,6 +70,38 @@ def test_flow_i_leads_from_frame_i_to_the_next_and_crosses_no_gap(tmp_path: Path
     assert first.tolist() == [10, 11, 12, 23]
     motion = np.median(flow[:, 12:-12, 12:-12], (1, 2))
     np.testing.assert_allclose(motion, [steps[i] for i in (0, 1, 2, 4)], atol=0.25)
+
+
+def test_grey_is_what_people_see(tmp_path: Path) -> None:
+    """Of red and blue that move apart, red wins: it is 0.299 of the grey, and blue 0.114."""
+    rgb = np.zeros((2, *SIZE, 3), np.uint8)
+    rgb[..., 0] = moving([(3, 1)])[..., 0]
+    rgb[..., 2] = moving([(-3, -1)])[::-1, ::-1, ::-1, 0]
+    source = frames_file(tmp_path / "v.h5", rgb, np.arange(2))
+    settings = FlowSettings(estimator="farneback", blur=3)
+    compute_flow([source], settings, folder=tmp_path / "flow", workers=HERE)
+    with h5py.File(tmp_path / "flow" / "v.h5") as file:
+        (flow,) = dequantised(fields(file, slice(None)))
+    np.testing.assert_allclose(np.median(flow[12:-12, 12:-12], (0, 1)), [3, 1], atol=0.5)
+
+
+@pytest.mark.parametrize(("blur", "weights"), [(3, [1, 2, 1]), (5, [1, 4, 6, 4, 1])])
+def test_blur_is_a_weighted_mean_of_neighbours(blur: Literal[3, 5], weights: list[int]) -> None:
+    """OpenCV's weights; pictures are mirrored at the edges."""
+    # Of pictures that have nothing to do with each other, flow is rough.
+    first, second = (texture(seed)[: SIZE[0], : SIZE[1]].copy() for seed in (0, 1))
+    plain, found = (
+        estimate_flow(first, second, FlowSettings(estimator="dis", blur=own)).astype(float)
+        for own in (0, blur)
+    )
+    expected = plain
+    for axis in (0, 1):
+        around = [(blur // 2,) * 2 if axis == own else (0, 0) for own in range(3)]
+        padded = np.pad(expected, around, mode="reflect")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, blur, axis)
+        expected = windows @ (np.array(weights) / sum(weights))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.abs(found - plain).max() > 0.1
 
 
 def test_pairs_obey_the_frame_step() -> None:

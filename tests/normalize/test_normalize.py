@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import h5py
@@ -16,6 +18,7 @@ from tests.rows import sample
 from tests.stored import frames_file
 from twinstroke.errors import UserError
 from twinstroke.flow.fields import compute_flow
+from twinstroke.flow.stored import quantised
 from twinstroke.hdf5 import new_hdf5
 from twinstroke.normalize.mask import foreground
 from twinstroke.normalize.motion import describe_motion
@@ -49,6 +52,12 @@ def test_roi_keeps_the_window_inside_the_frame() -> None:
     np.testing.assert_allclose(roi_centre(field((99, 0, 9, 9)), CROP, 0.6), [100 - 15, 10])
     np.testing.assert_allclose(roi_centre(field((0, 59, 9, 9)), CROP, 0.6), [15, 60 - 10])
     np.testing.assert_allclose(roi_centre(field((3, 3, 1, 0)), (80, 200), 0.6), [50, 30])
+
+
+def test_each_of_the_two_points_is_kept_inside_before_they_are_mixed() -> None:
+    # Largest at (99, 30), which becomes (85, 30); centroid at (49.5, 30), which is inside.
+    flow = field((99, 30, 9, 9), (0, 30, 1, 0))
+    np.testing.assert_allclose(roi_centre(flow, CROP, 0.6), [0.6 * 85 + 0.4 * 49.5, 30])
 
 
 def test_without_motion_there_is_no_centre() -> None:
@@ -118,6 +127,54 @@ def test_foreground_is_the_moving_square(method: str, threshold: float) -> None:
         )
 
 
+def appearing(change: Callable[[NDArray[np.uint8]], NDArray[np.generic]]) -> NDArray[np.uint8]:
+    """A wall for 200 frames, and for 100 more one of which a square of 10 × 10 px is changed."""
+    wall = np.random.default_rng(0).integers(100, 200, (20, 20, 3)).astype(np.uint8)
+    frames = np.repeat(wall[None], 300, 0)
+    frames[200:, 5:15, 5:15] = change(wall[5:15, 5:15])
+    return frames
+
+
+def extent(frames: NDArray[np.uint8], method: str, **settings: float) -> NDArray[np.integer]:
+    """Pixels of the foreground of each frame."""
+    rules = MaskSettings.model_validate({"method": method, "dilate": 0, **settings})
+    return np.array([mask.sum() for mask in foreground(frames, rules)])
+
+
+@pytest.mark.parametrize(("method", "bound"), [("knn", 3 * 12**2), ("mog2", 3 * 12**2 / 4)])
+def test_the_threshold_is_that_of_the_squared_distance(method: str, bound: float) -> None:
+    """12 in each colour; MOG2 divides by the variance, of which it takes 4 for the least."""
+    frames = appearing(lambda square: square + 12)
+    assert extent(frames, method, threshold=0.95 * bound)[199:201].tolist() == [0, 100]
+    assert extent(frames, method, threshold=1.05 * bound)[199:201].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("method", ["knn", "mog2"])
+def test_what_stays_is_background_after_a_part_of_the_history(method: str) -> None:
+    frames = appearing(lambda square: 250 - square)
+    shorter, longer = (extent(frames, method, history=n) for n in (50, 500))
+    assert shorter[200] > 90
+    seen = [int((own[200:] > 0).sum()) for own in (shorter, longer)]
+    assert 0 < 2 * seen[0] < seen[1]
+
+
+@pytest.mark.parametrize("method", ["knn", "mog2"])
+def test_a_shadow_is_background(method: str) -> None:
+    assert extent(appearing(lambda square: square * 0.7), method)[200] == 0
+    assert extent(appearing(lambda square: 250 - square), method)[200] > 90
+
+
+def test_masks_do_not_depend_on_what_was_drawn_before() -> None:
+    """KNN draws the samples that it keeps, which decides where there is noise."""
+    noise = np.random.default_rng(0).integers(100, 140, (40, 20, 20, 3)).astype(np.uint8)
+    found = []
+    for seed in (1, 2):
+        cv2.setRNGSeed(seed)
+        found.append(list(foreground(noise, MaskSettings(method="knn", dilate=0))))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert 0.1 < np.mean(found) < 0.9, "chance decides nothing"
+
+
 def test_no_mask_keeps_every_pixel() -> None:
     assert all(mask.all() for mask in foreground(scene(2), MaskSettings(method="none")))
 
@@ -155,6 +212,60 @@ def test_motion_files_follow_the_square(tmp_path: Path) -> None:
     np.testing.assert_allclose(peak[late, 0], 4, atol=0.6)
     assert peak[late, 1].max() < 2
     assert run() == (0, 1)
+
+
+def described(
+    folder: Path,
+    frames: NDArray[np.uint8],
+    frame: NDArray[np.int64],
+    flow: Sequence[NDArray[np.float32]],
+    settings: NormalizeSettings,
+) -> dict[str, NDArray[Any]]:
+    """What is found of frames and the flow between them; the window is wider than high."""
+    source = frames_file(folder / "frames" / "v.h5", frames, frame)
+    with new_hdf5(folder / "flow" / "v.h5", "made by hand") as file:
+        file["flow"] = quantised(np.stack(flow)).transpose(0, 3, 1, 2)
+        file["frame"] = frame[np.flatnonzero(np.diff(frame) == 1)]
+        file.attrs["content"] = "flow"
+    describe_motion(
+        [folder / "flow" / "v.h5"],
+        settings,
+        WindowSettings(frames=8, height=20, width=30),
+        frames_folder=source.parent,
+        fps=30,
+        folder=folder / "motion",
+        workers=Workers(count=0),
+    )
+    with h5py.File(folder / "motion" / "v.h5") as file:
+        return {name: file[name][:] for name in ("mask", "roi", "peak", "frame")}
+
+
+def test_peaks_have_no_sign_and_windows_stay_inside(tmp_path: Path) -> None:
+    flow = [field((99, 30, -7, 2), (98, 30, 3, 0)), field((50, 59, 1, -9)), field((50, 30, 4, 4))]
+    still = np.zeros((4, 60, 100, 3), np.uint8)
+    settings = NormalizeSettings(
+        mask=MaskSettings(method="none"), roi=RoiSettings(smoothing_s=0, max_weight=1)
+    )
+    found = described(tmp_path, still, np.arange(4), flow, settings)
+    assert found["peak"].tolist() == [[7, 2], [1, 9], [4, 4]]
+    assert found["roi"].tolist() == [[100 - 15, 30], [50, 60 - 10], [50, 30]]
+
+
+def test_each_run_without_a_gap_is_a_scene_of_its_own(tmp_path: Path) -> None:
+    """Neither regions are smoothed across a gap, nor is the background taken over."""
+    frames = scene(24)[:, :, :100]
+    frame = np.array([*range(10), *range(50, 64)])
+    runs = np.s_[0:9], np.s_[10:23]
+    flow = [*[field((30, 25, 5, 0))] * 9, *[field((60, 40, 5, 0))] * 13]
+    masks = MaskSettings(dilate=0)
+    found = described(tmp_path, frames, frame, flow, NormalizeSettings(mask=masks))
+    assert found["frame"].tolist() == [*range(9), *range(50, 63)]
+    expected = np.concatenate([list(foreground(frames[run], masks)) for run in runs])
+    np.testing.assert_array_equal(np.unpackbits(found["mask"], axis=-1, count=100), expected)
+    # At the beginning of a run nearly everything is foreground, also where flow is not zero.
+    assert expected[[0, 9]].mean() > 0.9
+    assert found["roi"][0].tolist() == [30, 25]
+    assert found["roi"][9].tolist() == [60, 40]
 
 
 def test_normal_rule_uses_maxima_above_the_bound_for_each_component() -> None:

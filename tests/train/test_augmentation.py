@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import cv2
 import numpy as np
@@ -212,7 +213,7 @@ def test_draws_stay_in_their_ranges_and_repeat(
 
 def test_draws_are_distributed_as_published() -> None:
     views = [
-        draw_view(AugmentationSettings(), seed=1, epoch=e, sample=0, slack=60, window=(120, 120))
+        draw_view(AugmentationSettings(), seed=1, epoch=e, sample=0, slack=60, window=(80, 120))
         for e in range(3000)
     ]
     start = [view.start for view in views]
@@ -222,7 +223,7 @@ def test_draws_are_distributed_as_published() -> None:
         ([view.angle for view in views], -10, 10),
         ([view.zoom for view in views], 0.9, 1.1),
         ([view.right for view in views], -12, 12),
-        ([view.down for view in views], -12, 12),
+        ([view.down for view in views], -8, 8),
     ):
         side = high - low
         assert min(values) == pytest.approx(low, abs=0.02 * side)
@@ -230,6 +231,24 @@ def test_draws_are_distributed_as_published() -> None:
         assert np.mean(values) == pytest.approx((low + high) / 2, abs=0.03 * side)
         assert np.std(values) == pytest.approx(side / math.sqrt(12), rel=0.05)
     assert np.mean([view.mirrored for view in views]) == pytest.approx(0.5, abs=0.04)
+
+
+@pytest.mark.parametrize("flip", [0.0, 0.2, 1.0])
+def test_as_many_are_mirrored_as_the_settings_say(flip: float) -> None:
+    ranges = AugmentationSettings(flip=flip)
+    mirrored = [
+        draw_view(ranges, seed=1, epoch=e, sample=0, slack=0, window=(8, 8)).mirrored
+        for e in range(1000)
+    ]
+    assert np.mean(mirrored) == pytest.approx(flip, abs=0.06 if 0 < flip < 1 else 0)
+
+
+def test_every_seed_epoch_and_sample_has_a_view_of_its_own() -> None:
+    views = {
+        draw_view(AugmentationSettings(), seed=s, epoch=e, sample=n, slack=9, window=(40, 60))
+        for s, e, n in product(range(4), repeat=3)
+    }
+    assert len(views) == 4**3
 
 
 @settings(max_examples=60, deadline=None)

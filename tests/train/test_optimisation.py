@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tests.trainings import SETTINGS, description, run
 from twinstroke.settings.train import Schedule
@@ -126,6 +127,25 @@ def history_of(folder: Path) -> list[dict[str, Any]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.parametrize("clip", [0.05, 0.5])
+def test_gradients_keep_their_direction_and_are_as_long_as_the_settings_allow(
+    strokes: Path, tmp_path: Path, steps: list[Step], clip: float
+) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 1, "learning_rate": 1e-6})
+
+    def trained(gradient_clip: float) -> list[NDArray[np.float64]]:
+        steps.clear()
+        changed = settings.model_copy(update={"gradient_clip": gradient_clip})
+        run(strokes, tmp_path / str(gradient_clip), changed, modality="flow")
+        return [np.concatenate([array.ravel() for array in step.gradients]) for step in steps]
+
+    for free, clipped in zip(trained(0), trained(clip), strict=True):
+        length = float(np.linalg.norm(free))
+        assert length > clip, "nothing to clip"
+        # The rate is so small that both are at nearly the same weights.
+        assert np.linalg.norm(clipped - free * clip / length) < 1e-3 * clip
+
+
 # --- rates ----------------------------------------------------------------------------------------
 
 
@@ -162,6 +182,73 @@ def test_one_cycle_spans_the_training(
     written = [float(row["learning_rate"]) for row in history_of(tmp_path)]
     assert len(written) == epochs
     assert written[:-1] == pytest.approx(wanted[count // epochs :: count // epochs])
+
+
+# --- losses ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network said of some windows."""
+
+    trains: bool
+    logits: NDArray[np.float64]
+    target: NDArray[np.int64]
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        exponentials = np.exp(self.logits)
+        shares: NDArray[np.float64] = exponentials / exponentials.sum(1, keepdims=True)
+        return shares
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[Answer]:
+    """Gets everything of which a loss is taken from now on."""
+    seen: list[Answer] = []
+    cross_entropy = functional.cross_entropy
+
+    def watched(logits: Tensor, target: Tensor, **options: Any) -> Tensor:
+        said = logits.detach().double().numpy()
+        seen.append(Answer(logits.requires_grad, said, target.numpy()))
+        return cross_entropy(logits, target, **options)
+
+    monkeypatch.setattr(functional, "cross_entropy", watched)
+    return seen
+
+
+def test_gradients_are_those_of_the_mean_loss(
+    strokes: Path, tmp_path: Path, steps: list[Step], answers: list[Answer]
+) -> None:
+    """Of the last bias it is the mean of the probabilities, less 1 for the truth."""
+    settings = SETTINGS.model_copy(update={"epochs": 1, "gradient_clip": 0.0})
+    run(strokes, tmp_path, settings, modality="flow")
+    trained = [answer for answer in answers if answer.trains]
+    assert [len(answer.target) for answer in trained] == [4, 5]
+    for step, answer in zip(steps, trained, strict=True):
+        slopes = answer.probabilities - np.eye(3)[answer.target]
+        np.testing.assert_allclose(step.gradients[-1], slopes.mean(0), atol=1e-6)
+
+
+def test_the_history_tells_losses_and_accuracies(
+    strokes: Path, tmp_path: Path, answers: list[Answer]
+) -> None:
+    """Means over all windows, from what the network said of them, by NumPy in float64."""
+    settings = SETTINGS.model_copy(update={"epochs": 2})
+    run(strokes, tmp_path, settings, modality="flow")
+    rows = [Epoch(**row) for row in history_of(tmp_path)]
+    # Two batches, and the validation.
+    for row, own in zip(rows, (answers[:3], answers[3:]), strict=True):
+        assert [answer.trains for answer in own] == [True, True, False]
+        for name, parts, count in (("train", own[:2], 9), ("validation", own[2:], 3)):
+            logits = np.concatenate([answer.logits for answer in parts])
+            target = np.concatenate([answer.target for answer in parts])
+            assert len(target) == count
+            of_truth = logits[np.arange(count), target]
+            loss = np.log(np.exp(logits).sum(1)) - of_truth
+            assert getattr(row, f"{name}_loss") == pytest.approx(loss.mean(), rel=1e-5)
+            right = of_truth == logits.max(1)
+            assert getattr(row, f"{name}_accuracy") == pytest.approx(right.mean())
 
 
 # --- chance ---------------------------------------------------------------------------------------
@@ -238,3 +325,22 @@ def test_the_order_is_another_in_every_epoch_and_repeats(
     assert len(set(map(tuple, orders))) == len(orders)
     # Neither are the same samples always together.
     assert len({frozenset(order[:4]) for order in orders}) > settings.epochs
+
+
+def test_every_seed_begins_with_other_weights(
+    strokes: Path, tmp_path: Path, steps: list[Step]
+) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+
+    def first(name: str, seed: int) -> Arrays:
+        steps.clear()
+        run(strokes, tmp_path / name, settings, modality="flow", seed=seed)
+        return steps[0].before
+
+    one, again, other = first("one", 3), first("again", 3), first("other", 4)
+    assert all(map(np.array_equal, one, again))
+    # Biases begin at zero.
+    drawn = [(a, b) for a, b in zip(one, other, strict=True) if a.any()]
+    assert len(drawn) == 3 + 1 + 1, "convolutions, features, classes"
+    for a, b in drawn:
+        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.15
