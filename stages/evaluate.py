@@ -27,9 +27,9 @@ def main() -> None:
         folder / "model.safetensors",
         stride=settings.evaluate.stride,
     )
-    for name in ("metrics", "scores"):
+    for name, content in (("metrics", result.headline), ("scores", result.scores)):
         with replacing(reports / f"{name}.json") as partial:
-            text = json.dumps(getattr(result, name), indent=2, ensure_ascii=False)
+            text = json.dumps(content, indent=2, ensure_ascii=False)
             partial.write_text(text + "\n", encoding="utf-8")
     write_table(reports / "classes.csv", result.recalls, ClassRecall)
     for split in SPLITS:
@@ -38,11 +38,10 @@ def main() -> None:
         write_predictions(reports / "predictions" / f"{split}.csv", result.classes, rows)
     plot_history(read_table(reports / "history.csv", Epoch), reports / "history.png")
     write_pictures(result, folder / "strokes.h5", reports)
-    measured = [split for split in SPLITS if split in result.metrics]
     figures = (
         f"{split} {own['accuracy']:.1%} of {own['n']} (95 %: {own['accuracy_low']:.1%} to "
         f"{own['accuracy_high']:.1%})"
-        for split, own in ((split, result.metrics[split]) for split in measured)
+        for split, own in result.measured.items()
     )
     summarise("evaluate", "accuracy: " + "; ".join(figures))
 

@@ -1,10 +1,12 @@
 """Train the RGB, Flow or Twin network, TSTCNN or I3D, and keep its best state."""
 
+import json
 import os
 from pathlib import Path
 
 from twinstroke.balance.stored import used_samples
 from twinstroke.errors import exits_cleanly
+from twinstroke.files import replacing
 from twinstroke.normalize.stored import FlowStatistics
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
@@ -36,6 +38,11 @@ def main() -> None:
         loader_workers=settings.feed.loader_workers,
     )
     if done is not None:  # of several processes that torchrun started, one tells
+        # The only figure of training.json by which people choose, in a file of its own: git holds
+        # it, and DVC shows all numbers of such a file.
+        seconds = json.loads((reports / "training.json").read_text())["seconds_per_epoch"]
+        with replacing(reports / "pace.json") as partial:
+            partial.write_text(json.dumps({"s/epoch": round(seconds, 1)}, indent=2) + "\n")
         summarise("train", summary(settings, done))
 
 

@@ -76,16 +76,17 @@ class Clone:
         self.run("git", "add", "-A")
         self.run("git", "commit", "-q", "-m", message)
 
-    def metrics(self) -> dict[str, dict[str, float]]:
-        content: dict[str, dict[str, float]] = json.loads(
-            (self.folder / "reports" / "tiny" / "metrics.json").read_text()
+    def scores(self) -> dict[str, float]:
+        """All figures of the network, by their flat names."""
+        content: dict[str, float] = json.loads(
+            (self.folder / "reports" / "tiny" / "scores.json").read_text()
         )
         return content
 
     def accuracy(self, experiment: str) -> float:
         """Test accuracy that an experiment's own commit holds."""
-        content = self.run("git", "show", f"{self.reference(experiment)}:reports/tiny/metrics.json")
-        return float(json.loads(content)["test"]["accuracy"])
+        content = self.run("git", "show", f"{self.reference(experiment)}:reports/tiny/scores.json")
+        return float(json.loads(content)["test.single.accuracy"])
 
     def reference(self, experiment: str) -> str:
         """The commit of an experiment."""

@@ -108,7 +108,10 @@ def test_results_are_the_same_wherever_the_videos_lie(tmp_path: Path) -> None:
     figures = write_measured(chosen, found, classes, "test", tmp_path / "figures").figures
     # All frames are found, forty are a stroke.
     assert figures["iou"] == pytest.approx(40 / FRAMES)
-    assert json.loads((tmp_path / "figures/detection.json").read_text())["n_strokes"] == 1
+    written = {p.stem: json.loads(p.read_text()) for p in (tmp_path / "figures").glob("*.json")}
+    assert written["detection_scores"] == figures
+    # The one stroke is a part of what was found, too small for half of their union.
+    assert written["detection"] == {"f1": 0.0, "map": 0.0}
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         *("detection.json", "detection_scores.json", "detections.png"),
         *("detection_thresholds.csv", "detection_classes.csv"),

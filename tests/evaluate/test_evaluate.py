@@ -30,6 +30,7 @@ from twinstroke.evaluate.mistakes import draw_mistakes, worst_mistakes
 from twinstroke.evaluate.plots import plot_confusion, plot_history, plot_recalls, plot_reliability
 from twinstroke.evaluate.predictions import read_predictions, write_predictions
 from twinstroke.evaluate.tracks import probability_tracks
+from twinstroke.tables import SPLITS, Split
 from twinstroke.train.history import Epoch
 from twinstroke.train.model_file import save_model
 from twinstroke.train.windows import InputFormat, StrokeWindows, collate
@@ -329,12 +330,35 @@ def test_evaluation_can_be_recomputed_from_its_tables(strokes: Path, tmp_path: P
         *[13] * 3,
     ]
     assert {row.group for row in found.predictions["test"]} == {"player 2", "player 3"}
-    single = {k: v for k, v in found.metrics["test"].items() if not k.startswith(DECISIONS[1:])}
-    assert single == {name: found.scores[f"test.single.{name}"] for name in single}
-    assert found.metrics["test"]["vote_accuracy"] == found.scores["test.vote.accuracy"]
-    assert found.metrics["parameters"]["without_fully_connected"] == 360_790 + 2 * 29_520
-    assert found.metrics["best_epoch"] == 3
+    assert found.scores["parameters.without_fully_connected"] == 360_790 + 2 * 29_520
+    assert found.scores["best_epoch"] == 3
     assert evaluate(strokes, names, tmp_path / "model.safetensors", stride=1) == found
+
+
+@pytest.mark.parametrize(("splits", "shown"), [(SPLITS, "test"), (SPLITS[:2], "val")])
+def test_the_headline_is_few_figures_in_percent(splits: tuple[Split, ...], shown: str) -> None:
+    n, right = {"train": 40, "val": 9, "test": 63}, {"train": 39, "val": 3, "test": 36}
+    found: dict[str, float | int] = {}
+    for split in splits:
+        name = "val" if split == "validation" else split
+        # All are of the first class but the last, which is taken for one of it.
+        actual, predicted = np.zeros(n[name], int), np.ones(n[name], int)
+        actual[-1], predicted[-1] = 1, 0
+        predicted[: right[name]] = 0
+        own = scores(actual, predicted, np.full((n[name], 2), 0.5), ["A", "B"])
+        found |= {f"{split}.single.{key}": value for key, value in own.items()}
+        found[f"{split}.vote.accuracy"] = 0.25
+    headline = Evaluation(["A", "B"], found, [], {}).headline
+    share, z, count = right[shown] / n[shown], 1.959964, n[shown]
+    # Wilson's formula, written down.
+    half = z * math.sqrt(share * (1 - share) / count + (z / 2 / count) ** 2) / (1 + z**2 / count)
+    names = [name for name in n if name != "test" or "test" in splits]
+    assert headline == {
+        **{name: round(100 * right[name] / n[name], 1) for name in names},
+        "±": round(100 * half, 1),
+        "balanced": round(50 * right[shown] / (count - 1), 1),
+        "n": {name: n[name] for name in names},
+    }
 
 
 def test_the_single_window_is_the_one_that_training_validates_on(

@@ -69,9 +69,9 @@ stages:
     params: [preset, attention_blocks, epochs]
     outs:
       - data/${preset}/model
-    metrics:
       - reports/${preset}/training.json
-      - reports/${preset}/metrics.json:
+    metrics:
+      - reports/${preset}/scores.json:
           cache: false
 """
 BALANCE = """\
@@ -101,11 +101,12 @@ if (data / "meet").exists():
 if (data / "meddle").exists():
     pathlib.Path(os.environ["DVC_ROOT"], "notes.txt").write_text("edited meanwhile")
 split = {"n": 8, "accuracy": blocks / 8, "accuracy_low": 0.0, "accuracy_high": 0.5}
-metrics = {name: split for name in ("train", "validation", "test")}
-metrics |= {"parameters": {"all": 20, "without_fully_connected": 10}, "best_epoch": blocks}
+scores = {f"{name}.single.{key}": value for name in ("train", "validation", "test")
+          for key, value in split.items()}
+scores |= {"parameters.all": 20, "parameters.without_fully_connected": 10, "best_epoch": blocks}
 reports = pathlib.Path("reports", params["preset"])
 reports.mkdir(parents=True, exist_ok=True)
-(reports / "metrics.json").write_text(json.dumps(metrics))
+(reports / "scores.json").write_text(json.dumps(scores))
 (reports / "training.json").write_text(json.dumps({"seconds_per_epoch": blocks + 0.5}))
 pathlib.Path("data", params["preset"], "model").write_text(f"model {blocks}")
 """
@@ -313,15 +314,20 @@ def test_nonsense_of_a_row_and_a_missing_preset_are_named_before_any_work() -> N
 # --- Tables ---
 
 SPLIT = {"n": 63, "accuracy": 50 / 63, "accuracy_low": 0.678, "accuracy_high": 0.875}
-METRICS = {
-    **dict.fromkeys(("train", "validation", "test"), SPLIT),
-    "parameters": {"all": 14251811, "without_fully_connected": 360790},
+SCORES = {
+    **{
+        f"{name}.single.{k}": v
+        for name in ("train", "validation", "test")
+        for k, v in SPLIT.items()
+    },
+    "parameters.all": 14251811,
+    "parameters.without_fully_connected": 360790,
     "best_epoch": 11,
 }
 
 
 def experiment(
-    folder: Path, row: str, metrics: dict[str, Any], note: str = "", **changes: object
+    folder: Path, row: str, scores: dict[str, Any], note: str = "", **changes: object
 ) -> None:
     """What `dvc exp run` leaves in git, made by hand."""
     head = git(folder, "rev-parse", "HEAD")
@@ -331,7 +337,7 @@ def experiment(
         text = re.sub(rf"(?m)^{key}: .*$", f"{key}: {value}", text)
     params.write_text(text)
     (folder / "reports/demo").mkdir(parents=True, exist_ok=True)
-    (folder / "reports/demo/metrics.json").write_text(json.dumps(metrics))
+    (folder / "reports/demo/scores.json").write_text(json.dumps(scores))
     (folder / "notes.txt").write_text(note or "as committed")
     git(folder, "checkout", "-q", "--detach")
     commit(folder)
@@ -362,10 +368,10 @@ def test_a_table_is_collected_from_the_commits_of_experiments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = project(tmp_path / "project")
-    other = {**METRICS, "test": {**SPLIT, "accuracy": 1.0, "accuracy_high": 1.0}}
-    experiment(folder, "one", METRICS, attention_blocks=1)
+    other = {**SCORES, "test.single.accuracy": 1.0, "test.single.accuracy_high": 1.0}
+    experiment(folder, "one", SCORES, attention_blocks=1)
     experiment(folder, "two", other, attention_blocks=2, batch_size=4)
-    experiment(folder, "three", METRICS, attention_blocks=3)
+    experiment(folder, "three", SCORES, attention_blocks=3)
     monkeypatch.chdir(folder)
     assert twinstroke("grid", "nosuch") == 2
     assert "'nosuch' is none of small." in capsys.readouterr().err
@@ -421,7 +427,7 @@ def test_an_experiment_that_is_something_else_is_not_taken(
     tmp_path: Path, blocks: int, note: str, message: str
 ) -> None:
     folder = project(tmp_path / "project")
-    experiment(folder, "one", METRICS, note, attention_blocks=blocks)
+    experiment(folder, "one", SCORES, note, attention_blocks=blocks)
     with pytest.raises(UserError, match=message) as caught:
         run_small(folder)
     assert "dvc exp remove small-demo-one" in str(caught.value)
@@ -496,9 +502,9 @@ def test_published_figures_have_their_uncertainty_where_it_is_known() -> None:
     assert not markdown(rows[3:]).split("\n\n")[2:]
 
 
-def test_figures_that_are_new_in_the_metrics_do_not_disturb() -> None:
-    more = {**SPLIT, "balanced_accuracy": 0.5, "vote_accuracy": 0.6}
-    assert Metrics.model_validate({**METRICS, "test": more}) == Metrics.model_validate(METRICS)
+def test_figures_that_are_new_in_the_scores_do_not_disturb() -> None:
+    more = {**SCORES, "test.single.balanced_accuracy": 0.5, "test.vote.accuracy": 0.6}
+    assert Metrics.model_validate(more) == Metrics.model_validate(SCORES)
 
 
 def test_a_table_is_replaced_in_its_place_or_appended() -> None:
@@ -675,12 +681,12 @@ def test_rows_side_by_side_do_not_disturb_each_other(
             "dvc.lock",
             "params.yaml",
             "reports/other/data.json",
-            "reports/other/metrics.json",
+            "reports/other/scores.json",
         ]
         params = git(side, "show", f"{commit}:params.yaml")
         assert f"\nattention_blocks: {blocks}\n" in params
-        metrics = json.loads(git(side, "show", f"{commit}:reports/other/metrics.json"))
-        assert metrics["test"]["accuracy"] == blocks / 8
+        scores = json.loads(git(side, "show", f"{commit}:reports/other/scores.json"))
+        assert scores["test.single.accuracy"] == blocks / 8
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

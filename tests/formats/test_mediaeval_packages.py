@@ -163,8 +163,8 @@ def test_package(clone: Clone, package: Package, recognised: str, splits: set[st
     assert "Traceback" not in printed
     assert f"annotations: {recognised} (recognised by" in printed
     if last == "report":
-        metrics = json.loads((clone.folder / f"reports/{name}/metrics.json").read_text())
-        assert metrics.keys() >= splits
+        scores = json.loads((clone.folder / f"reports/{name}/scores.json").read_text())
+        assert {key.partition(".")[0] for key in scores} >= splits
     data = json.loads((clone.folder / f"reports/{name}/data.json").read_text())
     assert data["left_out"] == {"errors": 0, "strokes": "", "videos": ""}
     with (clone.folder / f"data/{name}/samples.csv").open() as stream:

@@ -38,6 +38,7 @@ from twinstroke.tables import SPLITS, Sample, Video, write_table
 from twinstroke.train.history import Epoch
 from twinstroke.train.model_file import save_model
 
+BOUNDS = ("accuracy_low", "accuracy_high")
 ROOT = Path(__file__).parents[2]
 
 
@@ -50,7 +51,7 @@ class Made:
     """A folder as the stages before leave it."""
 
     folder: Path
-    metrics: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
 
     @property
     def reports(self) -> Path:
@@ -114,7 +115,7 @@ def make(
     model_file = folder / "model.safetensors"
     save_model(model_file, trained, trained.build(torch.device("cpu")).state_dict())
     found = evaluate(strokes, splits, model_file, stride=2)
-    made.metrics = found.metrics
+    made.scores = found.scores
     reports = made.reports
     reports.mkdir()
     data = {
@@ -127,7 +128,6 @@ def make(
     }
     timing = {"seconds_per_epoch": 1.5, "device": "CPU, 2 threads"}
     for name, content in (
-        ("metrics", found.metrics),
         ("scores", found.scores),
         ("data", data),
         ("training", timing),
@@ -221,10 +221,10 @@ def whole(strokes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Made
 
 def test_the_page_tells_the_figures(whole: tuple[Made, str]) -> None:
     made, text = whole
-    own = made.metrics["test"]
+    own = {name: made.scores[f"test.single.{name}"] for name in ("accuracy", *BOUNDS)}
     shown = words(text)
     assert f"{100 * own['accuracy']:.1f} % on the test split" in shown
-    for name in ("accuracy_low", "accuracy_high"):
+    for name in BOUNDS:
         assert f"{100 * own[name]:.1f} %" in shown
     assert "Of 6 samples of the test split the network names" in shown
     # Two each of the classes 0, 1 and 2 among s6 to s11.
@@ -238,8 +238,7 @@ def test_the_page_tells_the_figures(whole: tuple[Made, str]) -> None:
     assert "Twin TSTCNN with 1 attention block:" in shown
     assert "An epoch took 1.5 s on CPU, 2 threads" in shown
     for name in ("single", "vote", "mean", "gaussian"):
-        accuracy = json.loads((made.reports / "scores.json").read_text())[f"test.{name}.accuracy"]
-        assert f"<td>{100 * accuracy:.1f} %</td>" in text
+        assert f"<td>{100 * made.scores[f'test.{name}.accuracy']:.1f} %</td>" in text
 
 
 def test_the_page_refers_to_nothing_outside(whole: tuple[Made, str]) -> None:
@@ -295,8 +294,8 @@ def test_names_are_text_and_never_code(strokes: Path, tmp_path: Path) -> None:
 def test_what_flatters_is_told(whole: tuple[Made, str], tmp_path: Path) -> None:
     """No labels in the test split, players in two splits, no attention blocks."""
     made = Made(shutil.copytree(whole[0].folder, tmp_path, dirs_exist_ok=True))
-    metrics = {name: own for name, own in whole[0].metrics.items() if name != "test"}
-    (made.reports / "metrics.json").write_text(json.dumps(metrics))
+    scores = {name: own for name, own in whole[0].scores.items() if not name.startswith("test.")}
+    (made.reports / "scores.json").write_text(json.dumps(scores))
     data = json.loads((made.reports / "data.json").read_text())
     data["leaks"]["train_test"]["groups"] = 3
     (made.reports / "data.json").write_text(json.dumps(data))
@@ -311,12 +310,12 @@ def test_what_flatters_is_told(whole: tuple[Made, str], tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(whole: tuple[Made, str], tmp_path: Path) -> None:
     made = Made(shutil.copytree(whole[0].folder, tmp_path, dirs_exist_ok=True))
-    for path in (made.reports / "confusion.png", made.reports / "metrics.json"):
+    for path in (made.reports / "confusion.png", made.reports / "scores.json"):
         path.unlink()
         with pytest.raises(UserError, match=f"{path.name}: not found; run dvc repro"):
             made.write(settings())
-    (made.reports / "metrics.json").write_text("{")
-    with pytest.raises(UserError, match=r"metrics\.json: not readable as JSON"):
+    (made.reports / "scores.json").write_text("{")
+    with pytest.raises(UserError, match=r"scores\.json: not readable as JSON"):
         made.write(settings())
 
 
@@ -354,7 +353,7 @@ def test_what_was_found_in_untrimmed_videos(strokes: Path, tmp_path: Path) -> No
     assert "precision at temporal IoU 0.5</th><td>100.0 %</td>" in text
     assert "recall at temporal IoU 0.5</th><td>66.7 %</td>" in text
     assert 'href="detections/a%20%26%20b.html">a &amp; b</a>' in text
-    figures = json.loads((made.reports / "detection.json").read_text())
+    figures = json.loads((made.reports / "detection_scores.json").read_text())
     assert figures["n_found"] == 2
     assert figures["iou"] == pytest.approx(160 / 270)
 

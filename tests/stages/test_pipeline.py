@@ -6,11 +6,13 @@ import csv
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
 from tests.browser import DESK, PHONE, opened
 from tests.clone import ROOT, STAGES, Clone, ran
+from tests.experiments.test_metrics import METRICS
 
 pytestmark = pytest.mark.pipeline
 PAGE = "attention.html"
@@ -29,20 +31,20 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 def test_outputs_of_a_first_run(clone: Clone) -> None:
-    metrics = clone.metrics()
+    scores = clone.scores()
     for split in ("train", "validation", "test"):
         with (clone.folder / f"reports/tiny/predictions/{split}.csv").open() as stream:
             rows = list(csv.DictReader(stream))
         own = [row for row in rows if row["decision"] == "single"]
         assert {row["sample"] for row in rows} == {row["sample"] for row in own}
         right = sum(row["actual"] == row["predicted"] for row in own)
-        assert metrics[split]["n"] == len(own) > 0
-        assert metrics[split]["accuracy"] == pytest.approx(right / len(own))
-        assert metrics[split]["accuracy_low"] <= metrics[split]["accuracy"]
+        assert scores[f"{split}.single.n"] == len(own) > 0
+        assert scores[f"{split}.single.accuracy"] == pytest.approx(right / len(own))
+        assert scores[f"{split}.single.accuracy_low"] <= scores[f"{split}.single.accuracy"]
     for name in ("confusion", "history", "recalls", "reliability", "mistakes"):
         picture = clone.folder / f"reports/tiny/{name}.png"
         assert picture.read_bytes().startswith(b"\x89PNG")
-    figures = json.loads((clone.folder / "reports/tiny/detection.json").read_text())
+    figures = json.loads((clone.folder / "reports/tiny/detection_scores.json").read_text())
     # One test player, three strokes.
     assert (figures["n_videos"], figures["n_strokes"]) == (1, 3)
     (page,) = (clone.folder / "reports/tiny/detections").glob("*.html")
@@ -54,8 +56,19 @@ def test_outputs_of_a_first_run(clone: Clone) -> None:
 def test_git_sees_metrics_but_no_data(clone: Clone) -> None:
     tracked = clone.run("git", "ls-files", "data", "reports").split()
     assert not [name for name in tracked if name.startswith("data/tiny")]
-    assert "reports/tiny/metrics.json" in tracked
+    assert {f"reports/tiny/{file}" for file in METRICS} <= {*tracked}
     assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_the_metrics_are_few_and_have_short_names(clone: Clone) -> None:
+    """The same names as in the test of their table."""
+    for file, content in METRICS.items():
+        assert (
+            json.loads((clone.folder / "reports/tiny" / file).read_text()).keys() == content.keys()
+        )
+    printed = clone.run("dvc", "metrics", "show", "--json")
+    shown = json.loads(printed)[""]["data"]
+    assert {Path(name).name for name in shown} == METRICS.keys()
 
 
 def test_a_second_run_does_nothing(clone: Clone) -> None:
@@ -94,16 +107,16 @@ def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
         assert ("<video" in page) == (name == "attention")
         if name == "attention":
             shutil.copy(clone.folder / "reports/tiny/index.html", clone.folder.parent / PAGE)
-        assert clone.metrics()["parameters"]["without_fully_connected"] == parameters
+        assert clone.scores()["parameters.without_fully_connected"] == parameters
         clone.run("git", "checkout", "-q", ".")
     assert {path: path.stat().st_mtime_ns for path in flow.iterdir()} == before
     shown = list(csv.DictReader(clone.run("dvc", "exp", "show", "--csv").splitlines()))
     assert {row["Experiment"] for row in shown} >= set(expected)
-    assert all(float(row["seconds_per_epoch"]) > 0 for row in shown if row["Experiment"])
-    accuracy = {row["Experiment"]: float(row["test.accuracy"]) for row in shown}
-    assert accuracy["attention"] == pytest.approx(clone.accuracy("attention"))
-    difference = clone.run("dvc", "metrics", "diff", "HEAD", "attention")
-    assert "parameters.without_fully_connected" in difference
+    assert all(float(row["s/epoch"]) > 0 for row in shown if row["Experiment"])
+    accuracy = {row["Experiment"]: float(row["test"]) for row in shown}
+    assert accuracy["attention"] == pytest.approx(100 * clone.accuracy("attention"), abs=0.05)
+    difference = clone.run("dvc", "metrics", "diff", "--all", "HEAD", "attention")
+    assert f"{accuracy['attention']:g}" in difference
     assert "attention_blocks" in clone.run("dvc", "params", "diff", "HEAD", "attention")
     # Back to the baseline: its model comes out of the cache.
     printed = clone.run("dvc", "repro")
@@ -114,9 +127,10 @@ def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
 
 def test_experiments_are_compared_on_the_same_strokes(clone: Clone) -> None:
     printed = clone.run("python", "-m", "twinstroke", "compare", "HEAD", "attention")
-    metrics = clone.metrics()
-    assert f"/{metrics['test']['n']} = {100 * metrics['test']['accuracy']:.1f} %" in printed
-    assert f"/{metrics['test']['n']} = {100 * clone.accuracy('attention'):.1f} %" in printed
+    scores = clone.scores()
+    n = scores["test.single.n"]
+    assert f"/{n} = {100 * scores['test.single.accuracy']:.1f} %" in printed
+    assert f"/{n} = {100 * clone.accuracy('attention'):.1f} %" in printed
     assert "attention_blocks=1" in printed
     folder = clone.folder / "reports/tiny/comparison"
     assert {path.name for path in folder.iterdir()} == {
@@ -140,6 +154,21 @@ def test_dvc_draws_what_the_stages_wrote(clone: Clone) -> None:
         *("--targets", "reports/tiny/scores.json"),
     )
     assert "test.vote.accuracy" in difference
+
+
+def test_a_fresh_clone_has_the_metrics_of_every_commit(clone: Clone, tmp_path: Path) -> None:
+    """Without DVC's cache: of HEAD and the folder, and of two branches."""
+    clone.run("dvc", "exp", "branch", "attention", "tried")
+    clone.run("git", "clone", "-q", ".", str(tmp_path / "fresh"))
+    clone.run("git", "branch", "-q", "-D", "tried")
+    for revisions in ((), ("HEAD", "origin/tried")):
+        printed = clone.run(
+            *("dvc", "--cd", str(tmp_path / "fresh"), "metrics", "diff", "--all", *revisions)
+        )
+        assert "failed" not in printed and "WARNING" not in printed, printed
+        for file, content in METRICS.items():
+            for name in content:
+                assert re.search(rf"reports/tiny/{file} +{re.escape(name)}\W", printed), printed
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])

@@ -30,20 +30,9 @@ from twinstroke.tables import NEGATIVE, Sample, Split, StrokeClass, Unlabelled, 
 TOLERANCE_S = 0.1
 """By which a boundary may be off and count as right, in seconds: people differ by as much."""
 THERE = "what the network says was there"
-HEADLINE = (
-    "n_videos",
-    "n_strokes",
-    "n_found",
-    "iou",
-    "precision_50",
-    "recall_50",
-    "f1_50",
-    "ap",
-    "class_ap",
-    "map_2021",
-    "map_2022",
-)
-"""Figures by which experiments are compared."""
+HEADLINE = {"f1": "f1_50", "map": "class_ap"}
+"""Figures by which experiments are compared, in percent with one decimal: the name, short because
+DVC shows each in a column, and the name among all figures."""
 
 
 @dataclass(frozen=True)
@@ -190,8 +179,10 @@ def write_measured(
         tolerance,
     )
     figures = scores.figures
+    few = {name: figures[key] for name, key in HEADLINE.items()}
     for name, content in (
-        ("detection", {key: figures[key] for key in HEADLINE}),
+        # Nothing may have been found, or nothing asked for: null, which DVC passes over.
+        ("detection", {name: own and round(100 * own, 1) for name, own in few.items()}),
         ("detection_scores", figures),
     ):
         with replacing(folder / f"{name}.json") as partial:

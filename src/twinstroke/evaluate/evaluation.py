@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from twinstroke.evaluate.decisions import DECISIONS, Decision, decide
 from twinstroke.evaluate.metrics import ClassRecall, class_recalls, scores
-from twinstroke.evaluate.predictions import Prediction
+from twinstroke.evaluate.predictions import Prediction, shown_split
 from twinstroke.evaluate.tracks import Track, probability_tracks
 from twinstroke.models import convolutional_parameters
+from twinstroke.tables import SPLITS, Split
 from twinstroke.train.model_file import load_model
 from twinstroke.train.reproducible import make_deterministic
 from twinstroke.train.windows import StrokeWindows
@@ -27,16 +28,44 @@ class Evaluation:
 
     classes: list[str]
     """Names in the order of the network's outputs."""
-    metrics: dict[str, Any]
-    """What experiments are compared by, nested: split, then name. All of one centred window, and
-    the accuracy of each other decision; parameters; best epoch."""
     scores: dict[str, float | int]
     """Everything, flat: ``<split>.<decision>.<name>``, see `metrics.scores`, and by class
-    ``<split>.<decision>.recall.<class>`` and ``recall_n``."""
+    ``<split>.<decision>.recall.<class>`` and ``recall_n``; ``parameters.all`` and
+    ``parameters.without_fully_connected``; ``best_epoch``."""
     recalls: list[ClassRecall]
     """Of each class and split, one centred window."""
     predictions: dict[str, list[Prediction]]
     """Of each split that has samples."""
+
+    @property
+    def measured(self) -> dict[Split, dict[str, float | int]]:
+        """Of each split that was measured, the figures of one centred window."""
+        found: dict[Split, dict[str, float | int]] = {}
+        for split in SPLITS:
+            prefix = f"{split}.single."
+            names = [name for name in self.scores if name.startswith(prefix)]
+            if names:
+                found[split] = {name.removeprefix(prefix): self.scores[name] for name in names}
+        return found
+
+    @property
+    def headline(self) -> dict[str, Any]:
+        """The few figures that experiments are compared by, in percent with one decimal.
+
+        Accuracy by one centred window, under the name of its split (``val`` for validation); of
+        the last of these, ``±``, half the width of its 95 % interval (Wilson), and ``balanced``,
+        the balanced accuracy; numbers of samples, ``n``. DVC shows each in a column, so the names
+        are short: with the other metrics they fit into a terminal.
+        """
+        splits = self.measured
+        shown = splits[shown_split(splits)]
+        names = {split: "val" if split == "validation" else split for split in splits}
+        return {
+            **{names[split]: _percent(own["accuracy"]) for split, own in splits.items()},
+            "±": _percent((shown["accuracy_high"] - shown["accuracy_low"]) / 2),
+            "balanced": _percent(shown["balanced_accuracy"]),
+            "n": {names[split]: own["n"] for split, own in splits.items()},
+        }
 
 
 def evaluate(
@@ -46,7 +75,7 @@ def evaluate(
 
     Args:
         strokes: ``strokes.h5``.
-        samples: Names of the samples of each split; a split without any has no metrics.
+        samples: Names of the samples of each split; a split without any has no figures.
         model_file: What `train` wrote.
         stride: Kept frames from window to window, for the rules that ask several.
 
@@ -55,7 +84,6 @@ def evaluate(
     """
     device = make_deterministic(seed=0)
     description, model = load_model(model_file, device)
-    metrics: dict[str, Any] = {}
     every: dict[str, float | int] = {}
     recalls: list[ClassRecall] = []
     predictions: dict[str, list[Prediction]] = {}
@@ -66,7 +94,6 @@ def evaluate(
         tracks = probability_tracks(model, windows, description, stride=stride, device=device)
         by_rule = _decided(tracks)
         actual = np.array(windows.targets)
-        metrics[split] = {}
         for decision, probabilities in by_rule.items():
             predicted = probabilities.argmax(1)
             own = scores(actual, predicted, probabilities, description.classes)
@@ -76,18 +103,13 @@ def evaluate(
                 every[f"{split}.{decision}.recall.{row.label}"] = row.recall
                 every[f"{split}.{decision}.recall_n.{row.label}"] = row.n
             if decision == "single":
-                metrics[split] |= own
                 recalls += found
-            else:
-                metrics[split][f"{decision}_accuracy"] = own["accuracy"]
         predictions[split] = _rows(strokes, windows, tracks, by_rule, description.classes)
-    metrics["parameters"] = {
-        "all": sum(p.numel() for p in model.parameters()),
-        "without_fully_connected": convolutional_parameters(model),
-    }
+    every["parameters.all"] = sum(p.numel() for p in model.parameters())
+    every["parameters.without_fully_connected"] = convolutional_parameters(model)
     # Each network's own count; where two are fused late, the later one.
-    metrics["best_epoch"] = max(description.best_epochs.values())
-    return Evaluation(description.classes, metrics, every, recalls, predictions)
+    every["best_epoch"] = max(description.best_epochs.values())
+    return Evaluation(description.classes, every, recalls, predictions)
 
 
 def _decided(tracks: Sequence[Track]) -> dict[Decision, NDArray[np.float64]]:
@@ -122,3 +144,7 @@ def _rows(
         for place, (row, track) in enumerate(zip(windows.rows, tracks, strict=True))
         for rule in DECISIONS
     ]
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, 1)

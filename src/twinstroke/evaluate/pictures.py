@@ -42,7 +42,7 @@ def write_pictures(result: Evaluation, strokes: Path, folder: Path) -> None:
     """
     split = shown_split(result.predictions)
     rows = [row for row in result.predictions[split] if row.decision == "single"]
-    metrics, name = result.metrics[split], f"{split.title()} split"
+    figures, name = result.measured[split], f"{split.title()} split"
     actual, predicted = [row.actual for row in rows], [row.predicted for row in rows]
     _write_pairs(folder / "confusion.csv", zip(actual, predicted, strict=True))
     # Where the names tell of no coarser classes, the classes themselves: DVC must find the same
@@ -51,7 +51,7 @@ def write_pictures(result: Evaluation, strokes: Path, folder: Path) -> None:
     to = dict(zip(result.classes, coarse, strict=True))
     pairs = ((to[a], to[p]) for a, p in zip(actual, predicted, strict=True))
     _write_pairs(folder / "superclasses.csv", pairs)
-    title = f"{name}: {metrics['accuracy']:.1%} of {len(rows)}"
+    title = f"{name}: {figures['accuracy']:.1%} of {len(rows)}"
     plot_confusion(actual, predicted, result.classes, title, folder / "confusion.png")
     recalls = [row for row in result.recalls if row.split == split]
     write_table(folder / "recalls.csv", recalls, ClassRecall)
@@ -59,7 +59,7 @@ def write_pictures(result: Evaluation, strokes: Path, folder: Path) -> None:
     right, sure = [row.right for row in rows], [row.confidence for row in rows]
     bins = reliability(np.array(right), np.array(sure))
     write_table(folder / "reliability.csv", bins, ReliabilityBin)
-    plot_reliability(bins, metrics["ece"], name, folder / "reliability.png")
+    plot_reliability(bins, figures["ece"], name, folder / "reliability.png")
     title = f"{name}: the most confident mistakes"
     draw_mistakes(strokes, rows, title, folder / "mistakes.png")
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import dvc.api
 from dvc.exceptions import PathMissingError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from ruamel.yaml import YAML
 
 from twinstroke.errors import UserError
@@ -62,7 +62,7 @@ class Parameters(BaseModel):
 
 
 class Metrics(BaseModel):
-    """``reports/<preset>/metrics.json``, as far as the table needs it."""
+    """``reports/<preset>/scores.json``, as far as the table needs it, nested."""
 
     train: Split
     validation: Split
@@ -70,6 +70,20 @@ class Metrics(BaseModel):
     """None: the test strokes are unlabelled."""
     parameters: Parameters
     best_epoch: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nested(cls, scores: Any) -> Any:
+        """The file is flat: ``test.single.accuracy``."""
+        if not isinstance(scores, dict):
+            return scores
+        parts = {name: f"{name}.single." for name in ("train", "validation", "test")}
+        nested: dict[str, Any] = {"best_epoch": scores.get("best_epoch")}
+        for name, prefix in (parts | {"parameters": "parameters."}).items():
+            keys = [key for key in scores if key.startswith(prefix)]
+            if keys:
+                nested[name] = {key.removeprefix(prefix): scores[key] for key in keys}
+        return nested
 
 
 class Timing(BaseModel):
@@ -153,7 +167,7 @@ def metrics_of(workspace: Workspace, row: Planned, commit: str) -> Metrics:
     Raises:
         UserError: There is no such file in it, or it is not as ``evaluate`` writes it.
     """
-    file = f"reports/{row.settings.name}/metrics.json"
+    file = f"reports/{row.settings.name}/scores.json"
     try:
         return Metrics.model_validate_json(workspace.git("show", f"{commit}:{file}"))
     except ValidationError as error:

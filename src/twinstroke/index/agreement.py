@@ -85,7 +85,7 @@ class Agreement:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """All but the classes as plain values, for the metrics."""
+        """All but the classes as plain values, for ``data.json``."""
         return {key: value for key, value in asdict(self).items() if key != "classes"}
 
 

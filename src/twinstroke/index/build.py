@@ -64,7 +64,7 @@ class Index:
     agreement: Agreement | None
     """Of several annotators; None if nowhere are several."""
     facts: dict[str, Any]
-    """Numbers for the metrics: sizes, leaks, agreement, what was left out."""
+    """Numbers for ``data.json``: sizes, leaks, agreement, what was left out."""
 
 
 class BrokenDataError(UserError):

@@ -41,7 +41,7 @@ class Leaks(BaseModel):
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """For the metrics: ``{"train_test": {"videos": 3, "groups": 2, "contents": 0}, …}``."""
+        """For ``data.json``: ``{"train_test": {"videos": 3, "groups": 2, "contents": 0}, …}``."""
         return {
             f"{pair.first}_{pair.second}": {
                 "videos": len(pair.videos),

@@ -83,12 +83,11 @@ def write_report(settings: Settings, *, folder: Path, reports: Path) -> Path:
     Raises:
         UserError: A file is missing or damaged.
     """
-    metrics, data, timing = (
-        _json(reports / f"{name}.json") for name in ("metrics", "data", "training")
+    scores, data, timing = (
+        _json(reports / f"{name}.json") for name in ("scores", "data", "training")
     )
-    scores: dict[str, float] = _json(reports / "scores.json")
     samples = read_table(folder / "samples.csv", Sample)
-    measured = [split for split in SPLITS if split in metrics]
+    measured = [split for split in SPLITS if f"{split}.single.n" in scores]
     shown = shown_split(measured)
     table = load_predictions(reports / "predictions" / f"{shown}.csv")
     environment = Environment(
@@ -103,7 +102,6 @@ def write_report(settings: Settings, *, folder: Path, reports: Path) -> Path:
     page = environment.get_template("page.html").render(
         settings=settings,
         network=network_name(settings),
-        metrics=metrics,
         scores=scores,
         data=data,
         timing=timing,
@@ -116,7 +114,7 @@ def write_report(settings: Settings, *, folder: Path, reports: Path) -> Path:
         columns=[
             (name, title)
             for name, title in COLUMNS.items()
-            if any(name in metrics[split] for split in measured)
+            if any(f"{split}.single.{name}" in scores for split in measured)
         ],
         classes=_class_counts(samples),
         groups={split: _named_groups(samples, split) for split in SPLITS},
