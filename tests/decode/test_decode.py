@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.decoding import decode_one, video_row
 from tests.rows import sample
 from tests.videos import (
-    Frames,
     distinct_frames,
     write_rotated_copy,
     write_truncated_copy,
@@ -26,50 +25,9 @@ from twinstroke.decode.frames import decode_videos
 from twinstroke.decode.needed import needed_frames
 from twinstroke.decode.stored import pictures
 from twinstroke.errors import UserError
-from twinstroke.files import sha256_of
 from twinstroke.parallel.workers import Workers
 from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.window import WindowSettings
-from twinstroke.tables import Sample, Video
-
-
-def video_row(path: Path, frames: int, width: int = 32, height: int = 18) -> Video:
-    return Video(
-        video=path.stem,
-        path=path.name,
-        sha256=sha256_of(path),
-        frames=frames,
-        fps=Fraction(120),
-        width=width,
-        height=height,
-        variable_frame_rate=False,
-    )
-
-
-def decode_one(
-    path: Path,
-    count: int,
-    samples: list[Sample],
-    *,
-    step: int = 1,
-    context: int = 0,
-    window: int = 8,
-    width: int = 32,
-    height: int = 18,
-    kept_width: int | None = None,
-    read: bool = True,
-) -> tuple[Frames, np.ndarray]:
-    decode_videos(
-        [video_row(path, count, width, height)],
-        samples,
-        DecodeSettings(width=kept_width or width, frame_step=step, context=context),
-        window=WindowSettings(frames=window, height=8, width=8),
-        root=path.parent,
-        folder=path.parent / "frames",
-        workers=Workers(count=0),
-    )
-    with h5py.File(path.parent / "frames" / f"{path.stem}.h5") as file:
-        return pictures(file, slice(None if read else 0)), file["frame"][:]
 
 
 def test_constant_rate_frames_are_the_decoded_ones(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 import twinstroke.detect.track as track_module
-from tests.decode.test_decode import decode_one, sample
+from tests.decoding import decode_one
 from tests.prepared import FRAMES, PREPARATION, STROKES, WINDOW, prepared_data
+from tests.rows import sample
 from tests.videos import distinct_frames, write_video
 from twinstroke.detect.prepare import Frame, Source, prepared_frames
 from twinstroke.detect.recogniser import Recogniser

@@ -386,7 +386,7 @@ def test_of_two_networks_the_later_best_epoch_is_shown(strokes: Path, tmp_path: 
     model = made.build(torch.device("cpu"))
     save_model(tmp_path / "model.safetensors", made, model.state_dict())
     found = evaluate(strokes, {"test": ["s1"]}, tmp_path / "model.safetensors", stride=9)
-    assert found.metrics["best_epoch"] == 5
+    assert found.scores["best_epoch"] == 5
 
 
 # Tables
@@ -532,8 +532,9 @@ def test_tables_beside_the_pictures_are_of_the_split_that_is_shown(
         ]
         for split in ("train", "test")
     }
-    figures = {split: {"accuracy": 0.25, "ece": 0.0} for split in rows}
-    pictures.write_pictures(Evaluation(classes, figures, {}, [], rows), Path("none"), tmp_path)
+    measured = {"accuracy": 0.25, "ece": 0.0}
+    figures = {f"{split}.single.{name}": v for split in rows for name, v in measured.items()}
+    pictures.write_pictures(Evaluation(classes, figures, [], rows), Path("none"), tmp_path)
 
     def table(name: str) -> list[list[str]]:
         with (tmp_path / name).open(newline="") as stream:

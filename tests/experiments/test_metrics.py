@@ -8,23 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.clone import Clone
+from tests.metrics import METRICS
 from tests.structure.edges import stages
 
-METRICS = {
-    "leaks.json": {"leaks": 0},
-    "pace.json": {"s/epoch": 27.3},
-    "metrics.json": {
-        "train": 93.7,
-        "val": 84.1,
-        "test": 63.5,
-        "±": 11.6,
-        "balanced": 63.5,
-        "n": {"train": 221, "val": 63, "test": 63},
-    },
-    "detection.json": {"f1": 50.3, "map": 28.8},
-}
-"""Metrics of a preset, with numbers as long as they get; tests/stages/test_pipeline.py compares the
-names with those that the stages write."""
 CHANGING = [name for content in METRICS.values() for name in content if name not in ("leaks", "n")]
 MODEL = "data/tiny/model.safetensors"
 WITHOUT_HASHES = ("--drop", "(data|reports)/")

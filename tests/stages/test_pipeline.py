@@ -12,7 +12,7 @@ import pytest
 
 from tests.browser import DESK, PHONE, opened
 from tests.clone import ROOT, STAGES, Clone, ran
-from tests.experiments.test_metrics import METRICS
+from tests.metrics import METRICS
 
 pytestmark = pytest.mark.pipeline
 PAGE = "attention.html"
