@@ -105,8 +105,8 @@ def test_two_i3ds_serve_too(tmp_path: Path) -> None:
 
 def test_a_second_network_says_where_strokes_are(tmp_path: Path) -> None:
     classes = ["A", "Negative", "B"]
-    one = network(tmp_path / "one.safetensors", classes=classes)
-    two = network(tmp_path / "two.safetensors", classes=[*STROKE_OR_NOT], modality="rgb")
+    one = network(tmp_path / "one.safetensors", classes=classes, modality="rgb")
+    two = network(tmp_path / "two.safetensors", classes=[*STROKE_OR_NOT], modality="flow")
     random = np.random.default_rng(0)
     rgb = random.integers(0, 256, (40, *SIZE[1:], 3), np.uint8)
     flow = random.integers(-99, 99, (40, *SIZE[1:], 2), np.int16)
@@ -116,6 +116,9 @@ def test_a_second_network_says_where_strokes_are(tmp_path: Path) -> None:
         return Recogniser(*models).probabilities(rgb, flow, starts)
 
     named, where, both = probabilities(one), probabilities(two), probabilities(one, two)
+    # What the first network says of Negative is left out, and there is something to share.
+    assert (named[:, 1] > 0.01).all()
+    assert (where[:, 1] > 0.01).all()
     np.testing.assert_allclose(both[:, 1], where[:, 0])
     np.testing.assert_allclose(both.sum(1), 1)
     np.testing.assert_allclose(both[:, 0] / both[:, 2], named[:, 0] / named[:, 2])

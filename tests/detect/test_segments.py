@@ -122,16 +122,17 @@ def test_rules_in_seconds_mean_the_same_whatever_the_stride(names: str, stride: 
 def test_confidences_are_means_over_the_segment_after_the_weight() -> None:
     """Of what was weighed, not of what was smoothed to find the segment."""
     weight = 3.0
-    own = track("....AAAAA....")
+    own = track("....AAAAAAA....")
     plain = own.probabilities.copy()
-    plain[6] = 0.3, 0.2, 0.5
+    # Near the end of the segment, so that smoothing takes a part of it out.
+    plain[9] = 0.45, 0.1, 0.45
     own = replace(own, probabilities=plain)
     changes = {"smoothing": "mean", "smoothing_s": 3 / 30, "negative_weight": weight}
     rules = PLAIN.model_copy(update=changes)
     (found,) = found_in(own, rules)
     segment = plain[found.begin : found.end]
     total = segment[:, 0] + weight * segment[:, 1] + segment[:, 2]
-    assert (found.begin, found.end) == (5, 8)
+    assert (found.begin, found.end) == (5, 10)
     assert found.probability == pytest.approx((segment[:, 0] / total).mean(), abs=1e-4)
     negative = (weight * segment[:, 1] / total).mean()
     assert found.stroke_probability == pytest.approx(1 - negative, abs=1e-4)
