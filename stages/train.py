@@ -42,7 +42,7 @@ def main() -> None:
         # it, and DVC shows all numbers of such a file.
         seconds = json.loads((reports / "training.json").read_text())["seconds_per_epoch"]
         with replacing(reports / "pace.json") as partial:
-            partial.write_text(json.dumps({"s/epoch": round(seconds, 1)}, indent=2) + "\n")
+            partial.write_text(json.dumps({"sec": round(seconds, 1)}, indent=2) + "\n")
         summarise("train", summary(settings, done))
 
 

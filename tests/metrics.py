@@ -4,13 +4,13 @@ from typing import Any
 
 METRICS: dict[str, dict[str, Any]] = {
     "leaks.json": {"leaks": 0},
-    "pace.json": {"s/epoch": 27.3},
+    "pace.json": {"sec": 27.3},
     "metrics.json": {
         "train": 93.7,
         "val": 84.1,
         "test": 63.5,
         "±": 11.6,
-        "balanced": 63.5,
+        "bal": 63.5,
         "n": {"train": 221, "val": 63, "test": 63},
     },
     "detection.json": {"f1": 50.3, "map": 28.8},

@@ -356,7 +356,7 @@ def test_the_headline_is_few_figures_in_percent(splits: tuple[Split, ...], shown
     assert headline == {
         **{name: round(100 * right[name] / n[name], 1) for name in names},
         "±": round(100 * half, 1),
-        "balanced": round(50 * right[shown] / (count - 1), 1),
+        "bal": round(50 * right[shown] / (count - 1), 1),
         "n": {name: n[name] for name in names},
     }
 

@@ -21,6 +21,10 @@ WITHOUT_HASHES = ("--drop", "(data|reports)/")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone with three experiments, as `dvc exp run` leaves them in git; nothing was run."""
     clone = Clone(tmp_path_factory.mktemp("clone"))
+    # Not today's, so that DVC shows the date, which is longer than the hour.
+    clone.environment |= {
+        f"GIT_{who}_DATE": "2024-11-30T12:00:00" for who in ("AUTHOR", "COMMITTER")
+    }
     write(clone.folder, 0)
     clone.commit("baseline")
     head = clone.run("git", "rev-parse", "HEAD").strip()

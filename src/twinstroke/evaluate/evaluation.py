@@ -53,8 +53,8 @@ class Evaluation:
         """The few figures that experiments are compared by, in percent with one decimal.
 
         Accuracy by one centred window, under the name of its split (``val`` for validation); of
-        the last of these, ``±``, half the width of its 95 % interval (Wilson), and ``balanced``,
-        the balanced accuracy; numbers of samples, ``n``. DVC shows each in a column, so the names
+        the last of these, ``±``, half the width of its 95 % interval (Wilson), and ``bal``, the
+        balanced accuracy; numbers of samples, ``n``. DVC shows each in a column, so the names
         are short: with the other metrics they fit into a terminal.
         """
         splits = self.measured
@@ -63,7 +63,7 @@ class Evaluation:
         return {
             **{names[split]: _percent(own["accuracy"]) for split, own in splits.items()},
             "±": _percent((shown["accuracy_high"] - shown["accuracy_low"]) / 2),
-            "balanced": _percent(shown["balanced_accuracy"]),
+            "bal": _percent(shown["balanced_accuracy"]),
             "n": {names[split]: own["n"] for split, own in splits.items()},
         }
 
