@@ -148,7 +148,7 @@ def test_a_killed_process_is_one_line_and_the_next_run_goes_on(
     lines = [line for line in lines if line.strip() and not line.startswith("train:")]
     assert lines == [
         f"error: train: process {rank + 1} of 3 was ended by SIGKILL, and the others with it; the "
-        "same command goes on after the last finished epoch (if memory ran out, with "
+        "same command goes on after the last saved epoch (if memory ran out, with "
         "checkpointing: true)"
     ]
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks), "left behind"

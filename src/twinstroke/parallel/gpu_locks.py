@@ -96,7 +96,7 @@ def alone(states: Iterable[Path]) -> Iterator[None]:
     with ExitStack() as locks:
         # In the same order everywhere: two that want two of them never wait for each other.
         for state in sorted(set(states)):
-            lock = FileLock(state.with_name(f"{state.name}.lock"))
+            lock = _lock_of(state)
             try:
                 lock.acquire(blocking=False)
             except Timeout:
@@ -109,6 +109,25 @@ def alone(states: Iterable[Path]) -> Iterator[None]:
                 lock.acquire(poll_interval=_ASK_AGAIN_S)
             locks.callback(lock.release)
         yield
+
+
+@contextmanager
+def alone_now(state: Path) -> Iterator[bool]:
+    """Keep a state for this process alone if no other has it; tell whether that is so."""
+    lock = _lock_of(state)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _lock_of(state: Path) -> FileLock:
+    return FileLock(state.with_name(f"{state.name}.lock"))
 
 
 def shared_folder() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,13 +22,16 @@ from twinstroke.progress import progress_bar
 from twinstroke.settings.execution import ExecutionSettings, Precision
 from twinstroke.settings.train import TrainSettings
 from twinstroke.train.feed import GB, Feed, Keys
+from twinstroke.train.finished import hand_over, keeping, note
 from twinstroke.train.history import Epoch, Timing, TrainingSummary, write_history, write_timing
 from twinstroke.train.messages import COMPILED, IMITATED, progress, say
 from twinstroke.train.model_file import TrainedModel, save_model
 from twinstroke.train.precision import forward_pass, imitated, whole_step
 from twinstroke.train.ranks import Ranks
 from twinstroke.train.reproducible import draws_of
+from twinstroke.train.saving import Saving
 from twinstroke.train.state import State, readable
+from twinstroke.train.unfinished import STATE, Places
 from twinstroke.train.windows import StrokeWindows
 
 
@@ -36,13 +40,18 @@ class Outputs:
     """What a training writes, and where."""
 
     work: Path
-    """Folder for the states of unfinished trainings."""
+    """Folder in which trainings are kept, unfinished and finished."""
     model: Path
     """Gets the best state."""
     history: Path
     """Gets one row an epoch."""
     timing: Path
     """Gets what an epoch took, as JSON; see :func:`twinstroke.train.history.write_timing`."""
+
+    @property
+    def tables(self) -> tuple[Path, Path]:
+        """All but the model."""
+        return self.history, self.timing
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,10 @@ def fit(
     description: TrainedModel,
     outputs: Outputs,
     *,
-    folders: Sequence[Path],
+    places: Places,
     memory_gb: float,
     loader_workers: int,
+    state_minutes: float,
     device: torch.device,
     ranks: Ranks,
 ) -> TrainingSummary:
@@ -83,9 +93,10 @@ def fit(
         samples: Names of the samples of ``train`` and ``validation``.
         description: Which network, how it is trained, and the scale of its flow.
         outputs: Where to write; the first of several processes does.
-        folders: For the unfinished states of its networks; see `unfinished`.
+        places: Where the training is kept; see `unfinished`.
         memory_gb: What samples may take in memory, in GB.
         loader_workers: Processes that read windows where they are not held in memory.
+        state_minutes: How often the state is written; 0: after each epoch.
         device: Of this process.
         ranks: This process among those that train together.
 
@@ -110,14 +121,14 @@ def fit(
     left = memory_gb - training.nbytes / GB if training.held else memory_gb
     validation_feed = Feed(validation, device, memory_gb=left, loader_workers=0)
     states: dict[str, State] = {}
+    saving = Saving(state_minutes)
     resumed_at = 0
     with progress_bar("train", 0, "batches", shown=ranks.first) as bar:
-        for part, folder in zip(networks, folders, strict=True):
+        for number, (part, folder) in enumerate(zip(networks, places.states, strict=True), start=1):
             data = _Data(part, feed, validation_feed, device, ranks)
-            states[part.modality], done = _train_network(
-                data, folder / "state.pt", bar, of=len(networks)
-            )
-            resumed_at += done
+            keeper = _Keeper(folder / STATE, saving, last=number == len(networks))
+            states[part.modality], found = _train_network(data, keeper, bar, of=len(networks))
+            resumed_at += found
             states[part.modality].model.cpu()  # a second network has the device for itself
     best = {name: state.best_epoch.model_copy() for name, state in states.items()}
     history = [row for state in states.values() for row in state.history]
@@ -132,20 +143,41 @@ def fit(
     made = description.model_copy(
         update={"best_epochs": {name: row.epoch for name, row in best.items()}}
     )
-    peak = 0.0
+    done = TrainingSummary(settings.epochs * len(networks), resumed_at, best, 0.0)
     if ranks.first:
-        save_model(outputs.model, made, weights)
-        write_history(outputs.history, history)
-        peak = write_timing(
-            outputs.timing,
-            [state.timings for state in states.values()],
-            samples=len(training),
-            device=device,
-            processes=ranks.size,
-        )
-        for folder in folders:
+        with keeping(places.finished) as kept:
+            save_model(kept / outputs.model.name, made, weights)
+            write_history(kept / outputs.history.name, history)
+            peak = write_timing(
+                kept / outputs.timing.name,
+                [state.timings for state in states.values()],
+                samples=len(training),
+                device=device,
+                processes=ranks.size,
+            )
+            done = dataclasses.replace(done, peak_memory_gib=peak)
+            note(kept, done)
+        hand_over(places.finished, outputs.model, outputs.tables)
+        for folder in places.states:
             shutil.rmtree(folder)
-    return TrainingSummary(settings.epochs * len(networks), resumed_at, best, peak)
+    return done
+
+
+@dataclass(frozen=True)
+class _Keeper:
+    """Keeps the state of one network."""
+
+    file: Path
+    saving: Saving
+    last: bool
+    """Whether no other network is trained after it."""
+
+    def after(self, state: State, epochs: int) -> None:
+        """Write the state after one of so many epochs, if it is time."""
+        through = len(state.history) == epochs
+        # A network that is through waits for the next one; the last is written down at once.
+        if not self.last if through else self.saving.due:
+            self.saving.write(lambda: state.save(self.file))
 
 
 def _say_what_is_special(execution: ExecutionSettings, device: torch.device) -> None:
@@ -155,9 +187,7 @@ def _say_what_is_special(execution: ExecutionSettings, device: torch.device) -> 
         say(IMITATED)
 
 
-def _train_network(
-    data: _Data, state_file: Path, bar: tqdm[Never], *, of: int
-) -> tuple[State, int]:
+def _train_network(data: _Data, keeper: _Keeper, bar: tqdm[Never], *, of: int) -> tuple[State, int]:
     settings, description, ranks = data.settings, data.description, data.ranks
     steps = len(_batches(data, epoch=0))
     bar.total = of * settings.epochs * steps
@@ -166,8 +196,8 @@ def _train_network(
     model = description.build(data.device)
     ranks.normalising_together(model)
     state = State.initial(model, settings, settings.epochs * steps)
-    if ranks.from_first(lambda: readable(state_file)):
-        state.resume(state_file)
+    if ranks.from_first(lambda: readable(keeper.file)):
+        state.resume(keeper.file)
     resumed_at = len(state.history)
     bar.update(resumed_at * steps)
     network = ranks.shared(model, data.device)
@@ -191,7 +221,7 @@ def _train_network(
         timing.seconds = time.perf_counter() - begun
         state.timings.append(timing)
         if ranks.first:
-            state.save(state_file)
+            keeper.after(state, settings.epochs)
         bar.set_postfix_str(progress(row))
     return state, resumed_at
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +82,20 @@ class TrainedModel(BaseModel):
 
 
 def save_model(path: Path, description: TrainedModel, weights: dict[str, torch.Tensor]) -> None:
-    """Write weights and description; equal ones give equal bytes."""
+    """Write weights and description; equal ones give equal bytes.
+
+    Raises:
+        OSError: They cannot be written, for instance because the disk is full.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with replacing(path) as partial:
-        save_file(tensors, partial, {KEY: description.model_dump_json()})
+        try:
+            save_file(tensors, partial, {KEY: description.model_dump_json()})
+        except SafetensorError as error:
+            # It knows what the system said, but only in words.
+            if found := re.search(r"os error (\d+)", str(error)):
+                raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from None
+            raise
 
 
 def load_model(path: Path, device: torch.device) -> tuple[TrainedModel, Network]:
