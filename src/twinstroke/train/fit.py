@@ -112,14 +112,17 @@ def fit(
         classes=description.classes,
         seed=description.seed,
         augmentation=settings.augmentation,
+        middle_only=not settings.augment,
     )
-    validation = StrokeWindows(strokes, samples["validation"], classes=description.classes)
+    validation = StrokeWindows(
+        strokes, samples["validation"], classes=description.classes, middle_only=True
+    )
     networks = description.networks()
     if ranks.first:
         _say_what_is_special(description.execution, device)
     feed = Feed(training, device, memory_gb=memory_gb, loader_workers=loader_workers)
     left = memory_gb - training.nbytes / GB if training.held else memory_gb
-    validation_feed = Feed(validation, device, memory_gb=left, loader_workers=0)
+    validation_feed = Feed(validation, device, memory_gb=left, loader_workers=loader_workers)
     states: dict[str, State] = {}
     saving = Saving(state_minutes)
     resumed_at = 0
@@ -206,8 +209,9 @@ def _train_network(data: _Data, keeper: _Keeper, bar: tqdm[Never], *, of: int) -
         compiled = torch.compile(network)
     for epoch in range(resumed_at, settings.epochs):
         begun = time.perf_counter()
-        loss, accuracy, timing = _train_epoch(state, data, network, compiled, bar, epoch)
-        validation_loss, validation_accuracy = _validate(model, data)
+        timing = Timing(seconds=0, training_seconds=0, waiting_seconds=0)
+        loss, accuracy = _train_epoch(state, data, network, compiled, bar, epoch, timing)
+        validation_loss, validation_accuracy = _validate(model, data, timing)
         row = Epoch(
             network=description.modality,
             epoch=epoch + 1,
@@ -260,31 +264,29 @@ def _train_epoch(
     compiled: Callable[[Any], Tensor],
     bar: tqdm[Never],
     epoch: int,
-) -> tuple[float, float, Timing]:
-    """Loss, accuracy, and what it took.
+    timing: Timing,
+) -> tuple[float, float]:
+    """Loss and accuracy; `timing` gets what it took.
 
     Nothing here waits for a GPU: it is told one step after the other, and asked at the end.
     """
-    model, settings, ranks = state.model.train(), data.settings, data.ranks
+    model, settings, ranks = state.model, data.settings, data.ranks
+    model.train()
     network.train()
     groups = _batches(data, epoch)
-    input_format = data.training.windows.input_format(data.description.flow_scale)
     totals = torch.zeros(2, dtype=torch.float64, device=data.device)
-    begun, waited = time.perf_counter(), 0.0
-    feed = data.training.batches([ranks.own(group) for group in groups])
+    begun = time.perf_counter()
+    shown = _Shown(data.training, [ranks.own(group) for group in groups], model, data, timing)
     with draws_of(data.description.seed, epoch, ranks.rank):
         for group in groups:
-            asked = time.perf_counter()
-            batch = next(feed)
-            streams = input_format.streams(batch, list(model.streams))
-            waited += time.perf_counter() - asked
+            target, streams = shown.next()
             # A program is compiled for one size of batch; the last one may have another.
             chosen = compiled if len(group) == settings.batch_size else network
             summed, right = train_step(
                 chosen,
                 state.optimiser,
                 streams,
-                batch["target"],
+                target,
                 # Gradients are averaged over the processes, and the loss over all their windows.
                 weight=ranks.size / len(group),
                 gradient_clip=settings.gradient_clip,
@@ -295,10 +297,30 @@ def _train_epoch(
             totals[0] += summed
             totals[1] += right
             bar.update()
-            del batch, streams  # before the next ones are made
+            del target, streams  # before the next ones are made
     loss, right = (ranks.total(totals) / sum(map(len, groups))).tolist()
-    took = time.perf_counter() - begun
-    return loss, right, Timing(seconds=took, training_seconds=took, waiting_seconds=waited)
+    timing.training_seconds = time.perf_counter() - begun
+    return loss, right
+
+
+class _Shown:
+    """Batches as the network sees them; the time that goes into them is counted."""
+
+    def __init__(
+        self, feed: Feed, groups: Sequence[Keys], model: Network, data: _Data, timing: Timing
+    ) -> None:
+        self._format = feed.windows.input_format(data.description.flow_scale)
+        self._names = list(model.streams)
+        self._timing = timing
+        self._batches = feed.batches(groups)
+
+    def next(self) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Classes and streams of the next batch."""
+        asked = time.perf_counter()
+        batch = next(self._batches)
+        streams = self._format.streams(batch, self._names)
+        self._timing.waiting_seconds += time.perf_counter() - asked
+        return batch["target"], streams
 
 
 def train_step(
@@ -339,27 +361,24 @@ def train_step(
     return summed.detach(), (logits.argmax(1) == target).sum()
 
 
-def _validate(model: Network, data: _Data) -> tuple[float, float]:
-    logits = predict(model, data.validation, data.description, data.ranks)
+def _validate(model: Network, data: _Data, timing: Timing) -> tuple[float, float]:
+    logits = _predict(model, data, timing)
     target = torch.tensor(data.validation.windows.targets)
     loss = float(F.cross_entropy(logits, target))
     return loss, float((logits.argmax(1) == target).double().mean())
 
 
-def predict(
-    model: Network, feed: Feed, description: TrainedModel, ranks: Ranks | None = None
-) -> Tensor:
+def _predict(model: Network, data: _Data, timing: Timing) -> Tensor:
     """Logits (N, classes) of the centred windows, in evaluation mode and float32, on the CPU."""
-    ranks = ranks or Ranks()
+    feed, ranks, size = data.validation, data.ranks, data.settings.batch_size
     model.eval()
-    input_format = feed.windows.input_format(description.flow_scale)
     keys = ranks.own(range(len(feed.windows)))
-    size = description.optimisation.batch_size
     begins = range(0, len(keys), size)
-    logits = torch.zeros(len(feed.windows), len(description.classes), device=feed.device)
+    logits = torch.zeros(len(feed.windows), len(data.description.classes), device=feed.device)
     own = logits[ranks.rank :: ranks.size]
-    feeding = feed.batches([keys[begin : begin + size] for begin in begins])
+    groups = [keys[begin : begin + size] for begin in begins]
+    shown = _Shown(feed, groups, model, data, timing)
     with torch.inference_mode():
-        for begin, batch in zip(begins, feeding, strict=True):
-            own[begin : begin + size] = model(input_format.streams(batch, list(model.streams)))
+        for begin in begins:
+            own[begin : begin + size] = model(shown.next()[1])
     return ranks.total(logits).cpu()
