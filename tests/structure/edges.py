@@ -42,6 +42,7 @@ DECIDES_NOTHING = {
     "twinstroke.detect.timing": "a stopwatch, whose times are printed and not stored",
     "twinstroke.train.messages": "words of training; what it raises or prints it does not store",
     "twinstroke.train.finished": "gives what a training of the very same wrote, to the byte",
+    "twinstroke.train.gpus": "which GPU, and what memory it must have; not what it computes",
     "twinstroke.train.machine": "tells machines apart; what they compute is not changed",
     "twinstroke.train.saving": "when a state is written; going on from it gives the same bits",
     "twinstroke.train.unfinished": "names folders of trainings, and keeps those of others apart",

@@ -106,6 +106,7 @@ MODULES = [
     ("synthesize/player.py", "synthesize"),
     ("train/messages.py", ""),
     ("train/finished.py", ""),
+    ("train/gpus.py", ""),
     ("train/machine.py", ""),
     ("train/naming.py", "detect report"),
     ("train/saving.py", ""),

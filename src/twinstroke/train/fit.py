@@ -106,17 +106,7 @@ def fit(
     settings = description.optimisation
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    training = StrokeWindows(
-        strokes,
-        samples["train"],
-        classes=description.classes,
-        seed=description.seed,
-        augmentation=settings.augmentation,
-        middle_only=not settings.augment,
-    )
-    validation = StrokeWindows(
-        strokes, samples["validation"], classes=description.classes, middle_only=True
-    )
+    training, validation = windows_of(strokes, samples, description)
     networks = description.networks()
     if ranks.first:
         _say_what_is_special(description.execution, device)
@@ -181,6 +171,24 @@ class _Keeper:
         # A network that is through waits for the next one; the last is written down at once.
         if not self.last if through else self.saving.due:
             self.saving.write(lambda: state.save(self.file))
+
+
+def windows_of(
+    strokes: Path, samples: Mapping[str, Sequence[str]], description: TrainedModel
+) -> tuple[StrokeWindows, StrokeWindows]:
+    """Windows to train on, and those to validate with; arguments as of :func:`fit`."""
+    training = StrokeWindows(
+        strokes,
+        samples["train"],
+        classes=description.classes,
+        seed=description.seed,
+        augmentation=description.optimisation.augmentation,
+        middle_only=not description.optimisation.augment,
+    )
+    validation = StrokeWindows(
+        strokes, samples["validation"], classes=description.classes, middle_only=True
+    )
+    return training, validation
 
 
 def _say_what_is_special(execution: ExecutionSettings, device: torch.device) -> None:

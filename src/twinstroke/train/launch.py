@@ -26,9 +26,11 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from tqdm import tqdm
 
 from twinstroke.errors import UserError, advised
-from twinstroke.parallel.gpu_locks import alone, locked_gpus
+from twinstroke.parallel.gpu_locks import TRAIN, Claim, alone, claimed_gpus
+from twinstroke.train.feed import GB
 from twinstroke.train.finished import take
-from twinstroke.train.fit import Outputs, fit
+from twinstroke.train.fit import Outputs, fit, windows_of
+from twinstroke.train.gpus import memory_of_training
 from twinstroke.train.history import TrainingSummary
 from twinstroke.train.machine import kinds_of_machine, this_machine
 from twinstroke.train.messages import (
@@ -116,7 +118,12 @@ def train(
         for machine in kinds_of_machine(threads):
             if done := _taken(own.places(machine), outputs):
                 return done
-        with locked_gpus(processes if on_gpus else 0) as gpus:
+        claim = Claim(TRAIN, 0)
+        if on_gpus:
+            windows = windows_of(strokes, samples, description)
+            held = min(sum(own.nbytes for own in windows), round(memory_gb * GB))
+            claim = Claim(TRAIN, memory_of_training(description, held))
+        with claimed_gpus(processes if on_gpus else 0, claim) as gpus:
             machine = this_machine(gpus[0] if gpus else None, threads)
             places = own.places(machine)
             begin(places, machine)

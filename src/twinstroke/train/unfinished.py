@@ -23,7 +23,7 @@ from twinstroke.train.model_file import TrainedModel
 from twinstroke.train.state import saved_epochs
 
 DECIDE_NOTHING = (
-    *("finished.py", "machine.py", "memory.py", "messages.py", "naming.py", "saving.py"),
+    *("finished.py", "gpus.py", "machine.py", "messages.py", "naming.py", "saving.py"),
     "unfinished.py",
 )
 """Modules of this package that have no part in what a training becomes."""
