@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -143,6 +144,8 @@ def _trained(
         folder / "work", folder / "model", folder / "history.csv", folder / "training.json"
     )
     train(strokes, names, made, outputs, memory_gb=memory_gb)
+    # What was trained is kept there, and would not be trained again.
+    shutil.rmtree(outputs.work)
     rate: float = json.loads(outputs.timing.read_text())["samples_per_second"]
     return 1 / rate
 

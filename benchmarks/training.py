@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import statistics
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 import twinstroke
@@ -29,6 +26,7 @@ from twinstroke.models.network import CHANNELS, STREAMS
 from twinstroke.settings.network import Modality
 from twinstroke.settings.train import TrainSettings
 from twinstroke.train.fit import train_step
+from twinstroke.train.gpus import META, Allocated
 from twinstroke.train.model_file import TrainedModel
 from twinstroke.train.reproducible import make_deterministic
 from twinstroke.train.state import State
@@ -51,8 +49,6 @@ BUILT_IN = Scale((24, 48, 48), 8)
 """Of the built-in data set."""
 PAPER = Scale((100, 120, 120), 10)
 CPU = torch.device("cpu")
-META = torch.device("meta")
-"""Its tensors have shapes and no contents."""
 
 
 def description(
@@ -414,40 +410,3 @@ def _peak(case: PaperCase, *, checkpointing: bool, on_gpu: bool) -> int:
         for _ in range(2):
             training.step(*batch)
     return torch.cuda.max_memory_allocated() if on_gpu else counted.peak
-
-
-class Allocated(TorchDispatchMode):
-    """Counts the bytes of all storages that operators make, and forgets those that are gone."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.now = self.peak = 0
-        self._known: set[int] = set()
-
-    def __torch_dispatch__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        """Run an operator and look at what it made."""
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, Tensor):
-                self._note(tensor.untyped_storage())
-        return made
-
-    def _note(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
-        if key in self._known:
-            return
-        size = storage.nbytes()
-        self._known.add(key)
-        self.now += size
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._forget, key, size)
-
-    def _forget(self, key: int, size: int) -> None:
-        self._known.discard(key)
-        self.now -= size

@@ -11,6 +11,7 @@ from twinstroke.evaluate.predictions import shown_split
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
 from twinstroke.tables import write_table
+from twinstroke.train.gpus import on_a_gpu
 
 
 @exits_cleanly
@@ -20,10 +21,11 @@ def main() -> None:
     strokes, model_file = folder / "strokes.h5", folder / "model.safetensors"
     tables = single_predictions(reports / "predictions")
     split = shown_split([name for name, rows in tables.items() if rows])
-    rows = measure(strokes, model_file, tables[split], split)
-    write_table(reports / "attention.csv", rows, AttentionRow)
-    chosen = striking(tables[split], settings.attend.samples)
-    drawn = draw(strokes, model_file, chosen, reports / "attention")
+    with on_a_gpu("attend", model_file):
+        rows = measure(strokes, model_file, tables[split], split)
+        write_table(reports / "attention.csv", rows, AttentionRow)
+        chosen = striking(tables[split], settings.attend.samples)
+        drawn = draw(strokes, model_file, chosen, reports / "attention")
     summarise("attend", summary(rows, len(drawn)))
 
 

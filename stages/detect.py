@@ -8,6 +8,7 @@ from twinstroke.errors import exits_cleanly
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
 from twinstroke.tables import NEGATIVE, Sample, StrokeClass, Unlabelled, Video, read_table
+from twinstroke.train.gpus import on_a_gpu
 
 
 @exits_cleanly
@@ -23,17 +24,19 @@ def main() -> None:
         split,
     )
     chosen = videos if any(row.label == NEGATIVE for row in classes) else []
-    found = detect_held_out(
-        chosen,
-        folder / "model.safetensors",
-        settings.detect,
-        # DVC runs some experiments in a copy of the folder, which has no videos, and names the
-        # folder itself.
-        root=Path(os.environ.get("DVC_ROOT", "")),
-        folder=folder / "detections",
-        reports=reports / "detections",
-        limits=settings.decode.limits,
-    )
+    model_file = folder / "model.safetensors"
+    with on_a_gpu("detect", *([model_file] if chosen else [])):
+        found = detect_held_out(
+            chosen,
+            model_file,
+            settings.detect,
+            # DVC runs some experiments in a copy of the folder, which has no videos, and names the
+            # folder itself.
+            root=Path(os.environ.get("DVC_ROOT", "")),
+            folder=folder / "detections",
+            reports=reports / "detections",
+            limits=settings.decode.limits,
+        )
     figures = write_measured(chosen, found, classes, split, reports).figures
     if chosen:
         summarise("detect", in_words(figures, found))

@@ -14,6 +14,7 @@ from twinstroke.files import replacing
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
 from twinstroke.tables import SPLITS, read_table, write_table
+from twinstroke.train.gpus import on_a_gpu
 from twinstroke.train.history import Epoch
 
 
@@ -21,12 +22,14 @@ from twinstroke.train.history import Epoch
 def main() -> None:
     settings = load_settings()
     folder, reports = Path("data", settings.name), Path("reports", settings.name)
-    result = evaluate(
-        folder / "strokes.h5",
-        used_samples(folder / "balanced.csv"),
-        folder / "model.safetensors",
-        stride=settings.evaluate.stride,
-    )
+    model_file = folder / "model.safetensors"
+    with on_a_gpu("evaluate", model_file):
+        result = evaluate(
+            folder / "strokes.h5",
+            used_samples(folder / "balanced.csv"),
+            model_file,
+            stride=settings.evaluate.stride,
+        )
     for name, content in (("metrics", result.headline), ("scores", result.scores)):
         with replacing(reports / f"{name}.json") as partial:
             text = json.dumps(content, indent=2, ensure_ascii=False)

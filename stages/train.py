@@ -28,7 +28,7 @@ def main() -> None:
         describe(settings, strokes, statistics.scale),
         Outputs(
             # DVC runs some experiments in a copy of the folder, which is deleted, and names the
-            # folder itself: there an interrupted training is found again.
+            # folder itself: there an interrupted training is found again, and a finished one.
             work=Path(os.environ.get("DVC_ROOT", ""), "work", "train"),
             model=folder / "model.safetensors",
             history=reports / "history.csv",
@@ -36,6 +36,7 @@ def main() -> None:
         ),
         memory_gb=settings.feed.memory_gb,
         loader_workers=settings.feed.loader_workers,
+        state_minutes=settings.state_minutes,
     )
     if done is not None:  # of several processes that torchrun started, one tells
         # The only figure of training.json by which people choose, in a file of its own: git holds

@@ -88,6 +88,6 @@ def run(
         memory_gb=memory_gb,
         loader_workers=workers,
     )
-    states = [path for path in (folder / "work").iterdir() if path.is_dir()]
+    states = list((folder / "work").glob("*/state.pt"))
     assert len(states) == leftovers, "a finished run leaves no state"
     return (folder / "model.safetensors").read_bytes(), (folder / "history.csv").read_text()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of the system for a disk that is full, or full for this user."""
 PARTIAL = ".partial"
 PARTS = ".parts"
 """Ends the name of a hidden folder with parts of the file that it is named after."""
@@ -19,12 +22,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A block that raises leaves nothing behind, and a killed program leaves only the partial file,
     which the next attempt at the same path overwrites.
+
+    Raises:
+        OSError: The disk is full; it names `path`, which the system does not.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}{PARTIAL}")
     try:
         yield partial
         partial.replace(path)
+    except OSError as error:
+        if error.errno in FULL:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

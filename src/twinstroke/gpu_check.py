@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -211,6 +212,8 @@ def _train(
     train(
         strokes, samples, description, outputs, memory_gb=memory_gb, loader_workers=loader_workers
     )
+    # What was trained is kept there, and would not be trained again.
+    shutil.rmtree(outputs.work)
     return outputs.model.read_bytes(), outputs.history.read_bytes()
 
 

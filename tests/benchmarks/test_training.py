@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks import training
 from benchmarks.published import PublishedTwin
 from twinstroke.models import build_tstcnn
+from twinstroke.train.gpus import Allocated
 
 
 def test_storages_count_from_their_making_to_their_end() -> None:
-    with training.Allocated() as counted:
+    with Allocated() as counted:
         a = torch.empty(1000, device="meta")
         view = a[:10]
         b = a + 1

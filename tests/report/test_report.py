@@ -337,7 +337,7 @@ def test_the_command_names_every_setting_of_the_experiment(tmp_path: Path) -> No
     given = dict(word.split("=") for word in typed[3:] if word != "-S")
     shutil.copytree(ROOT / "presets", tmp_path / "presets")
     content = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-    assert set(given) == set(content) - {"scheduler"}
+    assert set(given) == set(content) - {"scheduler", "state_minutes"}
     content |= {name: YAML(typ="safe").load(value) for name, value in given.items()}
     with (tmp_path / "params.yaml").open("w") as stream:
         YAML(typ="safe").dump(content, stream)

@@ -41,7 +41,11 @@ DECIDES_NOTHING = {
     "twinstroke.index.report": "findings as lines on the screen; findings.csv is written elsewhere",
     "twinstroke.detect.timing": "a stopwatch, whose times are printed and not stored",
     "twinstroke.train.messages": "words of training; what it raises or prints it does not store",
-    "twinstroke.train.unfinished": "names a folder that is gone when a training ends",
+    "twinstroke.train.finished": "gives what a training of the very same wrote, to the byte",
+    "twinstroke.train.gpus": "which GPU, and what memory it must have; not what it computes",
+    "twinstroke.train.machine": "tells machines apart; what they compute is not changed",
+    "twinstroke.train.saving": "when a state is written; going on from it gives the same bits",
+    "twinstroke.train.unfinished": "names folders of trainings, and keeps those of others apart",
     "twinstroke.settings.base": "refuses values, and changes none",
     "twinstroke.settings.load": "reads both files; what it derives stands in the sections",
     "twinstroke.settings.preset": "lists the sections",
@@ -67,8 +71,8 @@ DATA = {
 }
 """Files that modules read out of the package."""
 
-NO_PARAMETER = {"scheduler", "feed"}
-"""Where work is done and where samples lie: results do not depend on them."""
+NO_PARAMETER = {"scheduler", "state_minutes", "feed"}
+"""Where work is done, when states are saved, where samples lie: results do not depend on it."""
 FROM_EXPERIMENT = {
     "name": {"preset"},
     "optimisation": {

@@ -21,13 +21,15 @@ from tqdm import tqdm
 from tests.trainings import description
 from twinstroke.errors import UserError
 from twinstroke.parallel import gpu_locks
-from twinstroke.parallel.gpu_locks import locked_gpus
+from twinstroke.parallel.gpu_locks import Claim, claimed_gpus
 from twinstroke.settings.execution import ExecutionSettings
 from twinstroke.train import launch
 from twinstroke.train.fit import Outputs
 from twinstroke.train.history import TrainingSummary
 from twinstroke.train.ranks import Ranks
 from twinstroke.train.reproducible import draws_of
+
+TRAINING = Claim("train", memory=1)
 
 
 class Machine:
@@ -45,7 +47,7 @@ class Machine:
         self.current = index
 
     def card(self, index: int) -> SimpleNamespace:
-        return SimpleNamespace(uuid=self.cards[index])
+        return SimpleNamespace(uuid=self.cards[index], total_memory=2**40, name="made up")
 
     def fit(self, *_: Any, device: torch.device, ranks: Ranks, **__: Any) -> TrainingSummary:
         """Train in no time."""
@@ -82,18 +84,18 @@ def test_a_card_that_is_claimed_is_another_training_s_under_any_number(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """CUDA_VISIBLE_DEVICES gives the same card another number in another process."""
-    with locked_gpus(1) as mine:
+    with claimed_gpus(1, TRAINING) as mine:
         assert mine == [0]
         machine.cards = ("GPU-c", "GPU-a", "GPU-b")
-        with locked_gpus(2) as other:
+        with claimed_gpus(2, TRAINING) as other:
             assert other == [0, 2]
         # Only the claimed one is seen, until it is let go.
         machine.cards = ("GPU-a",)
         monkeypatch.setattr(time, "sleep", lambda _: give_up())
-        with pytest.raises(TimeoutError), locked_gpus(1):
+        with pytest.raises(TimeoutError), claimed_gpus(1, TRAINING):
             pass
-    assert "waiting for a free GPU: 1 of 1 is in use" in capsys.readouterr().err
-    with locked_gpus(1) as again:
+    assert "train: waiting for a GPU with 0.0 GiB free: train (process " in capsys.readouterr().err
+    with claimed_gpus(1, TRAINING) as again:
         assert again == [0]
 
 
@@ -104,7 +106,7 @@ def give_up() -> None:
 def test_a_training_computes_on_the_gpu_that_it_claimed(
     strokes: Path, tmp_path: Path, machine: Machine
 ) -> None:
-    with locked_gpus(1):
+    with claimed_gpus(1, TRAINING):
         train(strokes, tmp_path)
     train(strokes, tmp_path)
     assert machine.trained == [
@@ -125,7 +127,7 @@ def test_each_of_several_processes_computes_on_a_gpu_of_its_own(
         return start
 
     monkeypatch.setattr(launch, "elastic_launch", in_turn)
-    with locked_gpus(1):
+    with claimed_gpus(1, TRAINING):
         train(strokes, tmp_path, processes=2)
     assert machine.trained == [
         (torch.device("cuda", 1), Ranks(0, 2)),
@@ -159,7 +161,7 @@ def test_torchrun_says_itself_whose_gpu_is_whose(
     def trained(rank: int) -> None:
         as_rank(monkeypatch, train, rank, 2, (strokes, tmp_path, 2))
 
-    with locked_gpus(3):
+    with claimed_gpus(3, TRAINING):
         trained(0)
         trained(1)
         machine.cards = ("GPU-a",)

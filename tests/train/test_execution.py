@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,63 @@ def test_held_windows_are_those_of_the_file(strokes: Path) -> None:
         assert (held[key].target, held[key].view) == (read[key].target, read[key].view)
     for index in range(3):
         assert all(map(torch.equal, held.clip(index), read.clip(index)))
+
+
+def test_middle_windows_are_held_alone(strokes: Path) -> None:
+    names = ["s5", "s0", "s9"]
+    read, held = StrokeWindows(strokes, names), StrokeWindows(strokes, names, middle_only=True)
+    # 8 frames of 8 × 10 pixels; 3 bytes of colour, 4 of flow.
+    assert held.nbytes == 3 * 8 * 8 * 10 * 7 < read.nbytes
+    expected = [read[index] for index in range(3)]
+    for _ in ("from the file", "from memory"):
+        for index, window in enumerate(expected):
+            assert torch.equal(held[index].rgb, window.rgb)
+            assert torch.equal(held[index].flow, window.flow)
+            assert (held[index].target, held[index].view) == (window.target, None)
+        held.hold(CPU)
+    assert held.nbytes == 3 * 8 * 8 * 10 * 7, "as it was foretold"
+
+
+def test_validation_windows_are_held_though_their_clips_do_not_fit(
+    strokes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three samples; and training windows do not fit."""
+    feeds: list[Feed] = []
+    begin = Feed.__init__
+
+    def noted(self: Feed, *arguments: Any, **settings: Any) -> None:
+        begin(self, *arguments, **settings)
+        feeds.append(self)
+
+    monkeypatch.setattr(Feed, "__init__", noted)
+    whole = StrokeWindows(strokes, ["s9", "s10", "s11"]).nbytes
+    middle = 3 * 8 * 8 * 10 * 7
+    assert middle < whole
+    expected = run(strokes, tmp_path / "1", CALM, memory_gb=1)
+    assert run(strokes, tmp_path / "2", CALM, memory_gb=middle / GB) == expected
+    assert run(strokes, tmp_path / "3", CALM, memory_gb=(middle - 1) / GB) == expected
+    assert [feed.windows.held for feed in feeds] == [True, True, False, True, False, False]
+
+
+def test_waiting_for_validation_windows_counts(
+    strokes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that stands still but while a window is read."""
+    now = 0.0
+    read = StrokeWindows.__getitem__
+
+    def slow(self: StrokeWindows, key: Any) -> Any:
+        nonlocal now
+        now += 1.0
+        return read(self, key)
+
+    monkeypatch.setattr(StrokeWindows, "__getitem__", slow)
+    monkeypatch.setattr("twinstroke.train.fit.time.perf_counter", lambda: now)
+    run(strokes, tmp_path, CALM)
+    timing = json.loads((tmp_path / "training.json").read_text())
+    # Nine to train on, three to validate; nothing else takes time.
+    assert (timing["seconds_per_epoch"], timing["waiting_for_windows"]) == (12.0, 1.0)
+    assert timing["samples_per_second"] == 1.0
 
 
 def test_samples_are_held_if_they_fit(strokes: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_killed_process_is_one_line_and_nothing_is_left_behind(
     lines = [line for line in lines if line.strip() and not line.startswith("train:")]
     assert lines == [
         f"error: train: process {rank + 1} of 3 was ended by SIGKILL, and the others with it; the "
-        "same command goes on after the last finished epoch (if memory ran out, with "
+        "same command goes on after the last saved epoch (if memory ran out, with "
         "checkpointing: true)"
     ]
 

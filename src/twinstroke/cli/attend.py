@@ -24,15 +24,18 @@ def command(samples: Sequence[str]) -> None:
     from twinstroke.attend.draw import draw
     from twinstroke.sample_ids import named
     from twinstroke.settings.load import load_settings
+    from twinstroke.train.gpus import on_a_gpu
 
     settings = load_settings()
     folder, reports = Path("data", settings.name), Path("reports", settings.name)
     known = single_predictions(reports / "predictions")
     chosen = named([row for rows in known.values() for row in rows], samples)
-    drawn = draw(folder / "strokes.h5", folder / "model.safetensors", chosen, reports / "attend")
+    model_file = folder / "model.safetensors"
+    with on_a_gpu("attend", model_file):
+        drawn = draw(folder / "strokes.h5", model_file, chosen, reports / "attend")
     if not drawn:
         raise UserError(
-            f"{folder / 'model.safetensors'}: this network has no attention blocks, so there is "
+            f"{model_file}: this network has no attention blocks, so there is "
             "nothing to draw; train one: dvc exp run -S attention_blocks=3"
         )
     summarise("attend", f"{len(drawn)} samples are drawn in {reports / 'attend'}")

@@ -48,10 +48,14 @@ def command(
     # Only now: --help need not wait for torch and OpenCV.
     from twinstroke.detect.recogniser import Recogniser
     from twinstroke.detect.videos import check_names, detect_videos
+    from twinstroke.train.gpus import on_a_gpu
 
     tell = partial(summarise, "detect")
     check_names(videos, out)
-    recogniser = Recogniser(model, stroke_model)
-    settings = rules.settings(recogniser.window[0], two_networks=stroke_model is not None)
-    tell(f"{recogniser.name}; {rules}")
-    detect_videos(videos, recogniser, settings, out=out, film=film, tasks=label_studio, tell=tell)
+    with on_a_gpu("detect", *filter(None, (model, stroke_model))):
+        recogniser = Recogniser(model, stroke_model)
+        settings = rules.settings(recogniser.window[0], two_networks=stroke_model is not None)
+        tell(f"{recogniser.name}; {rules}")
+        detect_videos(
+            videos, recogniser, settings, out=out, film=film, tasks=label_studio, tell=tell
+        )

@@ -69,23 +69,25 @@ def command(
     # Only now: --help need not wait for torch and OpenCV.
     from twinstroke.detect.recogniser import Recogniser
     from twinstroke.detect.submission import submit
+    from twinstroke.train.gpus import on_a_gpu
 
     tell = partial(summarise, "submit")
-    recogniser = Recogniser(model, stroke_model)
-    settings = rules.settings(recogniser.window[0], two_networks=stroke_model is not None)
-    done = submit(
-        task,
-        edition,
-        recogniser,
-        settings,
-        templates=templates,
-        videos=videos,
-        out=out,
-        team=team,
-        run_name=run_name,
-        decision=decision,
-        tell=tell,
-    )
+    with on_a_gpu("submit", *filter(None, (model, stroke_model))):
+        recogniser = Recogniser(model, stroke_model)
+        settings = rules.settings(recogniser.window[0], two_networks=stroke_model is not None)
+        done = submit(
+            task,
+            edition,
+            recogniser,
+            settings,
+            templates=templates,
+            videos=videos,
+            out=out,
+            team=team,
+            run_name=run_name,
+            decision=decision,
+            tell=tell,
+        )
     written = done.written
     what = "strokes" if task == "detection" or edition != 2022 else "clips"
     dropped = f", {written.dropped} left out as doubles" if written.dropped else ""

@@ -43,3 +43,5 @@ class Experiment(ExecutionSettings):
     scheduler: Annotated[str, Field(min_length=1)] = "local"
     """Where frames, flow and strokes are made: ``local`` processes, or the address of a Dask
     scheduler."""
+    state_minutes: Annotated[float, Field(ge=0)] = 10.0
+    """Minutes from one saved state of a training to the next; 0: after each epoch."""

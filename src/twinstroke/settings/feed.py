@@ -13,9 +13,10 @@ class FeedSettings(Section):
     """Where training samples lie while a network is trained. Results do not depend on it."""
 
     memory_gb: Annotated[float, Field(ge=0)] = 4.0
-    """Samples that take no more than so many GB (10^9 bytes; uncompressed, thrice what they take in
-    ``strokes.h5``) are read once and held in memory, or on the GPU if they take no more than a
-    quarter of what is free there. Each process holds its own."""
+    """Samples that take no more than so many GB (10^9 bytes) are read once and held in memory, or
+    on the GPU if they take no more than a quarter of what is free there. Uncompressed they take
+    thrice what they do in ``strokes.h5``; of those for validation, only the middle windows are
+    held. Each process holds its own."""
     loader_workers: Count = 0
-    """Processes that read training windows ahead where samples are not held; with 0, training waits
-    for each batch."""
+    """Processes that read windows ahead where samples are not held, as many for training as for
+    validation; with 0, training waits for each batch."""

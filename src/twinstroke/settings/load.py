@@ -37,6 +37,8 @@ class Settings(Preset):
     targets: Targets
     scheduler: str
     """``local``, or the address of a Dask scheduler."""
+    state_minutes: float
+    """From one saved state of a training to the next."""
     optimisation: TrainSettings
     """``train`` of the preset with the experiment's own values put over it."""
     execution: ExecutionSettings
@@ -95,6 +97,7 @@ def load_settings(root: Path = Path()) -> Settings:
         residual_blocks=experiment.residual_blocks,
         targets=experiment.targets,
         scheduler=experiment.scheduler,
+        state_minutes=experiment.state_minutes,
         optimisation=training,
         execution=ExecutionSettings(
             **{name: getattr(experiment, name) for name in ExecutionSettings.model_fields}

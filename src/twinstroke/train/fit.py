@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,13 +22,16 @@ from twinstroke.progress import progress_bar
 from twinstroke.settings.execution import ExecutionSettings, Precision
 from twinstroke.settings.train import TrainSettings
 from twinstroke.train.feed import GB, Feed, Keys
+from twinstroke.train.finished import hand_over, keeping, note
 from twinstroke.train.history import Epoch, Timing, TrainingSummary, write_history, write_timing
 from twinstroke.train.messages import COMPILED, IMITATED, progress, say
 from twinstroke.train.model_file import TrainedModel, save_model
 from twinstroke.train.precision import forward_pass, imitated, whole_step
 from twinstroke.train.ranks import Ranks
 from twinstroke.train.reproducible import draws_of
+from twinstroke.train.saving import Saving
 from twinstroke.train.state import State, readable
+from twinstroke.train.unfinished import STATE, Places
 from twinstroke.train.windows import StrokeWindows
 
 
@@ -36,13 +40,18 @@ class Outputs:
     """What a training writes, and where."""
 
     work: Path
-    """Folder for the states of unfinished trainings."""
+    """Folder in which trainings are kept, unfinished and finished."""
     model: Path
     """Gets the best state."""
     history: Path
     """Gets one row an epoch."""
     timing: Path
     """Gets what an epoch took, as JSON; see :func:`twinstroke.train.history.write_timing`."""
+
+    @property
+    def tables(self) -> tuple[Path, Path]:
+        """All but the model."""
+        return self.history, self.timing
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,10 @@ def fit(
     description: TrainedModel,
     outputs: Outputs,
     *,
-    folders: Sequence[Path],
+    places: Places,
     memory_gb: float,
     loader_workers: int,
+    state_minutes: float,
     device: torch.device,
     ranks: Ranks,
 ) -> TrainingSummary:
@@ -83,9 +93,10 @@ def fit(
         samples: Names of the samples of ``train`` and ``validation``.
         description: Which network, how it is trained, and the scale of its flow.
         outputs: Where to write; the first of several processes does.
-        folders: For the unfinished states of its networks; see `unfinished`.
+        places: Where the training is kept; see `unfinished`.
         memory_gb: What samples may take in memory, in GB.
         loader_workers: Processes that read windows where they are not held in memory.
+        state_minutes: How often the state is written; 0: after each epoch.
         device: Of this process.
         ranks: This process among those that train together.
 
@@ -95,29 +106,22 @@ def fit(
     settings = description.optimisation
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    training = StrokeWindows(
-        strokes,
-        samples["train"],
-        classes=description.classes,
-        seed=description.seed,
-        augmentation=settings.augmentation,
-    )
-    validation = StrokeWindows(strokes, samples["validation"], classes=description.classes)
+    training, validation = windows_of(strokes, samples, description)
     networks = description.networks()
     if ranks.first:
         _say_what_is_special(description.execution, device)
     feed = Feed(training, device, memory_gb=memory_gb, loader_workers=loader_workers)
     left = memory_gb - training.nbytes / GB if training.held else memory_gb
-    validation_feed = Feed(validation, device, memory_gb=left, loader_workers=0)
+    validation_feed = Feed(validation, device, memory_gb=left, loader_workers=loader_workers)
     states: dict[str, State] = {}
+    saving = Saving(state_minutes)
     resumed_at = 0
     with progress_bar("train", 0, "batches", shown=ranks.first) as bar:
-        for part, folder in zip(networks, folders, strict=True):
+        for number, (part, folder) in enumerate(zip(networks, places.states, strict=True), start=1):
             data = _Data(part, feed, validation_feed, device, ranks)
-            states[part.modality], done = _train_network(
-                data, folder / "state.pt", bar, of=len(networks)
-            )
-            resumed_at += done
+            keeper = _Keeper(folder / STATE, saving, last=number == len(networks))
+            states[part.modality], found = _train_network(data, keeper, bar, of=len(networks))
+            resumed_at += found
             states[part.modality].model.cpu()  # a second network has the device for itself
     best = {name: state.best_epoch.model_copy() for name, state in states.items()}
     history = [row for state in states.values() for row in state.history]
@@ -132,20 +136,59 @@ def fit(
     made = description.model_copy(
         update={"best_epochs": {name: row.epoch for name, row in best.items()}}
     )
-    peak = 0.0
+    done = TrainingSummary(settings.epochs * len(networks), resumed_at, best, 0.0)
     if ranks.first:
-        save_model(outputs.model, made, weights)
-        write_history(outputs.history, history)
-        peak = write_timing(
-            outputs.timing,
-            [state.timings for state in states.values()],
-            samples=len(training),
-            device=device,
-            processes=ranks.size,
-        )
-        for folder in folders:
+        with keeping(places.finished) as kept:
+            save_model(kept / outputs.model.name, made, weights)
+            write_history(kept / outputs.history.name, history)
+            peak = write_timing(
+                kept / outputs.timing.name,
+                [state.timings for state in states.values()],
+                samples=len(training),
+                device=device,
+                processes=ranks.size,
+            )
+            done = dataclasses.replace(done, peak_memory_gib=peak)
+            note(kept, done)
+        hand_over(places.finished, outputs.model, outputs.tables)
+        for folder in places.states:
             shutil.rmtree(folder)
-    return TrainingSummary(settings.epochs * len(networks), resumed_at, best, peak)
+    return done
+
+
+@dataclass(frozen=True)
+class _Keeper:
+    """Keeps the state of one network."""
+
+    file: Path
+    saving: Saving
+    last: bool
+    """Whether no other network is trained after it."""
+
+    def after(self, state: State, epochs: int) -> None:
+        """Write the state after one of so many epochs, if it is time."""
+        through = len(state.history) == epochs
+        # A network that is through waits for the next one; the last is written down at once.
+        if not self.last if through else self.saving.due:
+            self.saving.write(lambda: state.save(self.file))
+
+
+def windows_of(
+    strokes: Path, samples: Mapping[str, Sequence[str]], description: TrainedModel
+) -> tuple[StrokeWindows, StrokeWindows]:
+    """Windows to train on, and those to validate with; arguments as of :func:`fit`."""
+    training = StrokeWindows(
+        strokes,
+        samples["train"],
+        classes=description.classes,
+        seed=description.seed,
+        augmentation=description.optimisation.augmentation,
+        middle_only=not description.optimisation.augment,
+    )
+    validation = StrokeWindows(
+        strokes, samples["validation"], classes=description.classes, middle_only=True
+    )
+    return training, validation
 
 
 def _say_what_is_special(execution: ExecutionSettings, device: torch.device) -> None:
@@ -155,9 +198,7 @@ def _say_what_is_special(execution: ExecutionSettings, device: torch.device) -> 
         say(IMITATED)
 
 
-def _train_network(
-    data: _Data, state_file: Path, bar: tqdm[Never], *, of: int
-) -> tuple[State, int]:
+def _train_network(data: _Data, keeper: _Keeper, bar: tqdm[Never], *, of: int) -> tuple[State, int]:
     settings, description, ranks = data.settings, data.description, data.ranks
     steps = len(_batches(data, epoch=0))
     bar.total = of * settings.epochs * steps
@@ -166,8 +207,8 @@ def _train_network(
     model = description.build(data.device)
     ranks.normalising_together(model)
     state = State.initial(model, settings, settings.epochs * steps)
-    if ranks.from_first(lambda: readable(state_file)):
-        state.resume(state_file)
+    if ranks.from_first(lambda: readable(keeper.file)):
+        state.resume(keeper.file)
     resumed_at = len(state.history)
     bar.update(resumed_at * steps)
     network = ranks.shared(model, data.device)
@@ -176,8 +217,9 @@ def _train_network(
         compiled = torch.compile(network)
     for epoch in range(resumed_at, settings.epochs):
         begun = time.perf_counter()
-        loss, accuracy, timing = _train_epoch(state, data, network, compiled, bar, epoch)
-        validation_loss, validation_accuracy = _validate(model, data)
+        timing = Timing(seconds=0, training_seconds=0, waiting_seconds=0)
+        loss, accuracy = _train_epoch(state, data, network, compiled, bar, epoch, timing)
+        validation_loss, validation_accuracy = _validate(model, data, timing)
         row = Epoch(
             network=description.modality,
             epoch=epoch + 1,
@@ -191,7 +233,7 @@ def _train_network(
         timing.seconds = time.perf_counter() - begun
         state.timings.append(timing)
         if ranks.first:
-            state.save(state_file)
+            keeper.after(state, settings.epochs)
         bar.set_postfix_str(progress(row))
     return state, resumed_at
 
@@ -230,31 +272,29 @@ def _train_epoch(
     compiled: Callable[[Any], Tensor],
     bar: tqdm[Never],
     epoch: int,
-) -> tuple[float, float, Timing]:
-    """Loss, accuracy, and what it took.
+    timing: Timing,
+) -> tuple[float, float]:
+    """Loss and accuracy; `timing` gets what it took.
 
     Nothing here waits for a GPU: it is told one step after the other, and asked at the end.
     """
-    model, settings, ranks = state.model.train(), data.settings, data.ranks
+    model, settings, ranks = state.model, data.settings, data.ranks
+    model.train()
     network.train()
     groups = _batches(data, epoch)
-    input_format = data.training.windows.input_format(data.description.flow_scale)
     totals = torch.zeros(2, dtype=torch.float64, device=data.device)
-    begun, waited = time.perf_counter(), 0.0
-    feed = data.training.batches([ranks.own(group) for group in groups])
+    begun = time.perf_counter()
+    shown = _Shown(data.training, [ranks.own(group) for group in groups], model, data, timing)
     with draws_of(data.description.seed, epoch, ranks.rank):
         for group in groups:
-            asked = time.perf_counter()
-            batch = next(feed)
-            streams = input_format.streams(batch, list(model.streams))
-            waited += time.perf_counter() - asked
+            target, streams = shown.next()
             # A program is compiled for one size of batch; the last one may have another.
             chosen = compiled if len(group) == settings.batch_size else network
             summed, right = train_step(
                 chosen,
                 state.optimiser,
                 streams,
-                batch["target"],
+                target,
                 # Gradients are averaged over the processes, and the loss over all their windows.
                 weight=ranks.size / len(group),
                 gradient_clip=settings.gradient_clip,
@@ -265,10 +305,30 @@ def _train_epoch(
             totals[0] += summed
             totals[1] += right
             bar.update()
-            del batch, streams  # before the next ones are made
+            del target, streams  # before the next ones are made
     loss, right = (ranks.total(totals) / sum(map(len, groups))).tolist()
-    took = time.perf_counter() - begun
-    return loss, right, Timing(seconds=took, training_seconds=took, waiting_seconds=waited)
+    timing.training_seconds = time.perf_counter() - begun
+    return loss, right
+
+
+class _Shown:
+    """Batches as the network sees them; the time that goes into them is counted."""
+
+    def __init__(
+        self, feed: Feed, groups: Sequence[Keys], model: Network, data: _Data, timing: Timing
+    ) -> None:
+        self._format = feed.windows.input_format(data.description.flow_scale)
+        self._names = list(model.streams)
+        self._timing = timing
+        self._batches = feed.batches(groups)
+
+    def next(self) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Classes and streams of the next batch."""
+        asked = time.perf_counter()
+        batch = next(self._batches)
+        streams = self._format.streams(batch, self._names)
+        self._timing.waiting_seconds += time.perf_counter() - asked
+        return batch["target"], streams
 
 
 def train_step(
@@ -309,27 +369,24 @@ def train_step(
     return summed.detach(), (logits.argmax(1) == target).sum()
 
 
-def _validate(model: Network, data: _Data) -> tuple[float, float]:
-    logits = predict(model, data.validation, data.description, data.ranks)
+def _validate(model: Network, data: _Data, timing: Timing) -> tuple[float, float]:
+    logits = _predict(model, data, timing)
     target = torch.tensor(data.validation.windows.targets)
     loss = float(F.cross_entropy(logits, target))
     return loss, float((logits.argmax(1) == target).double().mean())
 
 
-def predict(
-    model: Network, feed: Feed, description: TrainedModel, ranks: Ranks | None = None
-) -> Tensor:
+def _predict(model: Network, data: _Data, timing: Timing) -> Tensor:
     """Logits (N, classes) of the centred windows, in evaluation mode and float32, on the CPU."""
-    ranks = ranks or Ranks()
+    feed, ranks, size = data.validation, data.ranks, data.settings.batch_size
     model.eval()
-    input_format = feed.windows.input_format(description.flow_scale)
     keys = ranks.own(range(len(feed.windows)))
-    size = description.optimisation.batch_size
     begins = range(0, len(keys), size)
-    logits = torch.zeros(len(feed.windows), len(description.classes), device=feed.device)
+    logits = torch.zeros(len(feed.windows), len(data.description.classes), device=feed.device)
     own = logits[ranks.rank :: ranks.size]
-    feeding = feed.batches([keys[begin : begin + size] for begin in begins])
+    groups = [keys[begin : begin + size] for begin in begins]
+    shown = _Shown(feed, groups, model, data, timing)
     with torch.inference_mode():
-        for begin, batch in zip(begins, feeding, strict=True):
-            own[begin : begin + size] = model(input_format.streams(batch, list(model.streams)))
+        for begin in begins:
+            own[begin : begin + size] = model(shown.next()[1])
     return ranks.total(logits).cpu()

@@ -50,8 +50,8 @@ class Timing(BaseModel):
     training_seconds: float
     """Of the training windows alone."""
     waiting_seconds: float
-    """Part of these in which the program read, stacked and sent windows, or waited for them. On a
-    GPU the network is at work meanwhile."""
+    """Part of all in which the program read, stacked and sent windows, or waited for them. On a GPU
+    the network is at work meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ def write_timing(
         )
 
     peak = peak_memory_gib(device)
-    training = max(of_an_epoch("training_seconds"), 1e-9)
+    seconds, training = (max(of_an_epoch(name), 1e-9) for name in ("seconds", "training_seconds"))
     timing = {
-        "seconds_per_epoch": round(of_an_epoch("seconds"), 2),
+        "seconds_per_epoch": round(seconds, 2),
         "samples_per_second": round(samples * len(timings) / training, 2),
-        "waiting_for_windows": round(of_an_epoch("waiting_seconds") / training, 4),
+        "waiting_for_windows": round(of_an_epoch("waiting_seconds") / seconds, 4),
         "peak_memory_gib": round(peak, 2),
         "device": _described(device, processes),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import logging
 import os
@@ -18,26 +19,31 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from safetensors import SafetensorError
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from tqdm import tqdm
 
 from twinstroke.errors import UserError, advised
-from twinstroke.parallel.gpu_locks import alone, locked_gpus
-from twinstroke.train.fit import Outputs, fit
+from twinstroke.parallel.gpu_locks import TRAIN, Claim, alone, claimed_gpus
+from twinstroke.train.feed import GB
+from twinstroke.train.finished import take
+from twinstroke.train.fit import Outputs, fit, windows_of
+from twinstroke.train.gpus import memory_of_training
 from twinstroke.train.history import TrainingSummary
+from twinstroke.train.machine import kinds_of_machine, this_machine
 from twinstroke.train.messages import (
     ended_process,
-    full_gpu,
     no_compiler,
+    no_room,
     other_processes,
     too_few_gpus,
 )
 from twinstroke.train.model_file import TrainedModel
 from twinstroke.train.ranks import Ranks
 from twinstroke.train.reproducible import make_deterministic
-from twinstroke.train.unfinished import state_folders
+from twinstroke.train.unfinished import Identity, Places, begin, forget_older
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """What torch's launcher takes over, to end the processes that it started."""
@@ -51,12 +57,14 @@ def train(
     *,
     memory_gb: float = 4.0,
     loader_workers: int = 0,
+    state_minutes: float = 0.0,
 ) -> TrainingSummary | None:
     """Train a network, or the streams that are fused late, and write the best state.
 
-    After each epoch everything that is needed to go on is kept below `outputs.work`, in a folder
-    named by a fingerprint of data and settings. The same call after an interruption goes on from
-    there and ends with the same bits.
+    Every so many minutes everything that is needed to go on is kept below `outputs.work`, in a
+    folder named by a fingerprint of data and settings. The same call after an interruption goes on
+    from there and ends with the same bits. What is trained is kept as well, and whoever asks for
+    the same on the same kind of machine gets it as it is (`unfinished`, `finished`).
 
     With ``description.execution.processes`` above 1, so many processes share each batch: those that
     ``torchrun`` started, this one being among them, or else so many on this machine, one a GPU
@@ -72,13 +80,14 @@ def train(
             do not depend on it.
         loader_workers: Processes that read windows where they are not held in memory; results do
             not depend on it.
+        state_minutes: How often the state is written, see `saving`; 0: after each epoch.
 
     Returns:
         What was done; None in all but the first process that ``torchrun`` started.
 
     Raises:
-        UserError: A loss is no finite number, there are fewer GPUs than processes, or a process was
-            killed.
+        UserError: A loss is no finite number, there are fewer GPUs than processes, a process was
+            killed, disk or memory is full, or another kind of machine began the same training.
     """
     part = functools.partial(
         fit,
@@ -88,35 +97,68 @@ def train(
         outputs,
         memory_gb=memory_gb,
         loader_workers=loader_workers,
+        state_minutes=state_minutes,
     )
     seed, processes = description.seed, description.execution.processes
-    device_type = "cuda" if torch.cuda.is_available() else "cpu"
-    folders = functools.partial(
-        state_folders, strokes, samples, description, outputs.work, device_type
-    )
+    identity = functools.partial(Identity.of, strokes, samples, description, outputs.work)
     if description.execution.compile and not shutil.which(os.environ.get("CXX", "g++")):
         raise no_compiler()
     if dist.is_torchelastic_launched():
         started = int(os.environ["WORLD_SIZE"])
         if started != processes:
             raise other_processes(started, processes)
-        summary = _as_rank(part, seed, folders)
+        summary = _as_rank(part, seed, functools.partial(_begun_here, identity, outputs))
         return summary if os.environ["RANK"] == "0" else None
-    own = folders()
+    own = identity()
+    threads = max(1, torch.get_num_threads() // processes)
+    on_gpus = torch.cuda.is_available()
     # Whoever waits for the same training must not do so with a GPU in hand.
-    with alone(own), locked_gpus(processes if device_type == "cuda" else 0) as gpus:
-        if processes == 1:
+    with alone(own.states()):
+        forget_older(outputs.work, own.states())
+        for machine in kinds_of_machine(threads):
+            if done := _taken(own.places(machine), outputs):
+                return done
+        claim = Claim(TRAIN, 0)
+        if on_gpus:
+            windows = windows_of(strokes, samples, description)
+            held = min(sum(own.nbytes for own in windows), round(memory_gb * GB))
+            claim = Claim(TRAIN, memory_of_training(description, held))
+        with claimed_gpus(processes if on_gpus else 0, claim) as gpus:
+            machine = this_machine(gpus[0] if gpus else None, threads)
+            places = own.places(machine)
+            begin(places, machine)
+            if processes > 1:
+                return _in_processes(processes, part, seed, places, gpus, threads)
             if gpus:
                 torch.cuda.set_device(gpus[0])
             device = make_deterministic(seed)
-            return _explaining(part, folders=own, device=device, ranks=Ranks())
-        return _in_processes(processes, part, seed, own, gpus)
+            return _explaining(part, places=places, device=device, ranks=Ranks())
+
+
+def _taken(places: Places, outputs: Outputs) -> TrainingSummary | None:
+    """Hand over what is trained already, if it is, and let go of what an end in between left."""
+    done = take(places.finished, outputs.model, outputs.tables)
+    if done:
+        for folder in places.states:
+            shutil.rmtree(folder, ignore_errors=True)
+    return done
+
+
+def _begun_here(identity: Callable[[], Identity], outputs: Outputs) -> Places | TrainingSummary:
+    """Under ``torchrun``: what is trained already, or else where this training is kept."""
+    gpu = torch.cuda.current_device() if torch.cuda.is_available() else None
+    machine = this_machine(gpu, torch.get_num_threads())
+    places = identity().places(machine)
+    if done := _taken(places, outputs):
+        return done
+    begin(places, machine)
+    return places
 
 
 def _as_rank(
     part: functools.partial[TrainingSummary],
     seed: int,
-    folders: Callable[[], list[Path]],
+    found: Callable[[], Places | TrainingSummary],
     gpus: Sequence[int] = (),
     threads: int | None = None,
 ) -> TrainingSummary:
@@ -125,7 +167,7 @@ def _as_rank(
     Args:
         part: What to do.
         seed: Of the training.
-        folders: Where states are kept; the first process is asked.
+        found: Where the training is kept, or that it is done; the first process is asked.
         gpus: Of the processes on this machine; those that torch counts from 0, if left out.
         threads: Of this process on a CPU; as the environment says, if left out.
     """
@@ -147,7 +189,11 @@ def _as_rank(
     # The first process reads all of strokes.h5 for its fingerprint, and the others wait for it.
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=2))
     try:
-        summary = _explaining(part, folders=ranks.from_first(folders), device=device, ranks=ranks)
+        places = ranks.from_first(found)
+        if isinstance(places, TrainingSummary):
+            summary = places
+        else:
+            summary = _explaining(part, places=places, device=device, ranks=ranks)
     except OSError as error:
         raise UserError(f"train: {advised(error)}") from None
     # Not after an error: it would wait for processes that wait for this one.
@@ -158,22 +204,26 @@ def _as_rank(
 def _explaining(
     part: functools.partial[TrainingSummary],
     *,
-    folders: list[Path],
+    places: Places,
     device: torch.device,
     ranks: Ranks,
 ) -> TrainingSummary:
     try:
-        return part(folders=folders, device=device, ranks=ranks)
-    except torch.OutOfMemoryError:
-        raise full_gpu() from None
+        return part(places=places, device=device, ranks=ranks)
+    except (MemoryError, OSError, RuntimeError, SafetensorError) as error:
+        told = no_room(error, places.saved_epochs)
+        if told is None:
+            raise
+        raise told from None
 
 
 def _in_processes(
     count: int,
     part: functools.partial[TrainingSummary],
     seed: int,
-    folders: list[Path],
+    places: Places,
     gpus: Sequence[int],
+    threads: int,
 ) -> TrainingSummary:
     """Start processes on this machine and wait for them; if one ends badly, end them all."""
     config = LaunchConfig(
@@ -190,11 +240,10 @@ def _in_processes(
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):
         # They tell in many lines what is told below in one.
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    threads = max(1, torch.get_num_threads() // count)
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         summaries: dict[int, TrainingSummary] = elastic_launch(config, _as_rank)(
-            part, seed, functools.partial(list, folders), gpus, threads
+            part, seed, functools.partial(copy.copy, places), gpus, threads
         )
     except ChildFailedError as error:
         print(file=sys.stderr)  # ends the line of a bar that nobody closed

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from twinstroke.errors import UserError
+from twinstroke.files import FULL
 from twinstroke.tables import NEGATIVE
 from twinstroke.train.history import Epoch, TrainingSummary
+from twinstroke.train.machine import THREADS, Machine, differences
 from twinstroke.train.naming import Described, network_name
 
 COMPILED = "compile is on, so that bits are not promised to repeat"
@@ -107,11 +112,65 @@ def too_few_gpus(count: int) -> UserError:
     )
 
 
-def full_gpu() -> UserError:
-    """The memory of a GPU is full."""
+def no_room(error: Exception, saved_epochs: int) -> UserError | None:
+    """The disk, or the memory of GPU or machine, is full; None, if the error is another.
+
+    Args:
+        error: What a library raised. Each has its own way to say so.
+        saved_epochs: After how many epochs the training would go on.
+    """
+    text = str(error)
+    goes_on = (
+        f"goes on after epoch {saved_epochs}, which is saved"
+        if saved_epochs
+        else "begins anew, for no epoch is saved yet"
+    )
+    if isinstance(error, OSError) and error.errno in FULL:
+        return UserError(f"train: {_reason(error)}; make room on that disk, and training {goes_on}")
+    if isinstance(error, torch.OutOfMemoryError) or "_STATUS_ALLOC_FAILED" in text:
+        return UserError(
+            f"train: the GPU's memory is full; with checkpointing: true training {goes_on}; with "
+            "precision: bfloat16 or a smaller batch_size it begins anew"
+        )
+    of_the_system = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    # The last one stands for a process that reads windows, ended by the system.
+    signs = ("can't allocate memory", "Cannot allocate memory", "DataLoader worker")
+    if isinstance(error, MemoryError) or of_the_system or any(sign in text for sign in signs):
+        return UserError(
+            f"train: the memory of this machine is full ({_reason(error)}); end other programs, or "
+            "set checkpointing: true, or feed.memory_gb and feed.loader_workers of the preset "
+            f"lower, and training {goes_on}"
+        )
+    return None
+
+
+def taken(folder: Path) -> str:
+    """The very same was trained before."""
+    return (
+        f"the very same was trained before, and is taken as it is out of {folder} (to train it "
+        "again, delete that folder)"
+    )
+
+
+def damaged_training(folder: Path) -> str:
+    """A training that was kept is not what it was."""
+    return f"{folder}: what an earlier training left is damaged and deleted; training begins anew"
+
+
+def abandoned(folder: Path) -> str:
+    """A state is deleted since many others were written after it."""
+    return f"{folder}: the state of an interrupted training is deleted, for newer ones are many"
+
+
+def other_machine(folder: Path, epochs: int, then: Machine, now: Machine) -> UserError:
+    """An interrupted training would go on where other bits come out."""
+    go_on = "go on with it where it began"
+    if set(then) == set(now) and all(then[key] == now[key] for key in then if key != THREADS):
+        go_on = f"to go on with it, set OMP_NUM_THREADS={then[THREADS]}"
     return UserError(
-        "train: the GPU's memory is full; with checkpointing: true training goes on after the "
-        "last finished epoch; with precision: bfloat16 or a smaller batch_size it begins anew"
+        f"train: the very same training was interrupted after epoch {epochs}, but on another kind "
+        f"of machine, whose bits are others ({differences(then, now)}); {go_on}; or, to begin "
+        f"anew, delete {folder}"
     )
 
 
@@ -119,7 +178,7 @@ def ended_process(number: int, count: int, by: str) -> UserError:
     """One of several processes was killed."""
     return UserError(
         f"train: process {number} of {count} was ended by {by}, and the others with it; the "
-        "same command goes on after the last finished epoch (if memory ran out, with "
+        "same command goes on after the last saved epoch (if memory ran out, with "
         "checkpointing: true)"
     )
 

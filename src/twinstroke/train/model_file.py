@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +84,20 @@ class TrainedModel(BaseModel):
 
 
 def save_model(path: Path, description: TrainedModel, weights: dict[str, torch.Tensor]) -> None:
-    """Write weights and description; equal ones give equal bytes."""
+    """Write weights and description; equal ones give equal bytes.
+
+    Raises:
+        OSError: They cannot be written, for instance because the disk is full.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with replacing(path) as partial:
-        save_file(tensors, partial, {KEY: description.model_dump_json()})
+        try:
+            save_file(tensors, partial, {KEY: description.model_dump_json()})
+        except SafetensorError as error:
+            # It knows what the system said, but only in words.
+            if found := re.search(r"os error (\d+)", str(error)):
+                raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from None
+            raise
 
 
 def load_model(path: Path, device: torch.device) -> tuple[TrainedModel, Network]:
@@ -92,14 +106,34 @@ def load_model(path: Path, device: torch.device) -> tuple[TrainedModel, Network]
     Raises:
         UserError: The file is missing, damaged, or not one of ours.
     """
-    try:
+    with _explained(path):
         with safe_open(path, "pt") as file:
-            description = TrainedModel.model_validate_json((file.metadata() or {}).get(KEY, ""))
+            description = _description(file)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
         model = description.build(device)
         model.load_state_dict(weights)
+    return description, model.eval()
+
+
+def read_description(path: Path) -> TrainedModel:
+    """Read what made a network, without its weights.
+
+    Raises:
+        UserError: The file is missing, damaged, or not one of ours.
+    """
+    with _explained(path), safe_open(path, "pt") as file:
+        return _description(file)
+
+
+def _description(file: Any) -> TrainedModel:
+    return TrainedModel.model_validate_json((file.metadata() or {}).get(KEY, ""))
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise no_model(path) from None
     except (SafetensorError, ValidationError, ValueError, RuntimeError) as error:
         raise not_our_model(path, error) from None
-    return description, model.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import pickle
 import zipfile
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from twinstroke.settings.train import TrainSettings
 from twinstroke.train.history import Epoch, Timing
 from twinstroke.train.messages import no_finite_loss, put_aside, say
 from twinstroke.train.schedule import WarmRestarts
+
+UNREADABLE = (EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile)
+"""What torch raises for damaged files."""
 
 
 @dataclass
@@ -88,19 +92,28 @@ class State:
             group["lr"] = self.schedule.rate
 
     def save(self, path: Path) -> None:
-        """Write all of it, whole or not at all."""
-        with replacing(path) as partial:
-            torch.save(
-                {
-                    "model": self.model.state_dict(),
-                    "optimiser": self.optimiser.state_dict(),
-                    "schedule": self.schedule.state_dict(),
-                    "history": [row.model_dump() for row in self.history],
-                    "timings": [row.model_dump() for row in self.timings],
-                    "best": self.best,
-                },
-                partial,
-            )
+        """Write all of it, whole or not at all.
+
+        Raises:
+            OSError: It cannot be written, for instance because the disk is full.
+        """
+        content = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "history": [row.model_dump() for row in self.history],
+            "timings": [row.model_dump() for row in self.timings],
+            "best": self.best,
+        }
+        with replacing(path) as partial, partial.open("wb") as stream:
+            try:
+                torch.save(content, stream)
+            except RuntimeError as error:
+                # torch ends its archive all the same, and complains of that instead.
+                raise error.__context__ or error from None
+            # The name must not be there before the contents, whatever happens to the machine.
+            stream.flush()
+            os.fsync(stream.fileno())
 
     def resume(self, path: Path) -> None:
         """Take over what an interrupted run saved; `path` was found :func:`readable`."""
@@ -119,10 +132,20 @@ def readable(path: Path) -> bool:
         return False
     try:
         torch.load(path, map_location="cpu", weights_only=True)
-    except (EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         # Costs time, not results.
         aside = path.with_suffix(".damaged")
         path.replace(aside)
         say(put_aside(error, aside))
         return False
     return True
+
+
+def saved_epochs(path: Path) -> int:
+    """Epochs after which a saved state goes on; 0 if there is none that can be read."""
+    try:
+        # Mapped: the weights are not read.
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (FileNotFoundError, *UNREADABLE):
+        return 0
+    return len(saved["history"])

@@ -106,6 +106,7 @@ class StrokeWindows(Dataset[Window]):
         classes: Sequence[str] | None = None,
         seed: int = 0,
         augmentation: AugmentationSettings | None = None,
+        middle_only: bool = False,
     ) -> None:
         """Read the table of samples; the windows are read when they are asked for.
 
@@ -116,6 +117,7 @@ class StrokeWindows(Dataset[Window]):
                 `STROKE_OR_NOT`.
             seed: Decides what is drawn.
             augmentation: Ranges of the views; those of the published code if left out.
+            middle_only: No view is asked for, so that no more than the middle is ever held.
 
         Raises:
             UserError: A sample is not in the file, or the classes are others.
@@ -123,6 +125,7 @@ class StrokeWindows(Dataset[Window]):
         self.path = path
         self.seed = seed
         self.augmentation = augmentation or AugmentationSettings()
+        self.middle_only = middle_only
         self._file: h5py.File | None = None
         self._held: dict[str, Tensor] | None = None
         with h5py.File(path) as file:
@@ -152,10 +155,11 @@ class StrokeWindows(Dataset[Window]):
 
     @property
     def nbytes(self) -> int:
-        """Memory that all frames of the samples take, as stored and decompressed."""
-        height, width = (size + 2 * self.margin for size in self.window[1:])
+        """Memory that the samples take if they are held, as stored and decompressed."""
+        frames, margin = self._to_hold()
+        height, width = (size + 2 * margin for size in self.window[1:])
         values = 3 * np.dtype(np.uint8).itemsize + 2 * np.dtype(np.int16).itemsize
-        return int(self.lengths[self.rows].sum()) * height * width * values
+        return sum(map(len, frames)) * height * width * values
 
     @property
     def held(self) -> bool:
@@ -163,27 +167,39 @@ class StrokeWindows(Dataset[Window]):
         return self._held is not None
 
     def hold(self, device: torch.device) -> None:
-        """Read all frames of the samples, once, and take windows from memory after that."""
-        total = int(self.lengths[self.rows].sum())
-        with named(self.path), h5py.File(self.path) as file:
-            held = {
-                name: torch.empty(
-                    (total, *file[name].shape[1:]),
-                    dtype={"rgb": torch.uint8, "flow": torch.int16}[name],
-                    device=device,
-                )
-                for name in ("rgb", "flow")
-            }
-            begin = 0
-            offsets = self.offsets.copy()
-            for row in self.rows:
-                end = begin + int(self.lengths[row])
-                stored = slice(int(self.offsets[row]), int(self.offsets[row] + self.lengths[row]))
-                for name, frames in held.items():
-                    frames[begin:end] = torch.from_numpy(file[name][stored])
-                offsets[row] = begin
+        """Read what may be asked of the samples, once, and take windows from memory after that."""
+        frames, margin = self._to_hold()
+        total = sum(map(len, frames))
+        height, width = (size + 2 * margin for size in self.window[1:])
+        held = {
+            name: torch.empty((total, height, width, channels), dtype=dtype, device=device)
+            for name, channels, dtype in (("rgb", 3, torch.uint8), ("flow", 2, torch.int16))
+        }
+        offsets, lengths = self.offsets.copy(), self.lengths.copy()
+        begin = 0
+        with named(self.path):
+            for row, own in zip(self.rows, frames, strict=True):
+                end = begin + len(own)
+                stored = self._stored(slice(own.start, own.stop), self.margin - margin)
+                for name, values in zip(("rgb", "flow"), stored, strict=True):
+                    held[name][begin:end] = values
+                offsets[row], lengths[row] = begin, len(own)
                 begin = end
-        self._held, self.offsets = held, offsets
+        self.offsets, self.lengths, self.margin = offsets, lengths, margin
+        self._held = held
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _to_hold(self) -> tuple[list[range], int]:
+        """Frames of each sample that may be asked for, and the margin around them."""
+        frames = self.window[0] if self.middle_only else None
+        ranges = []
+        for row in self.rows:
+            length = frames or int(self.lengths[row])
+            start = int(self.offsets[row]) + (int(self.lengths[row]) - length) // 2
+            ranges.append(range(start, start + length))
+        return ranges, 0 if self.middle_only else self.margin
 
     def input_format(self, flow_scale: tuple[float, float]) -> InputFormat:
         """How these windows become what a network sees that was trained with this scale."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ import ffmpeg
 import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
+
+from twinstroke.files import FULL
 
 REMOVE_SEI = "filter_units=remove_types=6"
 """x264 writes its version and settings into the stream as an SEI unit (type 6)."""
@@ -41,7 +44,8 @@ def write_frames(output: ffmpeg.Stream, frames: Iterable[NDArray[np.uint8]], fil
         file: Which it writes; for messages.
 
     Raises:
-        RuntimeError: FFmpeg failed; the message is its own.
+        OSError: The disk is full.
+        RuntimeError: FFmpeg failed otherwise; the message is its own.
     """
     process = output.overwrite_output().run_async(
         cmd=imageio_ffmpeg.get_ffmpeg_exe(), pipe_stdin=True, pipe_stderr=True
@@ -53,4 +57,8 @@ def write_frames(output: ffmpeg.Stream, frames: Iterable[NDArray[np.uint8]], fil
                 process.stdin.write(frame.data)
         _, message = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"ffmpeg could not encode {file}: {message.decode(errors='replace')}")
+        said = message.decode(errors="replace")
+        for number in FULL:
+            if os.strerror(number) in said:
+                raise OSError(number, os.strerror(number), str(file))
+        raise RuntimeError(f"ffmpeg could not encode {file}: {said}")
