@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.clone import Clone
 from tests.structure.edges import stages
 
-METRICS = {
+METRICS: dict[str, dict[str, Any]] = {
     "leaks.json": {"leaks": 0},
     "pace.json": {"sec": 27.3},
     "metrics.json": {
