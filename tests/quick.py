@@ -53,7 +53,7 @@ LIBRARIES = (
     "dvc.stage.cache",
     "dvc_data.index",
 )
-READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "GOMP_", "ATEN_", "CUDA_", "LD_")
+READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "GOMP_", "ATEN_", "CUDA_")
 """Beginnings of the names of variables that an interpreter or a library reads as it starts."""
 
 PROGRAM = """#!{python} -ISE

@@ -146,7 +146,7 @@ PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from tests.train.test_kept import FLOW, run
+from tests.trainings import run
 from twinstroke.train import fit
 from twinstroke.train.state import State
 strokes, folder = map(Path, sys.argv[1:3])
@@ -166,7 +166,7 @@ elif sys.argv[4] == "after":
     fit.hand_over = hand_over_and_die
 elif sys.argv[4] == "waits":
     State.save = save_and_wait
-run(strokes, folder, **FLOW)
+run(strokes, folder, modality="flow")
 """
 
 
