@@ -219,7 +219,7 @@ def _found(video: Path, model: Path, folder: Path, rules: DetectSettings = RULES
     recogniser = Recogniser(model)
     folder.mkdir(exist_ok=True)
     seen = open_video(video, recogniser.preparation, recogniser.window, DEFAULT_LIMITS)
-    return detect(seen, recogniser, rules, folder=folder)
+    return detect(seen, recogniser, rules, store=folder)
 
 
 def _pace(run: Found) -> float:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from twinstroke.decode.frames import decode_videos
 from twinstroke.errors import exits_cleanly
+from twinstroke.files import project_folder
+from twinstroke.parallel.store import project_store
 from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
@@ -20,13 +22,14 @@ def main() -> None:
             read_table(folder / "samples.csv", Sample),
             settings.decode,
             window=settings.window,
-            root=Path(),
+            root=project_folder(),
             folder=folder / "frames",
+            store=project_store(),
             workers=workers,
         )
     summarise(
         "decode",
-        f"{done.made} videos decoded, {done.present} were there, {done.removed} removed; "
+        f"{done.made} videos decoded, {done.present} were there; "
         f"{done.frames_kept:,} of {done.frames_in_videos:,} frames are kept",
     )
 

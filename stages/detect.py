@@ -1,10 +1,11 @@
 """Find the strokes of untrimmed videos that training did not see, and measure what was found."""
 
-import os
 from pathlib import Path
 
 from twinstroke.detect.data_set import detect_held_out, held_out, in_words, write_measured
 from twinstroke.errors import exits_cleanly
+from twinstroke.files import project_folder
+from twinstroke.parallel.store import project_store
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
 from twinstroke.tables import NEGATIVE, Sample, StrokeClass, Unlabelled, Video, read_table
@@ -27,10 +28,9 @@ def main() -> None:
         chosen,
         folder / "model.safetensors",
         settings.detect,
-        # DVC runs some experiments in a copy of the folder, which has no videos, and names the
-        # folder itself.
-        root=Path(os.environ.get("DVC_ROOT", "")),
+        root=project_folder(),
         folder=folder / "detections",
+        store=project_store(),
         reports=reports / "detections",
         limits=settings.decode.limits,
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from twinstroke.errors import exits_cleanly
+from twinstroke.parallel.store import project_store
 from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
 from twinstroke.segment.strokes import Geometry, cut_strokes
@@ -31,6 +32,7 @@ def main() -> None:
             classes=[row.label for row in read_table(folder / "classes.csv", StrokeClass)],
             folder=folder,
             target=folder / "strokes.h5",
+            store=project_store(),
             workers=workers,
         )
     size = (folder / "strokes.h5").stat().st_size / 1e6

@@ -63,10 +63,13 @@ def prepared_data() -> Path:
             window=WINDOW,
             root=folder,
             folder=folder / "frames",
+            store=folder / "store",
             workers=workers,
         )
         frames, flow, motion = (folder / part / "v.h5" for part in ("frames", "flow", "motion"))
-        compute_flow([frames], made.flow, folder=flow.parent, workers=workers)
+        compute_flow(
+            [frames], made.flow, folder=flow.parent, store=folder / "store", workers=workers
+        )
         describe_motion(
             [flow],
             NormalizeSettings(mask=made.mask, roi=made.roi),
@@ -74,6 +77,7 @@ def prepared_data() -> Path:
             frames_folder=frames.parent,
             fps=made.kept_fps,
             folder=motion.parent,
+            store=folder / "store",
             workers=workers,
         )
         cut_strokes(
@@ -84,6 +88,7 @@ def prepared_data() -> Path:
             classes=["Negative", "Serve"],
             folder=folder,
             target=folder / "strokes.h5",
+            store=folder / "store",
             workers=workers,
         )
     return folder

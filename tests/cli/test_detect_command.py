@@ -306,7 +306,7 @@ def test_with_two_networks_strokes_are_where_the_second_says(video: Path, tmp_pa
 def _even_odds(model: Path, video: Path, folder: Path) -> float:
     recogniser = Recogniser(model)
     seen = open_video(video, recogniser.preparation, recogniser.window, DEFAULT_LIMITS)
-    found = detect(seen, recogniser, DetectSettings(stride=4), folder=folder / "odds")
+    found = detect(seen, recogniser, DetectSettings(stride=4), store=folder / "odds")
     odds = found.track.probabilities[:, 1] / found.track.probabilities[:, 0]
     return float(np.median(odds))
 

@@ -77,7 +77,7 @@ def test_the_list_of_verbs_needs_nothing_but_click() -> None:
     assert [
         *("check", "inspect", "export", "export-model", "attend"),
         *("detect", "view", "score", "submit", "check-submission"),
-        *("compare", "grid", "bench", "gpu-check"),
+        *("compare", "grid", "store", "bench", "gpu-check"),
     ] == NAMES
 
 

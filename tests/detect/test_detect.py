@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -11,10 +12,10 @@ import cv2
 import h5py
 import numpy as np
 import pytest
-from filelock import FileLock
 from numpy.typing import NDArray
 
 import twinstroke.detect.track as track_module
+import twinstroke.parallel.store as store_module
 from tests.prepared import FRAMES, PREPARATION, STROKES, WINDOW, prepared_data
 from tests.videos import distinct_frames, write_video
 from twinstroke.detect.prepare import Frame, Source, prepared_frames
@@ -130,6 +131,7 @@ def _followed(
         "content",
         cast(Recogniser, watching),
         stride=stride,
+        store=folder / "store",
         target=folder / "v.h5",
         limits=DEFAULT_LIMITS,
         timing=Stopwatch(),
@@ -197,7 +199,9 @@ def test_interrupted_work_goes_on_and_ends_with_the_same_bytes(
     _followed(path, tmp_path / "twice", again := _Watching(), 1)
     assert again.calls == 7 - calls
     for folder in ("at-once", "twice"):
-        assert [file.name for file in (tmp_path / folder).iterdir()] == ["v.h5"]
+        assert {file.name for file in (tmp_path / folder).iterdir()} == {"v.h5", "store"}
+        (kept,) = (tmp_path / folder / "store").iterdir()
+        assert kept.samefile(tmp_path / folder / "v.h5")
     at_once, twice = ((tmp_path / folder / "v.h5").read_bytes() for folder in ("at-once", "twice"))
     assert at_once == twice
     _followed(path, tmp_path / "twice", third := _Watching(), 1)
@@ -217,7 +221,7 @@ def test_what_decides_the_result_makes_it_anew(
             "content",
             cast(Recogniser, watching),
             stride=1,
-            target=tmp_path / "v.h5",
+            store=tmp_path,
             limits=DEFAULT_LIMITS,
             timing=Stopwatch(),
         )
@@ -228,6 +232,7 @@ def test_what_decides_the_result_makes_it_anew(
     # A mended rotation flag changes no packet.
     assert calls(rotation=180) == 7
     assert calls(rotation=180, versions="another torch") == 7
+    assert calls() == 0, "it is kept"
     monkeypatch.setattr(cv2, "__version__", "9.9.9")
     assert calls(rotation=180, versions="another torch") == 7
     monkeypatch.setattr(track_module, "_REVISIONS", (9, 9, 9, 9))
@@ -250,7 +255,7 @@ def test_a_share_that_was_there_does_not_count_as_speed(tmp_path: Path) -> None:
             "content",
             cast(Recogniser, watching),
             stride=1,
-            target=tmp_path / "v.h5",
+            store=tmp_path,
             limits=DEFAULT_LIMITS,
             timing=timing,
         )
@@ -263,12 +268,36 @@ def test_a_share_that_was_there_does_not_count_as_speed(tmp_path: Path) -> None:
     assert share(_Watching()) == 0
 
 
-def test_two_programs_do_not_write_one_file(tmp_path: Path) -> None:
+def test_of_two_programs_one_waits_and_asks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_video(tmp_path / "v.mp4", distinct_frames(20), 60)
-    with FileLock(tmp_path / ".v.h5.lock"), pytest.raises(UserError, match="another program is at"):
-        _followed(path, tmp_path, _Watching(), 1, frames=20)
     _followed(path, tmp_path, _Watching(), 1, frames=20)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["v.h5", "v.mp4"]
+    (kept,) = (tmp_path / "store").iterdir()
+    ready = kept.rename(tmp_path / "ready.h5")
+    with ExitStack() as stack:
+        stack.enter_context(store_module.alone(kept))
+
+        def ends(stage: str, text: str) -> None:
+            ready.rename(kept)
+            stack.close()
+
+        monkeypatch.setattr(store_module, "summarise", ends)
+        _followed(path, tmp_path, watching := _Watching(), 1, frames=20)
+    assert watching.calls == 0
+    assert [file.name for file in (tmp_path / "store").iterdir()] == [kept.name]
+
+
+@pytest.mark.parametrize("name", ["probabilities", "centres"])
+def test_what_was_damaged_is_asked_again(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / "v.mp4", distinct_frames(20), 60)
+    _followed(path, tmp_path, _Watching(), 1, frames=20)
+    (kept,) = (tmp_path / "store").iterdir()
+    with h5py.File(kept, "r+") as file:
+        file[name][3, 1] = 0.5
+    _followed(path, tmp_path, watching := _Watching(), 1, frames=20)
+    assert watching.calls > 0
+    assert kept.samefile(tmp_path / "v.h5")
 
 
 def test_damage_in_the_middle_is_one_line_and_costs_nothing_before_it(tmp_path: Path) -> None:
@@ -279,7 +308,7 @@ def test_damage_in_the_middle_is_one_line_and_costs_nothing_before_it(tmp_path: 
         _followed(path, tmp_path, watching, 1, frames=300)
     assert len(caught.value.problems) == 1
     assert watching.calls > 0
-    assert len(list(tmp_path.glob(".v.h5.*/*.h5"))) == watching.calls
+    assert len(list(tmp_path.glob("store/*.parts/*.h5"))) == watching.calls
 
 
 def test_chained_iterators_run_ahead_but_not_far() -> None:

@@ -96,6 +96,7 @@ def test_results_are_the_same_wherever_the_videos_lie(tmp_path: Path) -> None:
             DetectSettings(stride=4, negative_weight=1e-9),
             root=root,
             folder=tmp_path / place / "tracks",
+            store=tmp_path / place / "store",
             reports=Path("reports/own/detections"),
             limits=DEFAULT_LIMITS,
         )
@@ -131,7 +132,11 @@ def test_videos_that_cannot_be_shown_are_told_before_the_first_is_gone_through(
     shutil.copy(prepared_data() / "v.mp4", tmp_path / "a.mp4")
     rows = [video(name, frames=FRAMES) for name in ("a", "b", "c")]
     samples = [sample(name, 50, 90, "test") for name in ("a", "b", "c")]
-    arguments: dict[str, Any] = {"folder": tmp_path / "tracks", "reports": tmp_path / "reports"}
+    arguments: dict[str, Any] = {
+        "folder": tmp_path / "tracks",
+        "reports": tmp_path / "reports",
+        "store": tmp_path / "store",
+    }
     with pytest.raises(UserError) as caught:
         detect_held_out(
             held_out(rows, samples, [], "test"),
@@ -149,9 +154,8 @@ def test_videos_that_cannot_be_shown_are_told_before_the_first_is_gone_through(
 
 def test_what_the_network_said_of_other_videos_goes(tmp_path: Path) -> None:
     folder = tmp_path / "tracks"
-    (folder / ".v.h5.0123456789abcdef.parts").mkdir(parents=True)
-    (folder / ".w.h5.0123456789abcdef.parts").mkdir()
-    for name in ("v.h5", "w.h5", ".w.h5.lock"):
+    folder.mkdir()
+    for name in ("v.h5", "w.h5"):
         (folder / name).touch()
     assert not detect_held_out(
         [],
@@ -159,6 +163,7 @@ def test_what_the_network_said_of_other_videos_goes(tmp_path: Path) -> None:
         DetectSettings(stride=4),
         root=tmp_path,
         folder=folder,
+        store=tmp_path / "store",
         reports=tmp_path / "reports",
         limits=DEFAULT_LIMITS,
     )

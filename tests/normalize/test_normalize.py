@@ -129,6 +129,7 @@ def test_motion_files_follow_the_square(tmp_path: Path) -> None:
         [source],
         FlowSettings(estimator="dis", blur=3),
         folder=tmp_path / "flow",
+        store=tmp_path / "store",
         workers=Workers(count=0),
     )
     settings = NormalizeSettings(roi=RoiSettings(smoothing_s=0))
@@ -141,6 +142,7 @@ def test_motion_files_follow_the_square(tmp_path: Path) -> None:
             frames_folder=tmp_path / "frames",
             fps=30,
             folder=tmp_path / "motion",
+            store=tmp_path / "store",
             workers=Workers(count=0),
         )
         return done.made, done.present

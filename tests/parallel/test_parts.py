@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -19,10 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import twinstroke.parallel.store as store_module
 from tests.disks import read_only, small_disk
 from twinstroke.errors import UserError
 from twinstroke.hdf5 import COMPRESSION, FIELDS, PLANES
-from twinstroke.parallel.parts import Dataset, OutputFile, Rows, make_in_parts
+from twinstroke.parallel.parts import Dataset, OutputFile, Rows, make_in_parts, take
 from twinstroke.parallel.workers import Workers
 
 H, W = 6, 10
@@ -83,11 +86,13 @@ def made(piece: Piece) -> Iterator[Rows]:
 def output_file(target: Path, pieces: Sequence[Piece], fingerprint: str = "x") -> OutputFile[Piece]:
     return OutputFile(
         target,
+        target.parent / "store",
         fingerprint,
+        {"estimator": "dis"},
         DATASETS,
+        {"step": 4},
         pieces,
         [piece.end - piece.begin for piece in pieces],
-        {"step": 4},
         {"samples/label": ["ä", "b"], "samples/length": [1, 2]},
     )
 
@@ -99,7 +104,9 @@ def cut(lengths: Sequence[int], **changes: object) -> list[Piece]:
 
 def make(target: Path, pieces: Sequence[Piece], workers: Workers = HERE) -> bytes:
     assert make_in_parts("test", "rows", [output_file(target, pieces)], made, workers) == []
-    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    assert {path.name for path in target.parent.iterdir()} == {target.name, "store"}
+    (kept,) = (target.parent / "store").iterdir()
+    assert kept.samefile(target)
     return target.read_bytes()
 
 
@@ -129,7 +136,7 @@ def test_processes_make_the_same_bytes(tmp_path: Path) -> None:
 def test_content_tells_any_row_apart(tmp_path: Path) -> None:
     def content(pieces: Sequence[Piece]) -> str:
         target = tmp_path / "x.h5"
-        target.unlink(missing_ok=True)
+        shutil.rmtree(tmp_path / "store", ignore_errors=True)
         make(target, pieces)
         with h5py.File(target) as file:
             return str(file.attrs["content"])
@@ -163,13 +170,11 @@ def test_finished_parts_are_not_made_again(tmp_path: Path) -> None:
     again = [never, Piece(5, 9), Piece(9, 12)]
     assert make_in_parts("test", "rows", [output_file(target, again)], made, HERE) == []
     # With another fingerprint they are.
-    target.unlink()
-    assert make_in_parts("test", "rows", [output_file(target, pieces)], made, HERE)
     other = [output_file(target, again, fingerprint="y")]
     assert make_in_parts("test", "rows", other, made, HERE) == ["rows 0 to 5 are bad"]
 
 
-def test_leftovers_of_killed_processes_and_of_other_contents_go(tmp_path: Path) -> None:
+def test_leftovers_of_killed_processes_go(tmp_path: Path) -> None:
     target = tmp_path / "x.h5"
     bad = [output_file(target, [Piece(0, 5), Piece(5, 9, bad=True)])]
     make_in_parts("test", "rows", bad, made, HERE)
@@ -177,8 +182,6 @@ def test_leftovers_of_killed_processes_and_of_other_contents_go(tmp_path: Path) 
     (bad[0].folder / "0123456789abcdef.h5").write_bytes(b"whole, but not renamed")
     make_in_parts("test", "rows", bad, made, HERE)
     assert [path.name for path in bad[0].folder.iterdir()] == ["0.h5"]
-    make_in_parts("test", "rows", [output_file(target, bad[0].items, fingerprint="y")], made, HERE)
-    assert not bad[0].folder.exists()
 
 
 def test_parts_of_another_run_are_never_joined(tmp_path: Path) -> None:
@@ -208,8 +211,134 @@ def test_a_part_that_goes_away_is_told(tmp_path: Path) -> None:
         return made(piece)
 
     (problem,) = make_in_parts("test", "rows", [pieces], and_meanwhile, HERE)
-    assert "0.h5 went away; another run writes the same files" in problem
+    assert "0.h5 went away; another program changes the store" in problem
     assert not pieces.target.exists()
+
+
+def test_what_is_in_the_store_is_linked_and_not_made_again(tmp_path: Path) -> None:
+    first = output_file(tmp_path / "one" / "x.h5", cut([5, 4]))
+    make_in_parts("test", "rows", [first], made, HERE)
+    again = replace(first, target=tmp_path / "two" / "y.h5")
+    assert take(again)
+    assert again.target.samefile(first.target)
+    assert first.kept.stat().st_nlink == 3
+    assert take(again), "it lies there already"
+    assert not take(replace(first, fingerprint="y"))
+    # A file that lies in its place is replaced, not written to.
+    other = tmp_path / "three" / "z.h5"
+    other.parent.mkdir()
+    other.write_bytes(b"another")
+    name = tmp_path / "name"
+    name.hardlink_to(other)
+    assert take(replace(first, target=other))
+    assert other.samefile(first.kept)
+    assert name.read_bytes() == b"another"
+
+
+@pytest.mark.parametrize("how", ["cut off", "a bit", "no HDF5", "in a column"])
+def test_a_damaged_file_of_the_store_is_made_again(tmp_path: Path, how: str) -> None:
+    output = output_file(tmp_path / "x.h5", cut([40, 20]))
+    make_in_parts("test", "rows", [output], made, HERE)
+    right = output.kept.read_bytes()
+    cached = tmp_path / "cached"
+    cached.hardlink_to(output.kept)
+    output.kept.chmod(0o444)  # as DVC does
+    with h5py.File(output.kept) as file:
+        place, size = file["rgb"].id.get_chunk_info(1)[2:]
+        column = file["frame"].id.get_offset()
+    at, put = {
+        "cut off": (len(right) - 100, b""),
+        "a bit": (place + size // 2, bytes([right[place + size // 2] ^ 1])),
+        "no HDF5": (0, b"nothing of the kind"),
+        "in a column": (column, b"\x07"),
+    }[how]
+    rest = b"" if how == "cut off" else right[at + len(put) :]
+    output.kept.chmod(0o644)
+    output.kept.write_bytes(right[:at] + put + rest)
+    output.kept.chmod(0o444)
+    assert not take(output)
+    if how in ("a bit", "in a column"):
+        # What DVC then looks at, rather than trust it.
+        assert cached.stat().st_mode & 0o200
+    assert make_in_parts("test", "rows", [output], made, HERE) == []
+    assert take(output)
+    assert output.target.read_bytes() == output.kept.read_bytes() == right
+
+
+def test_without_hard_links_files_are_copied_and_that_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with small_disk(tmp_path / "disk", 900) as disk:
+        targets = [disk / "x.h5", disk / "y.h5"]
+        outputs = [
+            replace(output_file(target, cut([5]), target.stem), store=tmp_path / "store")
+            for target in targets
+        ]
+        assert make_in_parts("test", "rows", outputs, made, HERE) == []
+        (line,) = capsys.readouterr().out.splitlines()
+        assert "no hard link leads from" in line and "files are copied" in line
+        for output in outputs:
+            assert output.target.read_bytes() == output.kept.read_bytes()
+            assert output.target.stat().st_nlink == output.kept.stat().st_nlink == 1
+
+
+def test_from_a_store_that_cannot_be_written_files_are_taken_all_the_same(tmp_path: Path) -> None:
+    output = output_file(tmp_path / "x.h5", cut([5]))
+    make_in_parts("test", "rows", [output], made, HERE)
+    ready = output.kept.read_bytes()
+    with small_disk(tmp_path / "store", 900) as disk:
+        output.kept.write_bytes(ready)
+        remounted = subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=False)
+        if remounted.returncode:
+            pytest.skip("this machine does not remount")
+        assert take(output)
+        assert output.target.read_bytes() == ready
+        lacking = replace(output, fingerprint="y")
+        assert not take(lacking)
+        with pytest.raises(OSError, match=r"Read-only.*store"):
+            make_in_parts("test", "rows", [lacking], made, HERE)
+
+
+def test_who_comes_second_waits_and_takes_what_the_first_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = output_file(tmp_path / "x.h5", [Piece(0, 5), Piece(5, 9)])
+    first = replace(output, target=tmp_path / "first" / "x.h5")
+    never = replace(output, items=[Piece(0, 5, bad=True), Piece(5, 9, bad=True)])
+    said: list[str] = []
+    with ExitStack() as stack:
+        stack.enter_context(store_module.alone(output.store))
+
+        def ends(stage: str, text: str) -> None:
+            said.append(text)
+            stack.close()
+            monkeypatch.undo()
+            assert make_in_parts("test", "rows", [first], made, HERE) == []
+
+        monkeypatch.setattr(store_module, "summarise", ends)
+        assert make_in_parts("test", "rows", [never], made, HERE) == []
+    assert len(said) == 1
+    assert "another run is at work on" in said[0]
+    assert output.target.samefile(first.target)
+    assert [path.name for path in output.store.iterdir()] == [output.kept.name]
+
+
+def test_two_programs_that_fill_one_store_end_with_the_same_files(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    pieces = cut([7] * 12)
+    programs = [
+        context.Process(target=_make_slowly, args=(tmp_path / name, pieces, tmp_path / "store"))
+        for name in ("one", "two")
+    ]
+    for program in programs:
+        program.start()
+    for program in programs:
+        program.join()
+        assert program.exitcode == 0
+    (kept,) = (tmp_path / "store").iterdir()
+    for name in ("one", "two"):
+        assert (tmp_path / name / "x.h5").samefile(kept)
+    assert kept.read_bytes() == make(tmp_path / "plain" / "x.h5", pieces)
 
 
 def test_a_process_that_dies_costs_its_part_alone(tmp_path: Path) -> None:
@@ -226,9 +355,10 @@ def test_a_process_that_dies_costs_its_part_alone(tmp_path: Path) -> None:
     assert resumed == make(tmp_path / "plain" / "x.h5", cut([40]))
 
 
-def _make_slowly(folder: Path, pieces: Sequence[Piece]) -> None:
+def _make_slowly(folder: Path, pieces: Sequence[Piece], store: Path) -> None:
+    output = replace(output_file(folder / "x.h5", pieces), store=store)
     with Workers(count=2) as workers:
-        make_in_parts("test", "rows", [output_file(folder / "x.h5", pieces)], made, workers)
+        assert make_in_parts("test", "rows", [output], made, workers) == []
 
 
 @pytest.mark.parametrize("after", [1, 9, 17])
@@ -237,7 +367,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path, after
     folder = tmp_path / "disturbed"
     pieces = cut([7] * 18, pause_s=0.02)
     process = multiprocessing.get_context("spawn").Process(
-        target=_make_slowly, args=(folder, pieces)
+        target=_make_slowly, args=(folder, pieces, folder / "store")
     )
     process.start()
     parts = output_file(folder / "x.h5", pieces).folder
@@ -262,7 +392,7 @@ def test_on_a_full_disk_it_stops_with_one_line_and_goes_on_when_there_is_room(
         target = disk / "x.h5"
         with Workers(count=count) as workers, pytest.raises(OSError, match=r"No space left.*\.h5"):
             make_in_parts("test", "rows", [output_file(target, pieces)], made, workers)
-        finished = list(disk.glob(".x.h5.*.parts/*00.h5"))
+        finished = list(disk.glob("store/*.parts/*00.h5"))
         assert finished
         assert not target.exists()
         shutil.copytree(disk, tmp_path / "larger")

@@ -99,6 +99,7 @@ def run(folder: Path, samples: list[Sample], count: int = 0) -> Path:
             classes=["Negative", "Serve"],
             folder=folder,
             target=folder / "strokes.h5",
+            store=folder / "store",
             workers=workers,
         )
     return folder / "strokes.h5"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -14,15 +14,8 @@ from twinstroke.decode.needed import needed_frames
 from twinstroke.decode.stored import CHUNK_FRAMES, REVISION
 from twinstroke.errors import UserError
 from twinstroke.files import prune
-from twinstroke.hdf5 import PLANES, fingerprint_of, is_finished
-from twinstroke.parallel.parts import (
-    Dataset,
-    OutputFile,
-    Rows,
-    grouped,
-    make_in_parts,
-    parts_folder,
-)
+from twinstroke.hdf5 import PLANES, fingerprint_of
+from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts, take
 from twinstroke.parallel.workers import Workers, each_of, ffmpeg_version
 from twinstroke.progress import progress_bar
 from twinstroke.settings.decode import DecodeSettings
@@ -41,26 +34,9 @@ class DecodeSummary:
 
     made: int
     present: int
-    removed: int
+    """Taken from the store."""
     frames_kept: int
     frames_in_videos: int
-
-
-@dataclass(frozen=True)
-class _Job:
-    video: Video
-    source: Path
-    target: Path
-    kept: list[range]
-    settings: DecodeSettings
-    fingerprint: str
-
-    @property
-    def frames(self) -> int:
-        return sum(len(r) for r in self.kept)
-
-    def __str__(self) -> str:
-        return str(self.source)
 
 
 @dataclass(frozen=True)
@@ -84,6 +60,23 @@ class _Part:
         return f"{self.source}: frames {first * step} to {last * step}"
 
 
+@dataclass(frozen=True)
+class _Job:
+    video: Video
+    source: Path
+    kept: list[range]
+    settings: DecodeSettings
+    output: OutputFile[_Part]
+    """Without its parts: how a video is entered is looked up only where it must be."""
+
+    @property
+    def frames(self) -> int:
+        return sum(len(r) for r in self.kept)
+
+    def __str__(self) -> str:
+        return str(self.source)
+
+
 def decode_videos(
     videos: Sequence[Video],
     samples: Sequence[Sample],
@@ -92,12 +85,13 @@ def decode_videos(
     window: WindowSettings,
     root: Path,
     folder: Path,
+    store: Path,
     workers: Workers,
 ) -> DecodeSummary:
     """Bring `folder` to one finished file for each video that has samples.
 
-    Videos that are finished already are left alone, files of other videos are deleted. Killed at
-    any moment, the next call goes on and ends with the same bytes.
+    What the store has is linked; other files in the folder are deleted. Killed at any moment, the
+    next call goes on and ends with the same bytes.
 
     Args:
         videos: The table of videos.
@@ -106,6 +100,7 @@ def decode_videos(
         window: T, H and W, in kept frames and pixels.
         root: What the paths of the videos are relative to.
         folder: Where the HDF5 files go.
+        store: Where they are kept.
         workers: Processes, over which frames and videos are spread.
 
     Raises:
@@ -129,21 +124,19 @@ def decode_videos(
                 frame_step=settings.frame_step,
                 context=settings.context,
             )
-            jobs.append(_job(video, kept, settings, root, folder))
+            target = folder / f"{video.video}.h5"
+            jobs.append(_job(video, kept, settings, root / video.path, target, store / "decode"))
     if problems:
         raise UserError(problems)
-    pending = [job for job in jobs if not is_finished(job.target, job.fingerprint)]
-    outputs, problems = _planned(pending, workers)
-    # What a video that went away had is kept too: it may come back.
-    parts = [parts_folder(job.target, job.fingerprint) for job in pending]
-    removed = prune(folder, [job.target for job in jobs] + parts)
+    prune(folder, [job.output.target for job in jobs])
+    missing = [job for job in jobs if not take(job.output)]
+    outputs, problems = _planned(missing, workers)
     problems += make_in_parts("decode", "frames", outputs, _decoded, workers)
     if problems:
         raise UserError(problems)
     return DecodeSummary(
-        made=len(pending),
-        present=len(jobs) - len(pending),
-        removed=len(removed),
+        made=len(missing),
+        present=len(jobs) - len(missing),
         frames_kept=sum(job.frames for job in jobs),
         frames_in_videos=sum(job.video.frames for job in jobs),
     )
@@ -169,32 +162,49 @@ def _unfit(video: Video, settings: DecodeSettings, window: WindowSettings) -> li
 
 
 def _job(
-    video: Video, kept: list[range], settings: DecodeSettings, root: Path, folder: Path
+    video: Video,
+    kept: list[range],
+    settings: DecodeSettings,
+    source: Path,
+    target: Path,
+    store: Path,
 ) -> _Job:
+    parameters = {"width": settings.width, "frame_step": settings.frame_step}
     fingerprint = fingerprint_of(
         revision=REVISION,
         source=video.sha256,
         kept=[[r.start, r.stop] for r in kept],
-        width=settings.width,
-        frame_step=settings.frame_step,
+        **parameters,
         ffmpeg=ffmpeg_version(),
     )
-    target = folder / f"{video.video}.h5"
-    return _Job(video, root / video.path, target, kept, settings, fingerprint)
+    size = (_height(video, settings), settings.width)
+    output: OutputFile[_Part] = OutputFile(
+        target=target,
+        store=store,
+        fingerprint=fingerprint,
+        parameters=parameters,
+        datasets={
+            "rgb": Dataset((3, *size), np.uint8, (CHUNK_FRAMES, 3, *size), PLANES),
+            "frame": Dataset((), np.int64),
+        },
+        attributes={"frame_step": settings.frame_step},
+    )
+    return _Job(video, source, kept, settings, output)
 
 
 def _planned(jobs: Sequence[_Job], workers: Workers) -> tuple[list[OutputFile[_Part]], list[str]]:
     """Files to make, and what is wrong with the videos that cannot even be planned."""
-    passes: dict[Path, list[Pass]] = {}
+    outputs: dict[Path, OutputFile[_Part]] = {}
     problems = []
     with progress_bar("decode: plan", len(jobs), "videos") as bar:
         for job, outcome in workers.outcomes(_passes, each_of(jobs)):
             if isinstance(outcome, UserError):
                 problems += outcome.problems
             else:
-                passes[job.target] = outcome
+                outputs[job.output.target] = _in_parts(job, outcome)
             bar.update()
-    return [_output(job, passes[job.target]) for job in jobs if job.target in passes], problems
+    in_order = (job.output.target for job in jobs)
+    return [outputs[target] for target in in_order if target in outputs], problems
 
 
 def _passes(job: _Job) -> list[Pass]:
@@ -207,7 +217,7 @@ def _passes(job: _Job) -> list[Pass]:
     )
 
 
-def _output(job: _Job, passes: Sequence[Pass]) -> OutputFile[_Part]:
+def _in_parts(job: _Job, passes: Sequence[Pass]) -> OutputFile[_Part]:
     video, settings = job.video, job.settings
     size = (_height(video, settings), settings.width)
     shrinks = settings.width <= video.width
@@ -215,17 +225,7 @@ def _output(job: _Job, passes: Sequence[Pass]) -> OutputFile[_Part]:
         _Part(job.source, own, size, shrinks, settings)
         for own in grouped(passes, lambda one: sum(map(len, one.kept)), PART_FRAMES)
     ]
-    return OutputFile(
-        target=job.target,
-        fingerprint=job.fingerprint,
-        datasets={
-            "rgb": Dataset((3, *size), np.uint8, (CHUNK_FRAMES, 3, *size), PLANES),
-            "frame": Dataset((), np.int64),
-        },
-        items=parts,
-        rows=[part.frames for part in parts],
-        attributes={"frame_step": settings.frame_step},
-    )
+    return replace(job.output, items=parts, rows=[part.frames for part in parts])
 
 
 def _decoded(part: _Part) -> Iterator[Rows]:

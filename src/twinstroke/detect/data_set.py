@@ -98,6 +98,7 @@ def detect_held_out(
     *,
     root: Path,
     folder: Path,
+    store: Path,
     reports: Path,
     limits: Limits,
 ) -> list[Found]:
@@ -108,7 +109,8 @@ def detect_held_out(
         model_file: The network.
         settings: How its words become strokes.
         root: Where the videos are found by their paths. Files refer to them as if that was here.
-        folder: Keeps what the network said; files of other videos are deleted.
+        folder: Gets what the network said, in ``<video>.h5``; other files in it are deleted.
+        store: Where that is kept.
         reports: Gets the tables and the page of each video, and loses all else.
         limits: Of the runs of FFmpeg.
 
@@ -118,9 +120,7 @@ def detect_held_out(
     """
     for place in (folder, reports):
         place.mkdir(parents=True, exist_ok=True)
-    names = {f"{item.video.video}.h5" for item in chosen}
-    prune(folder, [path for path in folder.iterdir() if _output_of(path.name) in names])
-    prune(reports, [])
+        prune(place, [])
     if not chosen:
         return []
     recogniser = Recogniser(model_file)
@@ -136,7 +136,14 @@ def detect_held_out(
         raise UserError(problems)
     done = []
     for item, own in zip(chosen, seen, strict=True):
-        found = detect(own, recogniser, settings, folder=folder, limits=limits)
+        found = detect(
+            own,
+            recogniser,
+            settings,
+            store=store / "detect",
+            target=folder / f"{own.video}.h5",
+            limits=limits,
+        )
         write_found(
             found,
             recogniser,
@@ -147,11 +154,6 @@ def detect_held_out(
         )
         done.append(found)
     return done
-
-
-def _output_of(name: str) -> str:
-    """File to which a file or a folder of parts belongs: ``.a.h5.0123abcd.parts`` to ``a.h5``."""
-    return name[1:].rpartition(".h5.")[0] + ".h5" if name.startswith(".") else name
 
 
 def write_measured(

@@ -82,7 +82,7 @@ def submit(
                 opened(video_of(name, videos), recogniser, tell),
                 recogniser,
                 settings,
-                folder=out / KEPT,
+                store=out / KEPT,
             ).detections
             for name in frames
         }

@@ -4,7 +4,7 @@ Windows lie a stride apart. The i-th one has its middle at kept frame i · strid
 and the last ones reach beyond the video: there the first or last frame is repeated, with zero flow,
 as `segment` does.
 
-Layout of ``<video>.h5``:
+Layout of the file:
 
 ============== ============= ======= ========================================================
 dataset        shape         dtype   meaning
@@ -14,17 +14,20 @@ centres        (K, 2)        float64 (x, y) in px around which each kept frame m
                                      anything did
 ============== ============= ======= ========================================================
 
-Attributes: ``fingerprint``, ``classes`` (JSON), ``window`` (T), ``stride``, ``frame_step``,
-``frames`` (of the source).
+Attributes: ``fingerprint``, ``parameters`` (JSON: what a person knows it by), ``content`` (SHA-256
+of both datasets), ``classes`` (JSON), ``window`` (T), ``stride``, ``frame_step``, ``frames`` (of
+the source).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -34,19 +37,19 @@ import cv2
 import h5py
 import numpy as np
 import scipy
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from twinstroke.decode import stored as decode
 from twinstroke.detect.prepare import Frame, Source, prepared_frames
 from twinstroke.detect.recogniser import WINDOWS_AT_ONCE, Recogniser
 from twinstroke.detect.timing import Stopwatch
-from twinstroke.errors import UserError, named
+from twinstroke.errors import UNREADABLE, named
 from twinstroke.flow import stored as flow
 from twinstroke.hdf5 import fingerprint_of, is_finished, new_hdf5
 from twinstroke.normalize import stored as normalize
-from twinstroke.parallel.parts import drop_parts, parts_folder
+from twinstroke.parallel.parts import CONTENT, PARAMETERS
 from twinstroke.parallel.prefetch import chained
+from twinstroke.parallel.store import PARTS, alone, link
 from twinstroke.parallel.workers import ffmpeg_version
 from twinstroke.progress import progress_bar
 from twinstroke.segment import stored as segment
@@ -55,6 +58,7 @@ from twinstroke.settings.limits import Limits
 REVISION = 2
 """Raised when the same input gives other numbers than before."""
 _REVISIONS = (decode.REVISION, flow.REVISION, normalize.REVISION, segment.REVISION)
+_DATASETS = ("probabilities", "centres")
 _PART_BATCHES = 4
 """Batches of windows that are kept together: an interruption costs one part."""
 
@@ -96,21 +100,23 @@ def score_windows(
     recogniser: Recogniser,
     *,
     stride: int,
-    target: Path,
+    store: Path,
+    target: Path | None = None,
     limits: Limits,
     timing: Stopwatch,
 ) -> Track:
     """Show all windows of a video to a network; what it said is kept in a file.
 
     A finished file is taken as it is. Killed at any moment, the next call goes on, and ends with
-    the same bits.
+    the same bits. If another program is at the same, this one waits and takes what that made.
 
     Args:
         source: The video.
         content: Digest of what it holds.
         recogniser: The network.
         stride: Kept frames from window to window, at most T.
-        target: The file.
+        store: Folder in which the file is made and kept, under its fingerprint.
+        target: Another name for it.
         limits: Of the runs of FFmpeg.
         timing: Gets the time of each step.
 
@@ -131,30 +137,35 @@ def score_windows(
         frames=source.frames,
         ffmpeg=ffmpeg_version(),
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target):
-        if not is_finished(target, fingerprint):
-            work = _Scoring(source, recogniser, stride, parts_folder(target, fingerprint), timing)
-            drop_parts(target, but=work.folder)
-            work.folder.mkdir(parents=True, exist_ok=True)
-            work.run(limits, fingerprint)
-            work.join(target, fingerprint)
-            drop_parts(target)
-        return read_track(target)
+    kept = store / f"{fingerprint}.h5"
+    if not _is_kept(kept, fingerprint):
+        with alone(kept):
+            if not _is_kept(kept, fingerprint):
+                folder = kept.with_suffix(PARTS)
+                work = _Scoring(source, recogniser, stride, folder, timing)
+                work.folder.mkdir(exist_ok=True)
+                work.run(limits, fingerprint)
+                work.join(kept, fingerprint)
+                shutil.rmtree(work.folder)
+    if target is not None:
+        link(kept, target)
+    return read_track(kept)
 
 
-@contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """See that no other program makes the same file at the same time."""
-    lock = FileLock(target.with_name(f".{target.name}.lock"), blocking=False)
+def _is_kept(kept: Path, fingerprint: str) -> bool:
+    """Tell whether a file is finished, and still holds what was written."""
+    if not is_finished(kept, fingerprint):
+        return False
     try:
-        with lock:
-            yield
-            Path(lock.lock_file).unlink(missing_ok=True)
-    except Timeout:
-        raise UserError(
-            f"{target}: another program is at work on it; wait for its end, or name another folder"
-        ) from None
+        with h5py.File(kept) as file:
+            own = [file[name][:] for name in _DATASETS]
+            return bool(file.attrs[CONTENT] == _content(own))
+    except UNREADABLE:
+        return False
+
+
+def _content(datasets: Sequence[NDArray[np.float64]]) -> str:
+    return hashlib.sha256(b"".join(one.tobytes() for one in datasets)).hexdigest()
 
 
 def read_track(path: Path) -> Track:
@@ -272,9 +283,13 @@ class _Scoring:
     def join(self, target: Path, fingerprint: str) -> None:
         """Make one file of all parts."""
         parts = self._parts()
+        whole = [np.concatenate([self._read(part, name) for part in parts]) for name in _DATASETS]
+        parameters = {"network": self._recogniser.digest[:12], "stride": self._stride}
         with new_hdf5(target, fingerprint) as file:
-            for name in ("probabilities", "centres"):
-                file[name] = np.concatenate([self._read(part, name) for part in parts])
+            for name, values in zip(_DATASETS, whole, strict=True):
+                file[name] = values
+            file.attrs[CONTENT] = _content(whole)
+            file.attrs[PARAMETERS] = json.dumps(parameters)
             file.attrs["classes"] = json.dumps(self._recogniser.description.classes)
             file.attrs["window"] = self._length
             file.attrs["stride"] = self._stride

@@ -126,7 +126,8 @@ def detect(
     recogniser: Recogniser,
     settings: DetectSettings,
     *,
-    folder: Path,
+    store: Path,
+    target: Path | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Found:
     """Find the strokes of a video.
@@ -135,8 +136,9 @@ def detect(
         seen: The video.
         recogniser: The network.
         settings: How its words become strokes.
-        folder: Keeps what the network said, in ``<video>.h5``, so that other settings (but for the
-            stride) ask it nothing, and interrupted work goes on.
+        store: Folder that keeps what the network said, so that other settings (but for the stride)
+            ask it nothing, and interrupted work goes on.
+        target: Another name for the file that keeps it.
         limits: Of the runs of FFmpeg.
 
     Raises:
@@ -149,7 +151,8 @@ def detect(
         seen.probe.content,
         recogniser,
         stride=settings.stride,
-        target=folder / f"{seen.video}.h5",
+        store=store,
+        target=target,
         limits=limits,
         timing=timing,
     )

@@ -85,7 +85,7 @@ def detect_videos(
     for path in videos:
         try:
             seen = opened(path, recogniser, tell)
-            found = detect(seen, recogniser, settings, folder=out / KEPT)
+            found = detect(seen, recogniser, settings, store=out / KEPT)
             page = write_found(found, recogniser, settings, folder=out, video=path)["html"]
             tell(_in_words(found))
             for older in _older(out, seen.video, film=film, tasks=tasks):

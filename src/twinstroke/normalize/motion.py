@@ -22,11 +22,11 @@ from twinstroke.decode.stored import CHUNK_FRAMES, pictures
 from twinstroke.errors import UserError
 from twinstroke.files import prune
 from twinstroke.flow.stored import dequantised, fields, pairs
-from twinstroke.hdf5 import COMPRESSION, fingerprint_of, is_finished, opened
+from twinstroke.hdf5 import COMPRESSION, fingerprint_of, opened
 from twinstroke.normalize.mask import foreground, masked
 from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
 from twinstroke.normalize.stored import REVISION
-from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts
+from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts, take
 from twinstroke.parallel.workers import Workers
 from twinstroke.settings.normalize import NormalizeSettings
 from twinstroke.settings.window import WindowSettings
@@ -44,7 +44,7 @@ class MotionSummary:
 
     made: int
     present: int
-    removed: int
+    """Taken from the store."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,12 @@ def describe_motion(
     frames_folder: Path,
     fps: float,
     folder: Path,
+    store: Path,
     workers: Workers,
 ) -> MotionSummary:
     """Bring `folder` to one finished file for each flow file.
+
+    What the store has is linked; other files in the folder are deleted.
 
     Args:
         flows: Files that `flow` wrote.
@@ -99,6 +102,7 @@ def describe_motion(
         frames_folder: Where the file of frames of the same name lies.
         fps: Kept frames a second.
         folder: Where the HDF5 files go.
+        store: Where they are kept.
         workers: Processes, over which runs of frames and videos are spread.
 
     Raises:
@@ -107,25 +111,33 @@ def describe_motion(
     """
     folder.mkdir(parents=True, exist_ok=True)
     rules = _Rules(settings, window, fps)
-    outputs = [_output(frames_folder / flow.name, flow, rules, folder) for flow in flows]
-    pending = [own for own in outputs if not is_finished(own.target, own.fingerprint)]
-    removed = prune(folder, [own.target for own in outputs] + [own.folder for own in pending])
-    problems = make_in_parts("normalize", "pairs", pending, _described, workers)
+    outputs = [
+        _output(frames_folder / flow.name, flow, rules, folder, store / "normalize")
+        for flow in flows
+    ]
+    prune(folder, [own.target for own in outputs])
+    missing = [own for own in outputs if not take(own)]
+    problems = make_in_parts("normalize", "pairs", missing, _described, workers)
     if problems:
         raise UserError(problems)
-    return MotionSummary(len(pending), len(outputs) - len(pending), len(removed))
+    return MotionSummary(len(missing), len(outputs) - len(missing))
 
 
-def _output(frames: Path, flow: Path, rules: _Rules, folder: Path) -> OutputFile[_Part]:
+def _output(
+    frames: Path, flow: Path, rules: _Rules, folder: Path, store: Path
+) -> OutputFile[_Part]:
+    parameters = {
+        "mask": rules.settings.mask.model_dump(),
+        "roi": rules.settings.roi.model_dump(),
+        "crop": [rules.window.height, rules.window.width],
+        "fps": rules.fps,
+    }
     with opened(flow) as flow_file, opened(frames) as frames_file:
         fingerprint = fingerprint_of(
             revision=REVISION,
             flow=flow_file.attrs["content"],
             frames=frames_file.attrs["content"],
-            mask=rules.settings.mask.model_dump(),
-            roi=rules.settings.roi.model_dump(),
-            crop=[rules.window.height, rules.window.width],
-            fps=rules.fps,
+            **parameters,
             opencv=cv2.__version__,
         )
         first = pairs(frames_file["frame"][:], int(frames_file.attrs["frame_step"]))
@@ -137,7 +149,9 @@ def _output(frames: Path, flow: Path, rules: _Rules, folder: Path) -> OutputFile
     packed = (height, -(-width // 8))
     return OutputFile(
         target=folder / flow.name,
+        store=store,
         fingerprint=fingerprint,
+        parameters=parameters,
         datasets={
             "mask": Dataset(packed, np.uint8, (CHUNK_PAIRS, *packed), COMPRESSION),
             "roi": Dataset((2,), np.float32),

@@ -19,8 +19,8 @@ import twinstroke
 from twinstroke.decode.stored import pictures
 from twinstroke.errors import UserError, named
 from twinstroke.flow.stored import FLOW_UNIT_PX, fields
-from twinstroke.hdf5 import COMPRESSION, fingerprint_of, is_finished, opened
-from twinstroke.parallel.parts import Dataset, OutputFile, Rows, drop_parts, grouped, make_in_parts
+from twinstroke.hdf5 import COMPRESSION, fingerprint_of, opened
+from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts, take
 from twinstroke.parallel.workers import Workers
 from twinstroke.segment.crop import crop_around
 from twinstroke.segment.stored import REVISION
@@ -92,6 +92,7 @@ def cut_strokes(
     classes: Sequence[str],
     folder: Path,
     target: Path,
+    store: Path,
     workers: Workers,
 ) -> SegmentSummary:
     """Cut every sample out of its video and write them all to `target`.
@@ -106,6 +107,7 @@ def cut_strokes(
         classes: Names in the order of ``class_index``.
         folder: Holds the folders ``frames``, ``flow`` and ``motion``.
         target: ``strokes.h5``.
+        store: Where it is kept.
         workers: Processes, over which samples are spread.
 
     Raises:
@@ -118,7 +120,9 @@ def cut_strokes(
     parts = [_Part(own) for own in groups]
     output = OutputFile(
         target=target,
+        store=store / "segment",
         fingerprint=_fingerprint(jobs, geometry, preparation, classes),
+        parameters={"window": geometry.window, **preparation.model_dump()},
         datasets={
             "rgb": _crops(geometry, 3, np.uint8),
             "flow": _crops(geometry, 2, np.int16),
@@ -130,9 +134,7 @@ def cut_strokes(
         attributes=_provenance(jobs, geometry, preparation, classes),
         columns=_columns(jobs),
     )
-    if is_finished(target, output.fingerprint):
-        drop_parts(target)
-    else:
+    if not take(output):
         problems = make_in_parts("segment", "frames", [output], _cut, workers)
         if problems:
             raise UserError(problems)
