@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from twinstroke.decode.needed import can_find_strokes
 from twinstroke.detect.data_set import detect_held_out, held_out, in_words, write_measured
 from twinstroke.errors import exits_cleanly
-from twinstroke.files import project_folder
 from twinstroke.parallel.store import project_store
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
@@ -23,16 +23,15 @@ def main() -> None:
         read_table(folder / "unlabelled.csv", Unlabelled),
         split,
     )
-    chosen = videos if any(row.label == NEGATIVE for row in classes) else []
+    chosen = videos if can_find_strokes(classes) else []
     found = detect_held_out(
         chosen,
         folder / "model.safetensors",
         settings.detect,
-        root=project_folder(),
+        prepared=folder / "untrimmed",
         folder=folder / "detections",
         store=project_store(),
         reports=reports / "detections",
-        limits=settings.decode.limits,
     )
     figures = write_measured(chosen, found, classes, split, reports).figures
     if chosen:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
 from tests.decode.test_decode import sample
 from tests.project import FRAMES, moving, scratch
-from tests.videos import write_grouped_video
+from tests.videos import Frames, write_grouped_video
 from twinstroke.decode.frames import decode_videos
 from twinstroke.flow.fields import compute_flow
 from twinstroke.normalize.motion import describe_motion
+from twinstroke.normalize.stored import UNTRIMMED
 from twinstroke.parallel.workers import Workers
 from twinstroke.segment.strokes import Geometry, cut_strokes
+from twinstroke.segment.untrimmed import cut_untrimmed
 from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.flow import FlowSettings
 from twinstroke.settings.normalize import MaskSettings, NormalizeSettings, RoiSettings
@@ -21,7 +24,7 @@ from twinstroke.settings.preparation import Preparation
 from twinstroke.settings.window import WindowSettings
 from twinstroke.tables import Video
 
-__all__ = ["FRAMES", "PREPARATION", "STROKES", "WINDOW", "prepared_data"]
+__all__ = ["FRAMES", "PREPARATION", "STROKES", "WINDOW", "prepared", "prepared_data"]
 
 STROKES = ((0, 6), (10, 70), (120, 180), (225, 285), (FRAMES - 5, FRAMES))
 """Reaching over both ends of the video, and inside it."""
@@ -39,44 +42,67 @@ WINDOW = WindowSettings(frames=16, height=32, width=32)
 @cache
 def prepared_data() -> Path:
     """What the stages from `decode` to `segment` make of a video of which every frame is kept."""
+    return prepared(moving(0))
+
+
+def prepared(
+    frames: Frames,
+    strokes: Sequence[tuple[int, int]] = STROKES,
+    *,
+    context: int = FRAMES,
+    whole: bool = True,
+    made: Preparation = PREPARATION,
+) -> Path:
+    """What they make of any video of 160×90, in a folder of its own.
+
+    Args:
+        frames: (FRAMES, 90, 160, 3).
+        strokes: Its samples.
+        context: Frames that are kept around them.
+        whole: All frames are kept, too, for detection.
+        made: How.
+    """
     folder = scratch()
-    write_grouped_video(folder / "v.mp4", moving(0), group=12)
+    write_grouped_video(folder / "v.mp4", frames, group=12)
     videos = [
         Video(
             video="v",
             path="v.mp4",
             sha256="",
-            frames=FRAMES,
+            frames=len(frames),
             fps=Fraction(60),
             width=160,
             height=90,
             variable_frame_rate=False,
         )
     ]
-    samples = [sample(begin, end) for begin, end in STROKES]
-    made = PREPARATION
+    samples = [sample(begin, end) for begin, end in strokes]
     with Workers(count=0) as workers:
         decode_videos(
             videos,
             samples,
-            DecodeSettings(width=made.width, frame_step=1, context=FRAMES),
+            DecodeSettings(width=made.width, frame_step=1, context=context),
             window=WINDOW,
+            whole={"v"} if whole else set(),
             root=folder,
             folder=folder / "frames",
             store=folder / "store",
             workers=workers,
         )
-        frames, flow, motion = (folder / part / "v.h5" for part in ("frames", "flow", "motion"))
         compute_flow(
-            [frames], made.flow, folder=flow.parent, store=folder / "store", workers=workers
+            [folder / "frames" / "v.h5"],
+            made.flow,
+            folder=folder / "flow",
+            store=folder / "store",
+            workers=workers,
         )
         describe_motion(
-            [flow],
+            [folder / "flow" / "v.h5"],
             NormalizeSettings(mask=made.mask, roi=made.roi),
             WINDOW,
-            frames_folder=frames.parent,
+            frames_folder=folder / "frames",
             fps=made.kept_fps,
-            folder=motion.parent,
+            folder=folder / "motion",
             store=folder / "store",
             workers=workers,
         )
@@ -88,6 +114,16 @@ def prepared_data() -> Path:
             classes=["Negative", "Serve"],
             folder=folder,
             target=folder / "strokes.h5",
+            store=folder / "store",
+            workers=workers,
+        )
+        cut_untrimmed(
+            sorted((folder / "motion" / UNTRIMMED).glob("*.h5")),
+            made,
+            (WINDOW.height, WINDOW.width),
+            frame_step=1,
+            folder=folder,
+            target=folder / "untrimmed",
             store=folder / "store",
             workers=workers,
         )

@@ -44,7 +44,7 @@ train: {epochs: 1, batch_size: 4, batch_size_twin_attention: 4, learning_rate: 0
         schedule: constant, momentum: 0.9, weight_decay: 0.0, gradient_clip: 5.0, augment: true}
 evaluate: {stride: 4}
 attend: {samples: 2}
-detect: {stride: 4}
+detect: {stride: 4, split: test}
 """
 
 

@@ -30,8 +30,9 @@ from tests.videos import (
 )
 from twinstroke.annotations.classes import ttstroke21
 from twinstroke.detect.classify import classify
+from twinstroke.detect.found import detect
 from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.video import detect, open_video
+from twinstroke.detect.video import open_video
 from twinstroke.errors import UserError
 from twinstroke.evaluate.evaluation import evaluate
 from twinstroke.export_model import export_model

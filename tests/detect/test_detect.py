@@ -18,14 +18,14 @@ import twinstroke.detect.track as track_module
 import twinstroke.parallel.store as store_module
 from tests.prepared import FRAMES, PREPARATION, STROKES, WINDOW, prepared_data
 from tests.videos import distinct_frames, write_video
-from twinstroke.detect.prepare import Frame, Source, prepared_frames
+from twinstroke.detect.prepare import Source, prepared_frames
 from twinstroke.detect.recogniser import Recogniser
+from twinstroke.detect.shown import Frame
 from twinstroke.detect.timing import Stopwatch
 from twinstroke.detect.track import Track, score_windows
 from twinstroke.errors import UserError
 from twinstroke.parallel.prefetch import chained
 from twinstroke.settings.flow import FlowSettings
-from twinstroke.settings.limits import DEFAULT_LIMITS
 from twinstroke.settings.normalize import MaskSettings, RoiSettings
 from twinstroke.settings.preparation import Preparation
 
@@ -46,7 +46,6 @@ def _frames(folder: Path, centres: NDArray[np.float64] | None = None) -> Iterato
         Source(folder / "v.mp4", FRAMES, 160, 90, 1),
         PREPARATION,
         (WINDOW.height, WINDOW.width),
-        limits=DEFAULT_LIMITS,
         timing=Stopwatch(),
         centres=centres,
     )
@@ -128,12 +127,10 @@ def _followed(
 ) -> Track:
     return score_windows(
         Source(path, frames, 32, 18, frame_step),
-        "content",
         cast(Recogniser, watching),
         stride=stride,
         store=folder / "store",
         target=folder / "v.h5",
-        limits=DEFAULT_LIMITS,
         timing=Stopwatch(),
     )
 
@@ -144,9 +141,7 @@ def test_no_frame_is_lost_whatever_their_number(tmp_path: Path, count: int) -> N
     path = write_video(tmp_path / "v.mp4", distinct_frames(count), 60)
     source = Source(path, count, 32, 18, 1)
     watching = _Watching().preparation
-    frames = list(
-        prepared_frames(source, watching, (8, 8), limits=DEFAULT_LIMITS, timing=Stopwatch())
-    )
+    frames = list(prepared_frames(source, watching, (8, 8), timing=Stopwatch()))
     assert len(frames) == count
 
 
@@ -156,11 +151,7 @@ def test_each_window_lies_around_its_moment(tmp_path: Path, stride: int, frame_s
     watching = _Watching()
     track = _followed(path, tmp_path, watching, stride, frame_step)
     source = Source(path, 50, 32, 18, frame_step)
-    frames = list(
-        prepared_frames(
-            source, watching.preparation, (8, 8), limits=DEFAULT_LIMITS, timing=Stopwatch()
-        )
-    )
+    frames = list(prepared_frames(source, watching.preparation, (8, 8), timing=Stopwatch()))
     kept = -(-50 // frame_step)
     assert len(frames) == kept
     middles = range(0, kept, stride)
@@ -218,11 +209,9 @@ def test_what_decides_the_result_makes_it_anew(
         watching.versions = versions
         score_windows(
             Source(path, 50, 32, 18, 1, rotation),
-            "content",
             cast(Recogniser, watching),
             stride=1,
             store=tmp_path,
-            limits=DEFAULT_LIMITS,
             timing=Stopwatch(),
         )
         return watching.calls
@@ -252,11 +241,9 @@ def test_a_share_that_was_there_does_not_count_as_speed(tmp_path: Path) -> None:
         timing = Stopwatch()
         score_windows(
             Source(path, 50, 32, 18, 1),
-            "content",
             cast(Recogniser, watching),
             stride=1,
             store=tmp_path,
-            limits=DEFAULT_LIMITS,
             timing=timing,
         )
         return timing.share

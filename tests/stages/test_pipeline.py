@@ -229,8 +229,8 @@ def test_an_experiment_may_change_the_preset(clone: Clone) -> None:
     printed = clone.run("dvc", "exp", "run", "-n", "other", "-S", "preset=other", "balance")
     assert ran(printed)[-1] == "balance"
     # The same videos, and the same parameters: nothing is computed for the other preset.
-    own = {path.stat().st_ino for path in (clone.folder / "data/other/flow").iterdir()}
-    assert own == {*flow.values()}
+    links = {path.stat().st_ino for path in (clone.folder / "data/other/flow").iterdir()}
+    assert links == {*flow.values()}
     # Outputs of the preset before come back from git and the cache, as links to the same files.
     clone.run("git", "checkout", "-q", ".")
     clone.run("dvc", "checkout")

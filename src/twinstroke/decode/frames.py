@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -22,6 +22,8 @@ from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.window import WindowSettings
 from twinstroke.tables import Sample, Video
 from twinstroke.timeline import kept_count
+from twinstroke.video.clock import Clock
+from twinstroke.video.probe import probe_video
 from twinstroke.video.seek import Pass, decoded_frames, plan_passes
 
 PART_FRAMES = 64
@@ -64,14 +66,15 @@ class _Part:
 class _Job:
     video: Video
     source: Path
-    kept: list[range]
+    needed: list[range]
+    """Kept frames that samples need."""
     settings: DecodeSettings
-    output: OutputFile[_Part]
-    """Without its parts: how a video is entered is looked up only where it must be."""
+    whole: bool
 
     @property
-    def frames(self) -> int:
-        return sum(len(r) for r in self.kept)
+    def kept(self) -> list[range]:
+        step = self.settings.frame_step
+        return [range(kept_count(self.video.frames, step))] if self.whole else self.needed
 
     def __str__(self) -> str:
         return str(self.source)
@@ -83,6 +86,7 @@ def decode_videos(
     settings: DecodeSettings,
     *,
     window: WindowSettings,
+    whole: Container[str] = (),
     root: Path,
     folder: Path,
     store: Path,
@@ -98,6 +102,7 @@ def decode_videos(
         samples: The table of samples.
         settings: Width, frame step, context, and the limits of FFmpeg.
         window: T, H and W, in kept frames and pixels.
+        whole: Videos of which all frames are kept.
         root: What the paths of the videos are relative to.
         folder: Where the HDF5 files go.
         store: Where they are kept.
@@ -117,19 +122,19 @@ def decode_videos(
     for video in videos:
         problems += _unfit(video, settings, window)
         if own := by_video[video.video]:
-            kept = needed_frames(
+            needed = needed_frames(
                 own,
                 frames=video.frames,
                 window=window.frames,
                 frame_step=settings.frame_step,
                 context=settings.context,
             )
-            target = folder / f"{video.video}.h5"
-            jobs.append(_job(video, kept, settings, root / video.path, target, store / "decode"))
+            job = _Job(video, root / video.path, needed, settings, whole=video.video in whole)
+            jobs.append((job, _output(job, folder / f"{video.video}.h5", store / "decode")))
     if problems:
         raise UserError(problems)
-    prune(folder, [job.output.target for job in jobs])
-    missing = [job for job in jobs if not take(job.output)]
+    prune(folder, [output.target for _, output in jobs])
+    missing = [(job, output) for job, output in jobs if not take(output)]
     outputs, problems = _planned(missing, workers)
     problems += make_in_parts("decode", "frames", outputs, _decoded, workers)
     if problems:
@@ -137,8 +142,8 @@ def decode_videos(
     return DecodeSummary(
         made=len(missing),
         present=len(jobs) - len(missing),
-        frames_kept=sum(job.frames for job in jobs),
-        frames_in_videos=sum(job.video.frames for job in jobs),
+        frames_kept=sum(len(r) for job, _ in jobs for r in job.kept),
+        frames_in_videos=sum(job.video.frames for job, _ in jobs),
     )
 
 
@@ -161,24 +166,22 @@ def _unfit(video: Video, settings: DecodeSettings, window: WindowSettings) -> li
     return problems
 
 
-def _job(
-    video: Video,
-    kept: list[range],
-    settings: DecodeSettings,
-    source: Path,
-    target: Path,
-    store: Path,
-) -> _Job:
+def _output(job: _Job, target: Path, store: Path) -> OutputFile[_Part]:
+    """The file of a video, without its parts: how it is entered is looked up only if it must be."""
+    video, settings = job.video, job.settings
     parameters = {"width": settings.width, "frame_step": settings.frame_step}
-    fingerprint = fingerprint_of(
-        revision=REVISION,
-        source=video.sha256,
-        kept=[[r.start, r.stop] for r in kept],
+    origin = {
+        "revision": REVISION,
+        "source": video.sha256,
         **parameters,
-        ffmpeg=ffmpeg_version(),
+        "ffmpeg": ffmpeg_version(),
+    }
+    for_detection = {"needed": [[r.start, r.stop] for r in job.needed]} if job.whole else {}
+    fingerprint = fingerprint_of(
+        **origin, kept=[[r.start, r.stop] for r in job.kept], **for_detection
     )
     size = (_height(video, settings), settings.width)
-    output: OutputFile[_Part] = OutputFile(
+    return OutputFile(
         target=target,
         store=store,
         fingerprint=fingerprint,
@@ -187,37 +190,43 @@ def _job(
             "rgb": Dataset((3, *size), np.uint8, (CHUNK_FRAMES, 3, *size), PLANES),
             "frame": Dataset((), np.int64),
         },
-        attributes={"frame_step": settings.frame_step},
+        attributes={"frame_step": settings.frame_step, "origin": fingerprint_of(**origin)},
     )
-    return _Job(video, source, kept, settings, output)
 
 
-def _planned(jobs: Sequence[_Job], workers: Workers) -> tuple[list[OutputFile[_Part]], list[str]]:
+def _planned(
+    jobs: Sequence[tuple[_Job, OutputFile[_Part]]], workers: Workers
+) -> tuple[list[OutputFile[_Part]], list[str]]:
     """Files to make, and what is wrong with the videos that cannot even be planned."""
-    outputs: dict[Path, OutputFile[_Part]] = {}
+    outputs = {job.source: output for job, output in jobs}
+    planned: dict[Path, OutputFile[_Part]] = {}
     problems = []
     with progress_bar("decode: plan", len(jobs), "videos") as bar:
-        for job, outcome in workers.outcomes(_passes, each_of(jobs)):
+        for job, outcome in workers.outcomes(_passes, each_of(job for job, _ in jobs)):
             if isinstance(outcome, UserError):
                 problems += outcome.problems
             else:
-                outputs[job.output.target] = _in_parts(job, outcome)
+                planned[job.source] = _in_parts(job, outputs[job.source], *outcome)
             bar.update()
-    in_order = (job.output.target for job in jobs)
-    return [outputs[target] for target in in_order if target in outputs], problems
+    return [planned[source] for source in outputs if source in planned], problems
 
 
-def _passes(job: _Job) -> list[Pass]:
-    return plan_passes(
+def _passes(job: _Job) -> tuple[list[Pass], Clock | None]:
+    """How a video is gone through; and when its frames are shown, where detection will ask."""
+    settings = job.settings
+    passes = plan_passes(
         job.source,
         job.kept,
         frames=job.video.frames,
-        frame_step=job.settings.frame_step,
-        limits=job.settings.limits,
+        frame_step=settings.frame_step,
+        limits=settings.limits,
     )
+    return passes, probe_video(job.source, settings.limits).clock if job.whole else None
 
 
-def _in_parts(job: _Job, passes: Sequence[Pass]) -> OutputFile[_Part]:
+def _in_parts(
+    job: _Job, output: OutputFile[_Part], passes: Sequence[Pass], clock: Clock | None
+) -> OutputFile[_Part]:
     video, settings = job.video, job.settings
     size = (_height(video, settings), settings.width)
     shrinks = settings.width <= video.width
@@ -225,7 +234,14 @@ def _in_parts(job: _Job, passes: Sequence[Pass]) -> OutputFile[_Part]:
         _Part(job.source, own, size, shrinks, settings)
         for own in grouped(passes, lambda one: sum(map(len, one.kept)), PART_FRAMES)
     ]
-    return replace(job.output, items=parts, rows=[part.frames for part in parts])
+    output = replace(output, items=parts, rows=[part.frames for part in parts])
+    if clock is None:
+        return output
+    return replace(
+        output,
+        attributes={**output.attributes, "time_base": str(clock.time_base)},
+        columns={"runs": [[r.start, r.stop] for r in job.needed], "ticks": clock.ticks.tolist()},
+    )
 
 
 def _decoded(part: _Part) -> Iterator[Rows]:

@@ -33,15 +33,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from twinstroke.decode import stored as decode
-from twinstroke.detect.prepare import Frame, Source, prepared_frames
 from twinstroke.detect.recogniser import WINDOWS_AT_ONCE, Recogniser
+from twinstroke.detect.shown import Frame, Shown
 from twinstroke.detect.timing import Stopwatch
 from twinstroke.errors import UNREADABLE, named
 from twinstroke.flow import stored as flow
@@ -50,12 +48,10 @@ from twinstroke.normalize import stored as normalize
 from twinstroke.parallel.parts import CONTENT, PARAMETERS
 from twinstroke.parallel.prefetch import chained
 from twinstroke.parallel.store import PARTS, alone, link
-from twinstroke.parallel.workers import ffmpeg_version
 from twinstroke.progress import progress_bar
 from twinstroke.segment import stored as segment
-from twinstroke.settings.limits import Limits
 
-REVISION = 2
+REVISION = 3
 """Raised when the same input gives other numbers than before."""
 _REVISIONS = (decode.REVISION, flow.REVISION, normalize.REVISION, segment.REVISION)
 _DATASETS = ("probabilities", "centres")
@@ -95,14 +91,12 @@ class _Part:
 
 
 def score_windows(
-    source: Source,
-    content: str,
+    source: Shown,
     recogniser: Recogniser,
     *,
     stride: int,
     store: Path,
     target: Path | None = None,
-    limits: Limits,
     timing: Stopwatch,
 ) -> Track:
     """Show all windows of a video to a network; what it said is kept in a file.
@@ -112,12 +106,10 @@ def score_windows(
 
     Args:
         source: The video.
-        content: Digest of what it holds.
         recogniser: The network.
         stride: Kept frames from window to window, at most T.
         store: Folder in which the file is made and kept, under its fingerprint.
         target: Another name for it.
-        limits: Of the runs of FFmpeg.
         timing: Gets the time of each step.
 
     Raises:
@@ -127,15 +119,12 @@ def score_windows(
     """
     fingerprint = fingerprint_of(
         revision=[REVISION, *_REVISIONS],
-        content=content,
-        shown=[source.width, source.height, source.rotation],
+        **source.made_of(),
         network=recogniser.digest,
-        # Resized, estimated, smoothed and looked at by these.
-        versions=[cv2.__version__, scipy.__version__, recogniser.versions],
+        looked_at_by=recogniser.versions,
         stride=stride,
         frame_step=source.frame_step,
         frames=source.frames,
-        ffmpeg=ffmpeg_version(),
     )
     kept = store / f"{fingerprint}.h5"
     if not _is_kept(kept, fingerprint):
@@ -144,7 +133,7 @@ def score_windows(
                 folder = kept.with_suffix(PARTS)
                 work = _Scoring(source, recogniser, stride, folder, timing)
                 work.folder.mkdir(exist_ok=True)
-                work.run(limits, fingerprint)
+                work.run(fingerprint)
                 work.join(kept, fingerprint)
                 shutil.rmtree(work.folder)
     if target is not None:
@@ -189,7 +178,7 @@ class _Scoring:
     """One video on its way."""
 
     def __init__(
-        self, source: Source, recogniser: Recogniser, stride: int, folder: Path, timing: Stopwatch
+        self, source: Shown, recogniser: Recogniser, stride: int, folder: Path, timing: Stopwatch
     ) -> None:
         self.folder = folder
         self._source = source
@@ -213,7 +202,7 @@ class _Scoring:
             parts.append(_Part(number, windows, range(max(0, self._start(first)), stop)))
         return parts
 
-    def run(self, limits: Limits, fingerprint: str) -> None:
+    def run(self, fingerprint: str) -> None:
         """Make the parts that are missing."""
         parts = self._parts()
         done = 0
@@ -224,17 +213,15 @@ class _Scoring:
             return
         centres = [self._read(part, "centres") for part in parts[:done]]
         prepare = partial(
-            prepared_frames,
-            self._source,
+            self._source.prepared,
             self._recogniser.preparation,
             self._recogniser.window[1:],
-            limits=limits,
-            timing=self._timing,
-            centres=np.concatenate(centres) if centres else None,
+            self._timing,
+            np.concatenate(centres) if centres else None,
         )
         # Frames of the next part are prepared while the network looks at this one.
         frames = chained([prepare], at_once=1, depth=len(parts[0].windows) * self._stride)
-        step, name = self._source.frame_step, self._source.path.name
+        step, name = self._source.frame_step, self._source.name
         with closing(frames), progress_bar(f"detect: {name}", self._source.frames, "frames") as bar:
             # What was done before says nothing about how long the rest will take.
             bar.n = bar.initial = left[0].frames.start * step

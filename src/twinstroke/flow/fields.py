@@ -86,12 +86,13 @@ def compute_flow(
 def _output(source: Path, settings: FlowSettings, folder: Path, store: Path) -> OutputFile[_Part]:
     with opened(source) as file:
         frame = file["frame"][:]
-        fingerprint = fingerprint_of(
+        origin = fingerprint_of(
             revision=REVISION,
-            content=file.attrs["content"],
+            frames=file.attrs["origin"],
             settings=settings.model_dump(),
             opencv=cv2.__version__,
         )
+        fingerprint = fingerprint_of(origin=origin, content=file.attrs["content"])
         first = pairs(frame, int(file.attrs["frame_step"]))
         size = file["rgb"].shape[2:]
     # Parts begin with a chunk of the frames, so that few chunks are read twice.
@@ -114,6 +115,7 @@ def _output(source: Path, settings: FlowSettings, folder: Path, store: Path) -> 
             "unit_px": FLOW_UNIT_PX,
             "estimator": settings.estimator,
             "opencv": cv2.__version__,
+            "origin": origin,
         },
     )
 
