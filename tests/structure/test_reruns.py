@@ -93,7 +93,7 @@ MODULES = [
     ("models/blocks.py", NETWORK),
     ("normalize/mask.py", "normalize"),
     ("normalize/statistics.py", "normalize"),
-    ("normalize/stored.py", "normalize segment train report"),
+    ("normalize/stored.py", "normalize segment train detect report"),
     ("parallel/gpu_locks.py", ""),
     ("parallel/parts.py", STORED),
     ("parallel/inventory.py", ""),
