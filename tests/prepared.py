@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.decode.test_decode import sample
 from tests.project import FRAMES, moving, scratch
-from tests.videos import Frames, write_grouped_video
+from tests.videos import Frames, write_grouped_video, write_video
 from twinstroke.decode.frames import decode_videos
 from twinstroke.flow.fields import compute_flow
 from twinstroke.normalize.motion import describe_motion
@@ -52,6 +52,7 @@ def prepared(
     context: int = FRAMES,
     whole: bool = True,
     made: Preparation = PREPARATION,
+    exact: bool = False,
 ) -> Path:
     """What they make of any video of 160×90, in a folder of its own.
 
@@ -61,9 +62,13 @@ def prepared(
         context: Frames that are kept around them.
         whole: All frames are kept, too, for detection.
         made: How.
+        exact: Equal frames are still equal when they are decoded.
     """
     folder = scratch()
-    write_grouped_video(folder / "v.mp4", frames, group=12)
+    if exact:
+        write_video(folder / "v.mp4", frames, 60)
+    else:
+        write_grouped_video(folder / "v.mp4", frames, group=12)
     videos = [
         Video(
             video="v",

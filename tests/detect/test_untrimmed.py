@@ -26,7 +26,9 @@ from twinstroke.detect.untrimmed import Untrimmed, open_untrimmed
 from twinstroke.detect.video import open_video
 from twinstroke.errors import UserError
 from twinstroke.settings.detect import DetectSettings
+from twinstroke.settings.flow import FlowSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS
+from twinstroke.settings.preparation import Preparation
 
 STROKES = ((40, 70), (120, 180), (230, 260))
 SIZE = (WINDOW.height, WINDOW.width)
@@ -43,9 +45,9 @@ def still_then_moving(still: int) -> NDArray[np.uint8]:
     return frames
 
 
-def streamed(folder: Path, centres: NDArray[np.float64] | None = None) -> Iterator[Frame]:
+def streamed(folder: Path, preparation: Preparation = PREPARATION) -> Iterator[Frame]:
     source = Source(folder / "v.mp4", FRAMES, 160, 90, 1)
-    return source.prepared(PREPARATION, SIZE, Stopwatch(), centres)
+    return source.prepared(preparation, SIZE, Stopwatch(), None)
 
 
 def stored(folder: Path, centres: NDArray[np.float64] | None = None) -> Iterator[Frame]:
@@ -58,15 +60,20 @@ def stored(folder: Path, centres: NDArray[np.float64] | None = None) -> Iterator
 @pytest.mark.parametrize("still", [0, 30, 100, 150])
 def test_prepared_frames_are_those_of_streaming(still: int) -> None:
     """Also where nothing moves for longer than streaming looks ahead."""
-    folder = prepared(still_then_moving(still), STROKES, context=4)
-    one, other = list(stored(folder)), list(streamed(folder))
+    # Of equal frames, DIS says that nothing moves.
+    made = PREPARATION.model_copy(update={"flow": FlowSettings(estimator="dis", blur=0)})
+    folder = prepared(still_then_moving(still), STROKES, context=4, made=made, exact=True)
+    one, other = list(stored(folder)), list(streamed(folder, made))
     assert len(one) == len(other) == FRAMES
     for name in Frame._fields:
         pairs = ([getattr(frame, name) for frame in frames] for frames in (one, other))
         for left, right in zip(*pairs, strict=True):
             assert left.dtype == right.dtype
             np.testing.assert_array_equal(left, right)
-    assert any(frame.flow.any() for frame in one)
+    moved = [frame.flow.any() for frame in one]
+    assert any(moved)
+    assert moved.index(True) >= still - 1, "nothing moves before"
+    assert np.isnan(one[0].centre).all() == (still > 1)
 
 
 @pytest.mark.parametrize("begin", [1, 63, 64, 150, FRAMES - 1])
