@@ -54,6 +54,8 @@ WIDTH = 320
 """Of kept frames."""
 NOTHING_MORE = WindowSettings(frames=2, height=16, width=16)
 """Adds nothing to a sample, and fits into every picture."""
+STORE = ".store"
+"""Beside the outputs, so that they can be thrown away together."""
 WINDOW = WindowSettings(frames=100, height=120, width=120)
 CONTEXT, MARGIN = 20, 30
 BLUR: Literal[3] = 3
@@ -268,6 +270,7 @@ def decoded(
         window=window,
         root=footage.file.parent,
         folder=folder,
+        store=folder / STORE,
         workers=workers,
     )
     return folder / f"{footage.video.video}.h5"
@@ -276,7 +279,7 @@ def decoded(
 def with_flow(frames: Path, folder: Path, workers: Workers, *, estimator: Estimator) -> Path:
     """Estimate the flow of a file of frames; give the file of flow."""
     settings = FlowSettings(estimator=estimator, blur=BLUR)
-    compute_flow([frames], settings, folder=folder, workers=workers)
+    compute_flow([frames], settings, folder=folder, store=folder / STORE, workers=workers)
     return folder / frames.name
 
 
@@ -289,6 +292,7 @@ def with_motion(frames: Path, flow: Path, folder: Path, workers: Workers, *, fps
         frames_folder=frames.parent,
         fps=fps,
         folder=folder,
+        store=folder / STORE,
         workers=workers,
     )
     return folder / flow.name
@@ -338,6 +342,7 @@ def stages(
             classes=["stroke"],
             folder=folder,
             target=folder / "strokes.h5",
+            store=folder / STORE,
             workers=workers,
         ),
     }

@@ -25,8 +25,9 @@ from benchmarks.measuring import (
 )
 from benchmarks.training import BUILT_IN, description
 from twinstroke.detect.classify import classify
+from twinstroke.detect.found import Found, detect
 from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.video import Found, detect, open_video
+from twinstroke.detect.video import open_video
 from twinstroke.evaluate.sliding import sliding_logits
 from twinstroke.export_model import ExportedModel, export_model
 from twinstroke.gpu_check import made_up_strokes
@@ -219,7 +220,7 @@ def _found(video: Path, model: Path, folder: Path, rules: DetectSettings = RULES
     recogniser = Recogniser(model)
     folder.mkdir(exist_ok=True)
     seen = open_video(video, recogniser.preparation, recogniser.window, DEFAULT_LIMITS)
-    return detect(seen, recogniser, rules, folder=folder)
+    return detect(seen, recogniser, rules, store=folder)
 
 
 def _pace(run: Found) -> float:

@@ -1,10 +1,11 @@
 """Find the strokes of untrimmed videos that training did not see, and measure what was found."""
 
-import os
 from pathlib import Path
 
+from twinstroke.decode.needed import can_find_strokes
 from twinstroke.detect.data_set import detect_held_out, held_out, in_words, write_measured
 from twinstroke.errors import exits_cleanly
+from twinstroke.parallel.store import project_store
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
 from twinstroke.tables import NEGATIVE, Sample, StrokeClass, Unlabelled, Video, read_table
@@ -23,19 +24,17 @@ def main() -> None:
         read_table(folder / "unlabelled.csv", Unlabelled),
         split,
     )
-    chosen = videos if any(row.label == NEGATIVE for row in classes) else []
+    chosen = videos if can_find_strokes(classes) else []
     model_file = folder / "model.safetensors"
     with on_a_gpu("detect", *([model_file] if chosen else [])):
         found = detect_held_out(
             chosen,
             model_file,
             settings.detect,
-            # DVC runs some experiments in a copy of the folder, which has no videos, and names the
-            # folder itself.
-            root=Path(os.environ.get("DVC_ROOT", "")),
+            prepared=folder / "untrimmed",
             folder=folder / "detections",
+            store=project_store(),
             reports=reports / "detections",
-            limits=settings.decode.limits,
         )
     figures = write_measured(chosen, found, classes, split, reports).figures
     if chosen:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from twinstroke.errors import exits_cleanly
 from twinstroke.flow.fields import compute_flow
+from twinstroke.parallel.store import project_store
 from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
@@ -18,12 +19,13 @@ def main() -> None:
             sorted((folder / "frames").glob("*.h5")),
             settings.flow,
             folder=folder / "flow",
+            store=project_store(),
             workers=workers,
         )
     summarise(
         "flow",
-        f"{done.made} videos computed with {settings.flow.estimator}, {done.present} were there, "
-        f"{done.removed} removed; {done.pairs:,} pairs of frames",
+        f"{done.made} videos computed with {settings.flow.estimator}, {done.present} were there; "
+        f"{done.pairs:,} pairs of frames",
     )
 
 

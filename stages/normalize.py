@@ -6,6 +6,7 @@ from twinstroke.errors import exits_cleanly
 from twinstroke.files import replacing
 from twinstroke.normalize.motion import describe_motion
 from twinstroke.normalize.statistics import flow_statistics, training_peaks
+from twinstroke.parallel.store import project_store
 from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
 from twinstroke.settings.load import load_settings
@@ -25,6 +26,7 @@ def main() -> None:
             frames_folder=folder / "frames",
             fps=kept_rate(settings.index.fps, settings.decode.frame_step),
             folder=folder / "motion",
+            store=project_store(),
             workers=workers,
         )
     peaks = training_peaks(
@@ -35,7 +37,7 @@ def main() -> None:
         partial.write_text(statistics.model_dump_json(indent=2) + "\n")
     summarise(
         "normalize",
-        f"{done.made} videos described, {done.present} were there, {done.removed} removed; flow is "
+        f"{done.made} videos described, {done.present} were there; flow is "
         f"divided by {statistics.scale[0]:.2f} px (x) and {statistics.scale[1]:.2f} px (y), from "
         f"{statistics.frames_used[0]:,} and {statistics.frames_used[1]:,} of "
         f"{statistics.frames:,} training frames",

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 from twinstroke.errors import exits_cleanly
+from twinstroke.normalize.stored import UNTRIMMED
+from twinstroke.parallel.store import project_store
 from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
 from twinstroke.segment.strokes import Geometry, cut_strokes
+from twinstroke.segment.untrimmed import cut_untrimmed
 from twinstroke.settings.load import load_settings
 from twinstroke.settings.preparation import preparation_of
 from twinstroke.tables import Sample, StrokeClass, Video, read_table
@@ -31,10 +34,25 @@ def main() -> None:
             classes=[row.label for row in read_table(folder / "classes.csv", StrokeClass)],
             folder=folder,
             target=folder / "strokes.h5",
+            store=project_store(),
+            workers=workers,
+        )
+        whole = cut_untrimmed(
+            sorted((folder / "motion" / UNTRIMMED).glob("*.h5")),
+            preparation_of(settings),
+            (window.height, window.width),
+            frame_step=settings.decode.frame_step,
+            folder=folder,
+            target=folder / "untrimmed",
+            store=project_store(),
             workers=workers,
         )
     size = (folder / "strokes.h5").stat().st_size / 1e6
-    summarise("segment", f"{done.samples} samples, {done.frames:,} frames, {size:.0f} MB")
+    summarise(
+        "segment",
+        f"{done.samples} samples, {done.frames:,} frames, {size:.0f} MB; {whole:,} frames of whole "
+        "videos for detection",
+    )
 
 
 if __name__ == "__main__":

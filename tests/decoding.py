@@ -56,6 +56,7 @@ def decode_one(
         window=WindowSettings(frames=window, height=8, width=8),
         root=path.parent,
         folder=path.parent / "frames",
+        store=path.parent / "store",
         workers=Workers(count=0),
     )
     with h5py.File(path.parent / "frames" / f"{path.stem}.h5") as file:

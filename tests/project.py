@@ -46,7 +46,7 @@ train: {epochs: 1, batch_size: 4, batch_size_twin_attention: 4, learning_rate: 0
         schedule: constant, momentum: 0.9, weight_decay: 0.0, gradient_clip: 5.0, augment: true}
 evaluate: {stride: 4}
 attend: {samples: 2}
-detect: {stride: 4}
+detect: {stride: 4, split: test}
 """
 
 
@@ -56,9 +56,10 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data" / "own"
+        self.store = folder / "data" / "store"
 
     def copy(self, folder: Path) -> Project:
-        """All of it, in another place."""
+        """All of it, in another place; files with several names are files of their own there."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         return Project(folder)
 
@@ -90,19 +91,20 @@ class Project:
         return errors_of(process, printed)
 
     def made(self) -> dict[str, bytes]:
-        """Everything that the heavy stages made, hidden leftovers included, by path."""
-        own = ("frames", "flow", "motion", "strokes", "statistics", ".")
+        """Everything that the heavy stages made, by path; there must be no leftovers."""
+        assert not self.leftovers()
+        own = ("frames", "flow", "motion", "strokes", "statistics")
         paths = [path for path in self.data.rglob("*") if path.is_file()]
         names = {str(path.relative_to(self.data)): path for path in paths}
         return {name: path.read_bytes() for name, path in names.items() if name.startswith(own)}
 
-    def hidden(self) -> list[Path]:
-        """Leftovers: folders of parts and partial files."""
-        return list(self.data.rglob(".*"))
+    def leftovers(self) -> list[Path]:
+        """What only runs that are at work, or were killed, have: parts, partial files, locks."""
+        return [*self.data.rglob(".*"), *self.store.rglob(".*"), *self.store.rglob("*.parts")]
 
     def parts(self) -> list[Path]:
         """Parts that are finished and not joined yet."""
-        return list(self.data.rglob(".*.parts/[0-9]*.h5"))
+        return list(self.store.rglob("*.parts/[0-9]*.h5"))
 
 
 def errors_of(process: subprocess.Popen[str], printed: str) -> list[str]:

@@ -27,6 +27,7 @@ def frames_file(
         file["frame"] = frame
         file.attrs["frame_step"] = step
         file.attrs["content"] = str(hash((rgb.tobytes(), frame.tobytes())))
+        file.attrs["origin"] = "a video"
     return path
 
 

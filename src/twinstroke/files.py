@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import shutil
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +12,15 @@ from pathlib import Path
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of the system for a disk that is full, or full for this user."""
 PARTIAL = ".partial"
-PARTS = ".parts"
-"""Ends the name of a hidden folder with parts of the file that it is named after."""
+
+
+def project_folder() -> Path:
+    """The project's folder: the current one, but for experiments that DVC runs in a copy of it.
+
+    The copy lacks what is in no cache: raw videos, and what other runs left to be found again.
+    """
+    folder = Path(os.environ.get("DVC_ROOT", ""))
+    return Path() if folder.resolve() == Path.cwd() else folder
 
 
 @contextmanager
@@ -40,21 +47,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def prune(folder: Path, wanted: Iterable[Path]) -> list[Path]:
-    """Delete what is in `folder` and not wanted: files of removed videos, partial ones, old parts.
+    """Delete the files in `folder` that are not wanted: of removed videos, partial ones.
 
     Returns:
         The files that were deleted.
     """
     keep = set(wanted)
-    gone = []
-    for path in sorted(folder.iterdir()):
-        if path in keep:
-            continue
-        if path.name.endswith(PARTS):
-            shutil.rmtree(path)
-        elif path.is_file():
-            path.unlink()
-            gone.append(path)
+    gone = [path for path in sorted(folder.iterdir()) if path not in keep and path.is_file()]
+    for path in gone:
+        path.unlink()
     return gone
 
 

@@ -27,8 +27,9 @@ from tests.videos import (
 from tests.viewer import file_in, indexed, kept, loaded, viewer
 from twinstroke.annotations.classes import ttstroke21
 from twinstroke.detect.classify import classify
+from twinstroke.detect.found import detect
 from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.video import detect, open_video
+from twinstroke.detect.video import open_video
 from twinstroke.errors import UserError
 from twinstroke.evaluate.evaluation import evaluate
 from twinstroke.export_model import export_model
@@ -297,7 +298,7 @@ def test_with_two_networks_strokes_are_where_the_second_says(video: Path, tmp_pa
 def _even_odds(model: Path, video: Path, folder: Path) -> float:
     recogniser = Recogniser(model)
     seen = open_video(video, recogniser.preparation, recogniser.window, DEFAULT_LIMITS)
-    found = detect(seen, recogniser, DetectSettings(stride=4), folder=folder / "odds")
+    found = detect(seen, recogniser, DetectSettings(stride=4), store=folder / "odds")
     odds = found.track.probabilities[:, 1] / found.track.probabilities[:, 0]
     return float(np.median(odds))
 

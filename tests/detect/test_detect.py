@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -11,22 +12,22 @@ import cv2
 import h5py
 import numpy as np
 import pytest
-from filelock import FileLock
 from numpy.typing import NDArray
 
 import twinstroke.detect.track as track_module
+import twinstroke.parallel.store as store_module
 from tests.decoding import decode_one
 from tests.prepared import FRAMES, PREPARATION, STROKES, WINDOW, prepared_data
 from tests.rows import sample
 from tests.videos import distinct_frames, write_video
-from twinstroke.detect.prepare import Frame, Source, prepared_frames
+from twinstroke.detect.prepare import Source, prepared_frames
 from twinstroke.detect.recogniser import Recogniser
+from twinstroke.detect.shown import Frame
 from twinstroke.detect.timing import Stopwatch
 from twinstroke.detect.track import Track, score_windows
 from twinstroke.errors import UserError
 from twinstroke.parallel.prefetch import chained
 from twinstroke.settings.flow import FlowSettings
-from twinstroke.settings.limits import DEFAULT_LIMITS
 from twinstroke.settings.normalize import MaskSettings, RoiSettings
 from twinstroke.settings.preparation import Preparation
 
@@ -47,7 +48,6 @@ def _frames(folder: Path, centres: NDArray[np.float64] | None = None) -> Iterato
         Source(folder / "v.mp4", FRAMES, 160, 90, 1),
         PREPARATION,
         (WINDOW.height, WINDOW.width),
-        limits=DEFAULT_LIMITS,
         timing=Stopwatch(),
         centres=centres,
     )
@@ -129,11 +129,10 @@ def _followed(
 ) -> Track:
     return score_windows(
         Source(path, frames, 32, 18, frame_step),
-        "content",
         cast(Recogniser, watching),
         stride=stride,
+        store=folder / "store",
         target=folder / "v.h5",
-        limits=DEFAULT_LIMITS,
         timing=Stopwatch(),
     )
 
@@ -144,9 +143,7 @@ def test_no_frame_is_lost_whatever_their_number(tmp_path: Path, count: int) -> N
     path = write_video(tmp_path / "v.mp4", distinct_frames(count), 60)
     source = Source(path, count, 32, 18, 1)
     watching = _Watching().preparation
-    frames = list(
-        prepared_frames(source, watching, (8, 8), limits=DEFAULT_LIMITS, timing=Stopwatch())
-    )
+    frames = list(prepared_frames(source, watching, (8, 8), timing=Stopwatch()))
     assert len(frames) == count
 
 
@@ -160,10 +157,7 @@ def test_where_nothing_moves_the_centre_stays(tmp_path: Path) -> None:
     preparation = _Watching().preparation.model_copy(update={"width": 64})
     source = Source(path, 40, 64, 32, 1)
     centres = [
-        frame.centre
-        for frame in prepared_frames(
-            source, preparation, (8, 8), limits=DEFAULT_LIMITS, timing=Stopwatch()
-        )
+        frame.centre for frame in prepared_frames(source, preparation, (8, 8), timing=Stopwatch())
     ]
     assert not np.array_equal(centres[5], centres[18])
     for centre in centres[19:39]:
@@ -178,9 +172,7 @@ def test_frames_are_as_high_as_those_of_decode(tmp_path: Path) -> None:
     assert decoded.shape == (9, 25, 48, 3)
     source = Source(path, 9, 64, 34, 1)
     preparation = _Watching().preparation.model_copy(update={"width": 48})
-    frames = list(
-        prepared_frames(source, preparation, (9, 8), limits=DEFAULT_LIMITS, timing=Stopwatch())
-    )
+    frames = list(prepared_frames(source, preparation, (9, 8), timing=Stopwatch()))
     assert len(frames) == 9
     for frame, picture in zip(frames, decoded, strict=True):
         np.testing.assert_array_equal(frame.rgb, picture[8:17, 20:28])
@@ -192,11 +184,7 @@ def test_each_window_lies_around_its_moment(tmp_path: Path, stride: int, frame_s
     watching = _Watching()
     track = _followed(path, tmp_path, watching, stride, frame_step)
     source = Source(path, 50, 32, 18, frame_step)
-    frames = list(
-        prepared_frames(
-            source, watching.preparation, (8, 8), limits=DEFAULT_LIMITS, timing=Stopwatch()
-        )
-    )
+    frames = list(prepared_frames(source, watching.preparation, (8, 8), timing=Stopwatch()))
     kept = -(-50 // frame_step)
     assert len(frames) == kept
     middles = range(0, kept, stride)
@@ -235,7 +223,9 @@ def test_interrupted_work_goes_on_and_ends_with_the_same_bytes(
     _followed(path, tmp_path / "twice", again := _Watching(), 1)
     assert again.calls == 7 - calls
     for folder in ("at-once", "twice"):
-        assert [file.name for file in (tmp_path / folder).iterdir()] == ["v.h5"]
+        assert {file.name for file in (tmp_path / folder).iterdir()} == {"v.h5", "store"}
+        (kept,) = (tmp_path / folder / "store").iterdir()
+        assert kept.samefile(tmp_path / folder / "v.h5")
     at_once, twice = ((tmp_path / folder / "v.h5").read_bytes() for folder in ("at-once", "twice"))
     assert at_once == twice
     _followed(path, tmp_path / "twice", third := _Watching(), 1)
@@ -252,11 +242,9 @@ def test_what_decides_the_result_makes_it_anew(
         watching.versions = versions
         score_windows(
             Source(path, 50, 32, 18, 1, rotation),
-            "content",
             cast(Recogniser, watching),
             stride=1,
-            target=tmp_path / "v.h5",
-            limits=DEFAULT_LIMITS,
+            store=tmp_path,
             timing=Stopwatch(),
         )
         return watching.calls
@@ -266,6 +254,7 @@ def test_what_decides_the_result_makes_it_anew(
     # A mended rotation flag changes no packet.
     assert calls(rotation=180) == 7
     assert calls(rotation=180, versions="another torch") == 7
+    assert calls() == 0, "it is kept"
     monkeypatch.setattr(cv2, "__version__", "9.9.9")
     assert calls(rotation=180, versions="another torch") == 7
     monkeypatch.setattr(track_module, "_REVISIONS", (9, 9, 9, 9))
@@ -285,11 +274,9 @@ def test_a_share_that_was_there_does_not_count_as_speed(tmp_path: Path) -> None:
         timing = Stopwatch()
         score_windows(
             Source(path, 50, 32, 18, 1),
-            "content",
             cast(Recogniser, watching),
             stride=1,
-            target=tmp_path / "v.h5",
-            limits=DEFAULT_LIMITS,
+            store=tmp_path,
             timing=timing,
         )
         return timing.share
@@ -301,12 +288,36 @@ def test_a_share_that_was_there_does_not_count_as_speed(tmp_path: Path) -> None:
     assert share(_Watching()) == 0
 
 
-def test_two_programs_do_not_write_one_file(tmp_path: Path) -> None:
+def test_of_two_programs_one_waits_and_asks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_video(tmp_path / "v.mp4", distinct_frames(20), 60)
-    with FileLock(tmp_path / ".v.h5.lock"), pytest.raises(UserError, match="another program is at"):
-        _followed(path, tmp_path, _Watching(), 1, frames=20)
     _followed(path, tmp_path, _Watching(), 1, frames=20)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["v.h5", "v.mp4"]
+    (kept,) = (tmp_path / "store").iterdir()
+    ready = kept.rename(tmp_path / "ready.h5")
+    with ExitStack() as stack:
+        stack.enter_context(store_module.alone(kept))
+
+        def ends(stage: str, text: str) -> None:
+            ready.rename(kept)
+            stack.close()
+
+        monkeypatch.setattr(store_module, "summarise", ends)
+        _followed(path, tmp_path, watching := _Watching(), 1, frames=20)
+    assert watching.calls == 0
+    assert [file.name for file in (tmp_path / "store").iterdir()] == [kept.name]
+
+
+@pytest.mark.parametrize("name", ["probabilities", "centres"])
+def test_what_was_damaged_is_asked_again(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / "v.mp4", distinct_frames(20), 60)
+    _followed(path, tmp_path, _Watching(), 1, frames=20)
+    (kept,) = (tmp_path / "store").iterdir()
+    with h5py.File(kept, "r+") as file:
+        file[name][3, 1] = 0.5
+    _followed(path, tmp_path, watching := _Watching(), 1, frames=20)
+    assert watching.calls > 0
+    assert kept.samefile(tmp_path / "v.h5")
 
 
 def test_damage_in_the_middle_is_one_line_and_costs_nothing_before_it(tmp_path: Path) -> None:
@@ -317,7 +328,7 @@ def test_damage_in_the_middle_is_one_line_and_costs_nothing_before_it(tmp_path: 
         _followed(path, tmp_path, watching, 1, frames=300)
     assert len(caught.value.problems) == 1
     assert watching.calls > 0
-    assert len(list(tmp_path.glob(".v.h5.*/*.h5"))) == watching.calls
+    assert len(list(tmp_path.glob("store/*.parts/*.h5"))) == watching.calls
 
 
 def test_chained_iterators_run_ahead_but_not_far() -> None:

@@ -4,49 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.indexed import sample, video
 from tests.prepared import FRAMES, network, prepared_data
 from twinstroke.annotations.classes import with_superclasses
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.detect.data_set import detect_held_out, held_out, write_measured
 from twinstroke.errors import UserError
 from twinstroke.settings.detect import DetectSettings
-from twinstroke.settings.limits import DEFAULT_LIMITS
-from twinstroke.tables import STROKE_OR_NOT, Sample, Unlabelled, Video
+from twinstroke.tables import STROKE_OR_NOT, Unlabelled
 from twinstroke.train.windows import StrokeWindows
-
-
-def video(name: str, path: str = "", frames: int = 100) -> Video:
-    return Video(
-        video=name,
-        path=path or f"{name}.mp4",
-        sha256="",
-        frames=frames,
-        fps=Fraction(60),
-        width=160,
-        height=90,
-        variable_frame_rate=False,
-    )
-
-
-def sample(name: str, begin: int, end: int, split: str, label: str = "Serve") -> Sample:
-    return Sample.model_validate(
-        {
-            "sample": f"{name}:{begin}-{end}",
-            "video": name,
-            "begin": begin,
-            "end": end,
-            "label": label,
-            "class_index": int(label == "Serve"),
-            "split": split,
-            "origin": "annotated" if label == "Serve" else "mined",
-        }
-    )
 
 
 def test_only_whole_untrimmed_videos_of_the_split_count() -> None:
@@ -77,23 +48,22 @@ def test_only_whole_untrimmed_videos_of_the_split_count() -> None:
 
 
 def test_results_are_the_same_wherever_the_videos_lie(tmp_path: Path) -> None:
-    """DVC runs some experiments in a copy of the folder, in which there are no videos."""
+    """They need not even be there: what `segment` made of them is."""
     model = network(tmp_path / "model.safetensors")
     rows = video("v", "data/own/v.mp4", FRAMES)
     chosen = held_out([rows], [sample("v", 50, 90, "test")], [], "test")
     made = []
     for place in ("here", "a/copy/far/away"):
         root = tmp_path / place / "root"
-        (root / "data/own").mkdir(parents=True)
-        shutil.copy(prepared_data() / "v.mp4", root / "data/own/v.mp4")
+        shutil.copytree(prepared_data() / "untrimmed", root)
         found = detect_held_out(
             chosen,
             model,
             DetectSettings(stride=4, negative_weight=1e-9),
-            root=root,
+            prepared=root,
             folder=tmp_path / place / "tracks",
+            store=tmp_path / place / "store",
             reports=Path("reports/own/detections"),
-            limits=DEFAULT_LIMITS,
         )
         files = sorted(Path("reports/own/detections").iterdir())
         made.append({file.name: file.read_bytes() for file in files})
@@ -127,39 +97,41 @@ def test_videos_that_cannot_be_shown_are_told_before_the_first_is_gone_through(
     tmp_path: Path,
 ) -> None:
     model = network(tmp_path / "model.safetensors")
-    shutil.copy(prepared_data() / "v.mp4", tmp_path / "a.mp4")
+    (tmp_path / "untrimmed").mkdir()
+    shutil.copy(prepared_data() / "untrimmed" / "v.h5", tmp_path / "untrimmed" / "a.h5")
     rows = [video(name, frames=FRAMES) for name in ("a", "b", "c")]
     samples = [sample(name, 50, 90, "test") for name in ("a", "b", "c")]
-    arguments: dict[str, Any] = {"folder": tmp_path / "tracks", "reports": tmp_path / "reports"}
+    arguments: dict[str, Any] = {
+        "folder": tmp_path / "tracks",
+        "reports": tmp_path / "reports",
+        "store": tmp_path / "store",
+    }
     with pytest.raises(UserError) as caught:
         detect_held_out(
             held_out(rows, samples, [], "test"),
             model,
             DetectSettings(stride=4),
-            root=tmp_path,
-            limits=DEFAULT_LIMITS,
+            prepared=tmp_path / "untrimmed",
             **arguments,
         )
-    assert [problem.partition(": ")[2] for problem in caught.value.problems] == [
-        "no such video; add the file"
-    ] * 2
+    names = [problem.partition(": cannot be read")[0] for problem in caught.value.problems]
+    assert names == [str(tmp_path / "untrimmed" / name) for name in ("b.h5", "c.h5")]
     assert list((tmp_path / "tracks").iterdir()) == []
 
 
 def test_what_the_network_said_of_other_videos_goes(tmp_path: Path) -> None:
     folder = tmp_path / "tracks"
-    (folder / ".v.h5.0123456789abcdef.parts").mkdir(parents=True)
-    (folder / ".w.h5.0123456789abcdef.parts").mkdir()
-    for name in ("v.h5", "w.h5", ".w.h5.lock"):
+    folder.mkdir()
+    for name in ("v.h5", "w.h5"):
         (folder / name).touch()
     assert not detect_held_out(
         [],
         tmp_path / "none",
         DetectSettings(stride=4),
-        root=tmp_path,
+        prepared=tmp_path / "untrimmed",
         folder=folder,
+        store=tmp_path / "store",
         reports=tmp_path / "reports",
-        limits=DEFAULT_LIMITS,
     )
     assert list(folder.iterdir()) == []
 

@@ -62,7 +62,11 @@ def test_flow_i_leads_from_frame_i_to_the_next_and_crosses_no_gap(tmp_path: Path
     frame = np.array([10, 11, 12, 13, 23, 24])
     source = frames_file(tmp_path / "v.h5", moving(steps), frame)
     done = compute_flow(
-        [source], FlowSettings(estimator="dis", blur=3), folder=tmp_path / "flow", workers=HERE
+        [source],
+        FlowSettings(estimator="dis", blur=3),
+        folder=tmp_path / "flow",
+        store=tmp_path / "store",
+        workers=HERE,
     )
     assert (done.made, done.pairs) == (1, 4)
     with h5py.File(tmp_path / "flow" / "v.h5") as file:
@@ -79,7 +83,9 @@ def test_grey_is_what_people_see(tmp_path: Path) -> None:
     rgb[..., 2] = moving([(-3, -1)])[::-1, ::-1, ::-1, 0]
     source = frames_file(tmp_path / "v.h5", rgb, np.arange(2))
     settings = FlowSettings(estimator="farneback", blur=3)
-    compute_flow([source], settings, folder=tmp_path / "flow", workers=HERE)
+    compute_flow(
+        [source], settings, folder=tmp_path / "flow", store=tmp_path / "store", workers=HERE
+    )
     with h5py.File(tmp_path / "flow" / "v.h5") as file:
         (flow,) = dequantised(fields(file, slice(None)))
     np.testing.assert_allclose(np.median(flow[12:-12, 12:-12], (0, 1)), [3, 1], atol=0.5)
@@ -133,14 +139,20 @@ def three_videos(folder: Path, frames: int) -> list[Path]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.h5"))}
 
 
 def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     sources = three_videos(tmp_path / "frames", 20)
     for count in (0, 2):
         with Workers(count=count) as workers:
-            compute_flow(sources, QUICK, folder=tmp_path / str(count), workers=workers)
+            compute_flow(
+                sources,
+                QUICK,
+                folder=tmp_path / str(count),
+                store=tmp_path / f"store {count}",
+                workers=workers,
+            )
     assert contents(tmp_path / "0") == contents(tmp_path / "2")
 
 
@@ -148,18 +160,24 @@ def test_only_changed_videos_are_computed_and_removed_ones_pruned(tmp_path: Path
     sources = three_videos(tmp_path / "frames", 8)
     folder = tmp_path / "flow"
 
-    def run(sources: list[Path], estimator: Estimator = "dis") -> tuple[int, int, int]:
+    def run(sources: list[Path], estimator: Estimator = "dis") -> tuple[int, int]:
         done = compute_flow(
-            sources, FlowSettings(estimator=estimator, blur=0), folder=folder, workers=HERE
+            sources,
+            FlowSettings(estimator=estimator, blur=0),
+            folder=folder,
+            store=tmp_path / "store",
+            workers=HERE,
         )
-        return done.made, done.present, done.removed
+        return done.made, done.present
 
-    assert run(sources) == (3, 0, 0)
-    assert run(sources) == (0, 3, 0)
-    assert run(sources[:2]) == (0, 2, 1)
+    assert run(sources) == (3, 0)
+    assert run(sources) == (0, 3)
+    assert run(sources[:2]) == (0, 2)
+    assert [path.name for path in sorted(folder.iterdir())] == ["a.h5", "b.h5"]
     frames_file(sources[0], moving([(0, 0)] * 8), np.arange(9))
-    assert run(sources[:2]) == (1, 1, 0)
-    assert run(sources[:2], "farneback") == (2, 0, 0)
+    assert run(sources[:2]) == (1, 1)
+    assert run(sources[:2], "farneback") == (2, 0)
+    assert run(sources) == (0, 3), "what other parameters and fewer videos left"
 
 
 def _compute_one_of(sources: list[Path], folder: Path) -> None:
@@ -170,13 +188,13 @@ def _compute_one_of(sources: list[Path], folder: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     after_each_item(kill)
-    compute_flow(sources, QUICK, folder=folder, workers=HERE)
+    compute_flow(sources, QUICK, folder=folder, store=folder / "store", workers=HERE)
 
 
 def test_killed_half_way_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     sources = three_videos(tmp_path / "frames", 12)
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    compute_flow(sources, QUICK, folder=undisturbed, workers=HERE)
+    compute_flow(sources, QUICK, folder=undisturbed, store=tmp_path / "store", workers=HERE)
 
     process = multiprocessing.get_context("spawn").Process(
         target=_compute_one_of, args=(sources, disturbed)
@@ -185,6 +203,6 @@ def test_killed_half_way_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     process.join()
     assert process.exitcode == -signal.SIGKILL
     assert [path.name for path in disturbed.glob("*.h5")] == ["a.h5"]
-    done = compute_flow(sources, QUICK, folder=disturbed, workers=HERE)
+    done = compute_flow(sources, QUICK, folder=disturbed, store=disturbed / "store", workers=HERE)
     assert (done.made, done.present) == (2, 1)
     assert contents(disturbed) == contents(undisturbed)

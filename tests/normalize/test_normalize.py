@@ -186,6 +186,7 @@ def test_motion_files_follow_the_square(tmp_path: Path) -> None:
         [source],
         FlowSettings(estimator="dis", blur=3),
         folder=tmp_path / "flow",
+        store=tmp_path / "store",
         workers=Workers(count=0),
     )
     settings = NormalizeSettings(roi=RoiSettings(smoothing_s=0))
@@ -198,6 +199,7 @@ def test_motion_files_follow_the_square(tmp_path: Path) -> None:
             frames_folder=tmp_path / "frames",
             fps=30,
             folder=tmp_path / "motion",
+            store=tmp_path / "store",
             workers=Workers(count=0),
         )
         return done.made, done.present
@@ -234,6 +236,7 @@ def described(
         frames_folder=source.parent,
         fps=30,
         folder=folder / "motion",
+        store=folder / "store",
         workers=Workers(count=0),
     )
     with h5py.File(folder / "motion" / "v.h5") as file:

@@ -58,7 +58,10 @@ class Cluster:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.dask_{kind}", *SMALL, *arguments],
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*path, ROOT)))},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(map(str, (*path, ROOT, ROOT / "src"))),
+                },
                 stdout=log,
                 stderr=log,
             )

@@ -59,15 +59,16 @@ class Made:
         self.mask = random.random((kept - 1, HEIGHT, WIDTH)) < 0.5
         self.roi = random.uniform(8, 24, (kept - 1, 2)).astype(np.float32)
         with new_hdf5(folder / "frames" / "v.h5", "f") as file:
-            file.attrs["content"] = "frames"
+            file.attrs["origin"] = "frames"
             file["rgb"], file["frame"] = self.rgb.transpose(0, 3, 1, 2), self.frame
         with new_hdf5(folder / "flow" / "v.h5", "g") as file:
-            file.attrs["content"] = "flow"
+            file.attrs["origin"] = "flow"
             file["flow"], file["frame"] = self.flow.transpose(0, 3, 1, 2), self.frame[:-1]
             file.attrs["estimator"], file.attrs["opencv"] = "dis", "0"
         with new_hdf5(folder / "motion" / "v.h5", "h") as file:
             file.attrs["content"] = "motion"
             file["mask"], file["roi"] = np.packbits(self.mask, axis=-1), self.roi
+            file["frame"] = self.frame[:-1]
 
     def cut(self, k: int, size: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         """What kept frame k must become."""
@@ -99,6 +100,7 @@ def run(folder: Path, samples: list[Sample], count: int = 0) -> Path:
             classes=["Negative", "Serve"],
             folder=folder,
             target=folder / "strokes.h5",
+            store=folder / "store",
             workers=workers,
         )
     return folder / "strokes.h5"

@@ -16,7 +16,7 @@ import pytest
 
 from tests.clone import ROOT, Clone
 from tests.disks import read_only, small_disk
-from tests.project import HEAVY, Project, finished, wait_for
+from tests.project import HEAVY, VIDEOS, Project, finished, wait_for
 from tests.videos import write_damaged_copy
 
 OWN = {
@@ -35,12 +35,12 @@ def before(stage: str, folder: Path) -> Project:
         for name in OWN[later]:
             output = project.data / name
             shutil.rmtree(output) if output.is_dir() else output.unlink()
+        shutil.rmtree(project.store / later)
     return project
 
 
 def made(project: Project, stage: str) -> dict[str, bytes]:
     """What a stage made; there must be no leftovers."""
-    assert not project.hidden()
     return {n: b for n, b in project.made().items() if n.startswith(OWN[stage])}
 
 
@@ -173,26 +173,37 @@ def test_on_a_full_disk_it_stops_and_goes_on_when_there_is_room(
     stage: str, room_kb: int, tmp_path: Path
 ) -> None:
     ready = before(stage, tmp_path / "ready")
-    used_kb = sum(4 + p.stat().st_size // 1024 for p in ready.data.rglob("*"))
-    with small_disk(tmp_path / "small" / "data" / "own", used_kb + room_kb):
+    used_kb = sum(4 + p.stat().st_size // 1024 for p in (ready.folder / "data").rglob("*"))
+    with small_disk(tmp_path / "small" / "data", used_kb + room_kb):
         project = ready.copy(tmp_path / "small")
         (line,) = project.errors(stage)
         assert "No space left on device" in line
         assert "; make room on that disk, and run dvc repro again" in line
-        assert f"data/own/{OWN[stage][0]}" in line.replace("/.", "/")
+        assert f"data/store/{stage}/" in line
         whole(project, stage)
         larger = project.copy(tmp_path / "larger")
     larger.run(stage)
     assert made(larger, stage) == made(finished(), stage)
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["data/own/flow", "data/store/flow"])
+def test_a_folder_that_cannot_be_written_is_one_line(folder: str, tmp_path: Path) -> None:
     project = before("flow", tmp_path / "project")
-    with read_only(project.data / "flow"):
+    with read_only(project.folder / folder):
         (line,) = project.errors("flow")
     assert "Read-only file system" in line or "Permission denied" in line
-    assert "data/own/flow" in line
+    assert folder in line
     assert "; see that you may write there" in line
+
+
+def test_a_store_that_was_deleted_is_filled_again(tmp_path: Path) -> None:
+    project = finished().copy(tmp_path / "project")
+    shutil.rmtree(project.store)
+    for stage in HEAVY:
+        project.run(stage)
+    assert project.made() == finished().made()
+    kept = [path for path in project.store.rglob("*.h5") if path.stat().st_nlink == 2]
+    assert len(kept) == 3 * len(VIDEOS) + 1
 
 
 @pytest.mark.parametrize("stage", ["flow", "normalize", "segment"])

@@ -125,6 +125,45 @@ def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
     assert clone.run("git", "status", "--porcelain") == ""
 
 
+def test_another_flow_and_back_computes_nothing_twice(clone: Clone) -> None:
+    flow = clone.folder / "data/tiny/flow"
+    before = {path.name: path.stat().st_ino for path in flow.iterdir()}
+    change = "presets/tiny.yaml:flow.estimator=dis"
+    printed = clone.run("dvc", "exp", "run", "-n", "dis", "-S", change, "balance")
+    assert ran(printed) == ["flow", "normalize", "segment", "balance"], printed
+    other = {path.name: path.stat().st_ino for path in flow.iterdir()}
+    assert other.keys() == before.keys()
+    assert not {*other.values()} & {*before.values()}
+    clone.run("git", "checkout", "-q", ".")
+    # Nothing runs again, neither of the data nor of what follows.
+    assert ran(clone.run("dvc", "repro")) == []
+    assert {path.name: path.stat().st_ino for path in flow.iterdir()} == before
+    # Both variants are in the store, each on the disk once: also in DVC's cache, and where in use.
+    store, cache = clone.folder / "data/store", clone.folder / ".dvc/cache/files"
+    kept = {path.stat().st_ino: path.stat().st_nlink for path in (store / "flow").iterdir()}
+    assert {inode: kept.pop(inode) for inode in before.values()} == dict.fromkeys(
+        before.values(), 3
+    )
+    assert kept == dict.fromkeys(other.values(), 2)
+    cached = {path.stat().st_ino for path in cache.rglob("*") if path.is_file()}
+    for stage in ("decode", "flow", "normalize", "segment", "detect"):
+        assert {path.stat().st_ino for path in (store / stage).iterdir()} <= cached, stage
+    assert " yes   estimator dis, blur 3" in clone.run("python", "-m", "twinstroke", "store")
+    assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_experiments_in_copies_use_and_fill_the_store(clone: Clone) -> None:
+    kept = {*(clone.folder / "data/store/flow").iterdir()}
+    for estimator, expected in (("dis", "0 videos computed with dis, 4"), ("tvl1", "4 videos")):
+        change = f"presets/tiny.yaml:flow.estimator={estimator}"
+        printed = clone.run(
+            *("dvc", "exp", "run", "--temp", "--force", "--allow-missing"),
+            *("-n", f"copy-{estimator}", "-S", change, "--single-item", "flow"),
+        )
+        assert f"flow: {expected}" in printed, printed
+    assert len({*(clone.folder / "data/store/flow").iterdir()} - kept) == 4
+
+
 def test_experiments_are_compared_on_the_same_strokes(clone: Clone) -> None:
     printed = clone.run("python", "-m", "twinstroke", "compare", "HEAD", "attention")
     scores = clone.scores()
@@ -215,13 +254,16 @@ def test_an_experiment_may_change_the_preset(clone: Clone) -> None:
     own = clone.folder / "data/raw/other"
     shutil.copytree(clone.folder / "data/tiny/synthetic", own)
     shutil.copy(clone.folder / "presets/mine.yaml", clone.folder / "presets/other.yaml")
-    flow = {path: path.read_bytes() for path in (clone.folder / "data/tiny/flow").iterdir()}
+    flow = {path: path.stat().st_ino for path in (clone.folder / "data/tiny/flow").iterdir()}
     printed = clone.run("dvc", "exp", "run", "-n", "other", "-S", "preset=other", "balance")
     assert ran(printed)[-1] == "balance"
-    # Heavy outputs of the preset before stay; the others come back from git and the cache.
-    assert {path: path.read_bytes() for path in (clone.folder / "data/tiny/flow").iterdir()} == flow
+    # The same videos, and the same parameters: nothing is computed for the other preset.
+    links = {path.stat().st_ino for path in (clone.folder / "data/other/flow").iterdir()}
+    assert links == {*flow.values()}
+    # Outputs of the preset before come back from git and the cache, as links to the same files.
     clone.run("git", "checkout", "-q", ".")
     clone.run("dvc", "checkout")
+    assert {p: p.stat().st_ino for p in (clone.folder / "data/tiny/flow").iterdir()} == flow
     assert ran(clone.run("dvc", "repro")) == []
 
 

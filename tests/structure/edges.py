@@ -37,6 +37,7 @@ DECIDES_NOTHING = {
     "twinstroke.progress": "bars and the line of summary",
     "twinstroke.parallel.gpu_locks": "which GPU, and when; never what is computed on it",
     "twinstroke.parallel.prefetch": "gives what an iterator gives, in its order, only earlier",
+    "twinstroke.parallel.store": "keeps and links whole files; what is in them is made elsewhere",
     "twinstroke.parallel.workers": "where work is done; each item has the same bits everywhere",
     "twinstroke.index.report": "findings as lines on the screen; findings.csv is written elsewhere",
     "twinstroke.detect.timing": "a stopwatch, whose times are printed and not stored",

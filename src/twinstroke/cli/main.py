@@ -33,6 +33,7 @@ VERBS = {
         "grid": "Run a grid of experiments and write its table.",
     },
     "This machine": {
+        "store": "Show what the store keeps, and free what is not used.",
         "bench": "Measure time, memory and disk that the stages take.",
         "gpu-check": "Check that training repeats to the bit on this GPU.",
     },

@@ -36,8 +36,8 @@ class _File(click.Path):
 
 FILE = _File()
 """Whether it is there, and what it should be, says who reads it."""
-RULES = {name: field for name, field in DetectSettings.model_fields.items() if name != "split"}
-"""What the command line may set: videos that somebody names are in no split."""
+RULES = DetectSettings.model_fields
+"""What the command line may set."""
 Verb = Callable[..., None]
 
 

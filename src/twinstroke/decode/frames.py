@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -14,21 +14,16 @@ from twinstroke.decode.needed import needed_frames
 from twinstroke.decode.stored import CHUNK_FRAMES, REVISION
 from twinstroke.errors import UserError
 from twinstroke.files import prune
-from twinstroke.hdf5 import PLANES, fingerprint_of, is_finished
-from twinstroke.parallel.parts import (
-    Dataset,
-    OutputFile,
-    Rows,
-    grouped,
-    make_in_parts,
-    parts_folder,
-)
+from twinstroke.hdf5 import PLANES, fingerprint_of
+from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts, take
 from twinstroke.parallel.workers import Workers, each_of, ffmpeg_version
 from twinstroke.progress import progress_bar
 from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.window import WindowSettings
 from twinstroke.tables import Sample, Video
 from twinstroke.timeline import kept_count
+from twinstroke.video.clock import Clock
+from twinstroke.video.probe import probe_video
 from twinstroke.video.seek import Pass, decoded_frames, plan_passes
 
 PART_FRAMES = 64
@@ -41,26 +36,9 @@ class DecodeSummary:
 
     made: int
     present: int
-    removed: int
+    """Taken from the store."""
     frames_kept: int
     frames_in_videos: int
-
-
-@dataclass(frozen=True)
-class _Job:
-    video: Video
-    source: Path
-    target: Path
-    kept: list[range]
-    settings: DecodeSettings
-    fingerprint: str
-
-    @property
-    def frames(self) -> int:
-        return sum(len(r) for r in self.kept)
-
-    def __str__(self) -> str:
-        return str(self.source)
 
 
 @dataclass(frozen=True)
@@ -84,28 +62,50 @@ class _Part:
         return f"{self.source}: frames {first * step} to {last * step}"
 
 
+@dataclass(frozen=True)
+class _Job:
+    video: Video
+    source: Path
+    needed: list[range]
+    """Kept frames that samples need."""
+    settings: DecodeSettings
+    whole: bool
+
+    @property
+    def kept(self) -> list[range]:
+        step = self.settings.frame_step
+        return [range(kept_count(self.video.frames, step))] if self.whole else self.needed
+
+    def __str__(self) -> str:
+        return str(self.source)
+
+
 def decode_videos(
     videos: Sequence[Video],
     samples: Sequence[Sample],
     settings: DecodeSettings,
     *,
     window: WindowSettings,
+    whole: Container[str] = (),
     root: Path,
     folder: Path,
+    store: Path,
     workers: Workers,
 ) -> DecodeSummary:
     """Bring `folder` to one finished file for each video that has samples.
 
-    Videos that are finished already are left alone, files of other videos are deleted. Killed at
-    any moment, the next call goes on and ends with the same bytes.
+    What the store has is linked; other files in the folder are deleted. Killed at any moment, the
+    next call goes on and ends with the same bytes.
 
     Args:
         videos: The table of videos.
         samples: The table of samples.
         settings: Width, frame step, context, and the limits of FFmpeg.
         window: T, H and W, in kept frames and pixels.
+        whole: Videos of which all frames are kept.
         root: What the paths of the videos are relative to.
         folder: Where the HDF5 files go.
+        store: Where they are kept.
         workers: Processes, over which frames and videos are spread.
 
     Raises:
@@ -122,30 +122,28 @@ def decode_videos(
     for video in videos:
         problems += _unfit(video, settings, window)
         if own := by_video[video.video]:
-            kept = needed_frames(
+            needed = needed_frames(
                 own,
                 frames=video.frames,
                 window=window.frames,
                 frame_step=settings.frame_step,
                 context=settings.context,
             )
-            jobs.append(_job(video, kept, settings, root, folder))
+            job = _Job(video, root / video.path, needed, settings, whole=video.video in whole)
+            jobs.append((job, _output(job, folder / f"{video.video}.h5", store / "decode")))
     if problems:
         raise UserError(problems)
-    pending = [job for job in jobs if not is_finished(job.target, job.fingerprint)]
-    outputs, problems = _planned(pending, workers)
-    # What a video that went away had is kept too: it may come back.
-    parts = [parts_folder(job.target, job.fingerprint) for job in pending]
-    removed = prune(folder, [job.target for job in jobs] + parts)
+    prune(folder, [output.target for _, output in jobs])
+    missing = [(job, output) for job, output in jobs if not take(output)]
+    outputs, problems = _planned(missing, workers)
     problems += make_in_parts("decode", "frames", outputs, _decoded, workers)
     if problems:
         raise UserError(problems)
     return DecodeSummary(
-        made=len(pending),
-        present=len(jobs) - len(pending),
-        removed=len(removed),
-        frames_kept=sum(job.frames for job in jobs),
-        frames_in_videos=sum(job.video.frames for job in jobs),
+        made=len(missing),
+        present=len(jobs) - len(missing),
+        frames_kept=sum(len(r) for job, _ in jobs for r in job.kept),
+        frames_in_videos=sum(job.video.frames for job, _ in jobs),
     )
 
 
@@ -168,46 +166,67 @@ def _unfit(video: Video, settings: DecodeSettings, window: WindowSettings) -> li
     return problems
 
 
-def _job(
-    video: Video, kept: list[range], settings: DecodeSettings, root: Path, folder: Path
-) -> _Job:
+def _output(job: _Job, target: Path, store: Path) -> OutputFile[_Part]:
+    """The file of a video, without its parts: how it is entered is looked up only if it must be."""
+    video, settings = job.video, job.settings
+    parameters = {"width": settings.width, "frame_step": settings.frame_step}
+    origin = {
+        "revision": REVISION,
+        "source": video.sha256,
+        **parameters,
+        "ffmpeg": ffmpeg_version(),
+    }
+    for_detection = {"needed": [[r.start, r.stop] for r in job.needed]} if job.whole else {}
     fingerprint = fingerprint_of(
-        revision=REVISION,
-        source=video.sha256,
-        kept=[[r.start, r.stop] for r in kept],
-        width=settings.width,
-        frame_step=settings.frame_step,
-        ffmpeg=ffmpeg_version(),
+        **origin, kept=[[r.start, r.stop] for r in job.kept], **for_detection
     )
-    target = folder / f"{video.video}.h5"
-    return _Job(video, root / video.path, target, kept, settings, fingerprint)
+    size = (_height(video, settings), settings.width)
+    return OutputFile(
+        target=target,
+        store=store,
+        fingerprint=fingerprint,
+        parameters=parameters,
+        datasets={
+            "rgb": Dataset((3, *size), np.uint8, (CHUNK_FRAMES, 3, *size), PLANES),
+            "frame": Dataset((), np.int64),
+        },
+        attributes={"frame_step": settings.frame_step, "origin": fingerprint_of(**origin)},
+    )
 
 
-def _planned(jobs: Sequence[_Job], workers: Workers) -> tuple[list[OutputFile[_Part]], list[str]]:
+def _planned(
+    jobs: Sequence[tuple[_Job, OutputFile[_Part]]], workers: Workers
+) -> tuple[list[OutputFile[_Part]], list[str]]:
     """Files to make, and what is wrong with the videos that cannot even be planned."""
-    passes: dict[Path, list[Pass]] = {}
+    outputs = {job.source: output for job, output in jobs}
+    planned: dict[Path, OutputFile[_Part]] = {}
     problems = []
     with progress_bar("decode: plan", len(jobs), "videos") as bar:
-        for job, outcome in workers.outcomes(_passes, each_of(jobs)):
+        for job, outcome in workers.outcomes(_passes, each_of(job for job, _ in jobs)):
             if isinstance(outcome, UserError):
                 problems += outcome.problems
             else:
-                passes[job.target] = outcome
+                planned[job.source] = _in_parts(job, outputs[job.source], *outcome)
             bar.update()
-    return [_output(job, passes[job.target]) for job in jobs if job.target in passes], problems
+    return [planned[source] for source in outputs if source in planned], problems
 
 
-def _passes(job: _Job) -> list[Pass]:
-    return plan_passes(
+def _passes(job: _Job) -> tuple[list[Pass], Clock | None]:
+    """How a video is gone through; and when its frames are shown, where detection will ask."""
+    settings = job.settings
+    passes = plan_passes(
         job.source,
         job.kept,
         frames=job.video.frames,
-        frame_step=job.settings.frame_step,
-        limits=job.settings.limits,
+        frame_step=settings.frame_step,
+        limits=settings.limits,
     )
+    return passes, probe_video(job.source, settings.limits).clock if job.whole else None
 
 
-def _output(job: _Job, passes: Sequence[Pass]) -> OutputFile[_Part]:
+def _in_parts(
+    job: _Job, output: OutputFile[_Part], passes: Sequence[Pass], clock: Clock | None
+) -> OutputFile[_Part]:
     video, settings = job.video, job.settings
     size = (_height(video, settings), settings.width)
     shrinks = settings.width <= video.width
@@ -215,16 +234,13 @@ def _output(job: _Job, passes: Sequence[Pass]) -> OutputFile[_Part]:
         _Part(job.source, own, size, shrinks, settings)
         for own in grouped(passes, lambda one: sum(map(len, one.kept)), PART_FRAMES)
     ]
-    return OutputFile(
-        target=job.target,
-        fingerprint=job.fingerprint,
-        datasets={
-            "rgb": Dataset((3, *size), np.uint8, (CHUNK_FRAMES, 3, *size), PLANES),
-            "frame": Dataset((), np.int64),
-        },
-        items=parts,
-        rows=[part.frames for part in parts],
-        attributes={"frame_step": settings.frame_step},
+    output = replace(output, items=parts, rows=[part.frames for part in parts])
+    if clock is None:
+        return output
+    return replace(
+        output,
+        attributes={**output.attributes, "time_base": str(clock.time_base)},
+        columns={"runs": [[r.start, r.stop] for r in job.needed], "ticks": clock.ticks.tolist()},
     )
 
 

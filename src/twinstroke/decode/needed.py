@@ -1,10 +1,12 @@
-"""Which frames of a video some sample needs."""
+"""Which frames of a video are kept: what some sample needs, or all, for detection."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
-from twinstroke.tables import Sample
+from twinstroke.tables import NEGATIVE, Sample, Split, StrokeClass, Video
 from twinstroke.timeline import clip_range, kept_count, merged
 
 
@@ -33,3 +35,32 @@ def needed_frames(
     return merged(
         range(max(0, clip.start - around), min(last, clip.stop + 1 + around)) for clip in clips
     )
+
+
+def untrimmed(
+    videos: Iterable[Video], samples: Iterable[Sample], split: Split | Literal["none"]
+) -> list[Video]:
+    """Find the untrimmed videos that belong to one split as a whole.
+
+    A video of which other splits have samples too is left out: the network may have learnt from it.
+    So is a trimmed clip, which is one stroke from its first frame to its last.
+
+    Args:
+        videos: The table of videos.
+        samples: The table of samples.
+        split: Which split; ``none`` has no videos.
+    """
+    own: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        own[sample.video].append(sample)
+    return [
+        video
+        for video in videos
+        if {sample.split for sample in own[video.video]} == {split}
+        and not any((s.begin, s.end) == (0, video.frames) for s in own[video.video])
+    ]
+
+
+def can_find_strokes(classes: Sequence[StrokeClass]) -> bool:
+    """Tell whether networks of these classes can say where there is no stroke."""
+    return any(row.label == NEGATIVE for row in classes)

@@ -9,7 +9,20 @@ rgb      (N, 3, H, W)      uint8   kept frames, resized to the preset's width, H
 frame    (N,)              int64   number of each in the source video, ascending
 ======== ================= ======= ==========================================================
 
-Attributes: ``fingerprint``, ``content`` (SHA-256 of what is stored), ``frame_step``.
+Attributes: ``fingerprint``, ``parameters`` (JSON: what a person knows it by), ``content`` (SHA-256
+of what is stored), ``frame_step``, ``origin``: digest of what any frame is made from, whichever are
+kept.
+
+Of videos in which `detect` finds strokes all frames are kept. Their files say what samples need,
+and when frames are shown:
+
+======== ================= ======= ==========================================================
+runs     (R, 2)            int64   begin and end of each range of rows that samples need
+ticks    (F + 1,)          int64   when each of the F frames of the source begins, and the last
+                                   one ends
+======== ================= ======= ==========================================================
+
+Attribute: ``time_base``, seconds a tick as a fraction.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Strokes in untrimmed videos: found, named, measured, and written for people and programs.
 
-One video goes through these modules, which `video.detect` calls:
+One video goes through these modules, which `found.detect` calls:
 
-- `prepare` makes of a video what `segment` makes of strokes;
+- `shown` says how a video gives its frames: `untrimmed` reads what the stages prepared, and `video`
+  opens any other file, of which `prepare` makes the same while it is decoded;
 - `recogniser` shows windows to a network;
 - `track` does so for the whole video, window by window, and keeps the probabilities in a file;
 - `segments` turns probabilities into strokes;

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twinstroke.detect.prepare import Frame, Source, prepared_frames
 from twinstroke.detect.recogniser import Recogniser
+from twinstroke.detect.shown import Frame, Shown
 from twinstroke.detect.timing import Stopwatch
 from twinstroke.detect.video import open_video
 from twinstroke.errors import UserError
@@ -55,13 +55,7 @@ def classify(
     window, step = recogniser.window[0], seen.source.frame_step
     clips = [clip_range(begin, end, step, window) for begin, end in strokes]
     found: dict[int, dict[str, float]] = {}
-    frames = prepared_frames(
-        seen.source,
-        recogniser.preparation,
-        recogniser.window[1:],
-        limits=limits,
-        timing=Stopwatch(),
-    )
+    frames = seen.source.prepared(recogniser.preparation, recogniser.window[1:], Stopwatch(), None)
     with closing(frames):
         for number, rgb, flow in _cut(frames, clips, seen.source):
             slack = len(clips[number]) - window
@@ -75,7 +69,7 @@ def classify(
 
 
 def _cut(
-    frames: Iterator[Frame], clips: Sequence[range], source: Source
+    frames: Iterator[Frame], clips: Sequence[range], source: Shown
 ) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.int16]]]:
     """Gather the frames of each clip as they come by; at most those of open clips are held."""
     waiting = sorted(range(len(clips)), key=lambda number: clips[number].start)

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from twinstroke.annotations.strokes import Stroke
+from twinstroke.decode.needed import untrimmed
+from twinstroke.detect.found import Found, Seen, detect
 from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.video import Found, detect, open_video
+from twinstroke.detect.untrimmed import open_untrimmed
 from twinstroke.detect.written import write_found
 from twinstroke.errors import UserError
 from twinstroke.evaluate.detection import (
@@ -24,7 +26,6 @@ from twinstroke.files import prune, replacing
 from twinstroke.results.palette import legend, stroke_colours
 from twinstroke.results.timelines import Timeline, draw_timelines
 from twinstroke.settings.detect import DetectSettings
-from twinstroke.settings.limits import Limits
 from twinstroke.tables import NEGATIVE, Sample, Split, StrokeClass, Unlabelled, Video, write_table
 
 TOLERANCE_S = 0.1
@@ -50,10 +51,7 @@ def held_out(
     unlabelled: Sequence[Unlabelled],
     split: Split | Literal["none"],
 ) -> list[HeldOut]:
-    """Find the untrimmed videos that belong to one split as a whole.
-
-    A video of which other splits have samples too is left out: the network may have learnt from it.
-    So is a trimmed clip, which is one stroke from its first frame to its last.
+    """Find the untrimmed videos that belong to one split as a whole, and their strokes.
 
     Args:
         videos: The table of videos.
@@ -61,9 +59,6 @@ def held_out(
         unlabelled: Strokes that are no samples, because nobody says which they are.
         split: Which split; ``none`` has no videos.
     """
-    own: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        own[sample.video].append(sample)
     strokes: dict[str, list[Stroke]] = defaultdict(list)
     for row in unlabelled:
         strokes[row.video].append(Stroke(row.video, row.begin, row.end))
@@ -74,9 +69,7 @@ def held_out(
             )
     return [
         HeldOut(video, sorted(strokes[video.video], key=lambda s: (s.begin, s.end, s.label or "")))
-        for video in videos
-        if {sample.split for sample in own[video.video]} == {split}
-        and not any((s.begin, s.end) == (0, video.frames) for s in own[video.video])
+        for video in untrimmed(videos, samples, split)
     ]
 
 
@@ -85,47 +78,55 @@ def detect_held_out(
     model_file: Path,
     settings: DetectSettings,
     *,
-    root: Path,
+    prepared: Path,
     folder: Path,
+    store: Path,
     reports: Path,
-    limits: Limits,
 ) -> list[Found]:
     """Find the strokes of videos, one after the other, and write them down.
+
+    The videos themselves need not be there: their prepared frames are read.
 
     Args:
         chosen: The videos; if there is none, no network is looked at.
         model_file: The network.
         settings: How its words become strokes.
-        root: Where the videos are found by their paths. Files refer to them as if that was here.
-        folder: Keeps what the network said; files of other videos are deleted.
-        reports: Gets the tables and the page of each video, and loses all else.
-        limits: Of the runs of FFmpeg.
+        prepared: Where `segment` put ``<video>.h5`` for each video.
+        folder: Gets what the network said, in ``<video>.h5``; other files in it are deleted.
+        store: Where that is kept.
+        reports: Gets the tables and the page of each video, which refer to it as if its path was
+            relative to the current folder; loses all else.
 
     Raises:
-        UserError: The network cannot find strokes, or a video cannot be shown to it.
+        UserError: The network cannot find strokes, or a video was not prepared for it.
         OSError: A file cannot be written.
     """
     for place in (folder, reports):
         place.mkdir(parents=True, exist_ok=True)
-    names = {f"{item.video.video}.h5" for item in chosen}
-    prune(folder, [path for path in folder.iterdir() if _output_of(path.name) in names])
-    prune(reports, [])
+        prune(place, [])
     if not chosen:
         return []
     recogniser = Recogniser(model_file)
     # All of them are looked at before hours go into the first.
     seen, problems = [], []
     for item in chosen:
+        name = item.video.video
         try:
-            path = root / item.video.path
-            seen.append(open_video(path, recogniser.preparation, recogniser.window, limits))
+            source = open_untrimmed(prepared / f"{name}.h5", recogniser)
+            seen.append(Seen(name, source.clock, source))
         except UserError as error:
             problems += error.problems
     if problems:
         raise UserError(problems)
     done = []
     for item, own in zip(chosen, seen, strict=True):
-        found = detect(own, recogniser, settings, folder=folder, limits=limits)
+        found = detect(
+            own,
+            recogniser,
+            settings,
+            store=store / "detect",
+            target=folder / f"{own.video}.h5",
+        )
         write_found(
             found,
             recogniser,
@@ -136,11 +137,6 @@ def detect_held_out(
         )
         done.append(found)
     return done
-
-
-def _output_of(name: str) -> str:
-    """File to which a file or a folder of parts belongs: ``.a.h5.0123abcd.parts`` to ``a.h5``."""
-    return name[1:].rpartition(".h5.")[0] + ".h5" if name.startswith(".") else name
 
 
 def write_measured(

@@ -2,35 +2,39 @@
 
 The steps are those of `decode`, `flow`, `normalize` and `segment`, by the same functions, with the
 whole video as one run of frames: what comes out equals what ``strokes.h5`` holds of a video that
-`decode` kept as a whole. There are two exceptions. Where `decode` keeps parts only, the background
-is learnt anew in each. And where nothing moves for more than 64 frames from the beginning of the
-video on, the region of interest of these frames is the middle, not where something moves at last.
+`decode` kept as a whole for its samples, and what ``untrimmed/<video>.h5`` holds of it. From
+``strokes.h5`` there are two exceptions. Where samples need parts only, the background is learnt
+anew in each. And where nothing moves for more than 64 frames from the beginning of the video on,
+the region of interest of these frames is the middle, not where something moves at last.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import scipy
 from dask.system import cpu_count
 from numpy.typing import NDArray
 
+from twinstroke.detect.shown import Frame
 from twinstroke.detect.timing import Stopwatch
 from twinstroke.flow.estimators import estimate_flow
 from twinstroke.flow.stored import dequantised, quantised
 from twinstroke.normalize.mask import foreground, masked
-from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
+from twinstroke.normalize.roi import TRACK_FRAMES, roi_centre, smoothing_kernel, track_block
 from twinstroke.parallel.prefetch import chained
-from twinstroke.segment.crop import crop_around
-from twinstroke.settings.limits import Limits
+from twinstroke.parallel.workers import ffmpeg_version
+from twinstroke.segment.crop import window_around
+from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
 from twinstroke.settings.preparation import Preparation
 from twinstroke.timeline import kept_count
 from twinstroke.video.seek import decoded_frames, plan_passes
@@ -39,8 +43,6 @@ _BATCH_FRAMES = 16
 """Frames that FFmpeg hands over at once."""
 _MOST_RUNS = 4
 """Runs of FFmpeg at the same time: each holds some frames ready."""
-_TRACK_FRAMES = 64
-"""Frames whose regions of interest are smoothed at once, always the same ones."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +59,39 @@ class Source:
     """Every n-th source frame is kept."""
     rotation: int = 0
     """Degrees by which frames were turned to be displayed."""
+    content: str = ""
+    """Digest of what the video holds."""
+    limits: Limits = DEFAULT_LIMITS
+    """Of the runs of FFmpeg."""
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self.path.name
 
     @property
     def kept(self) -> int:
         """Number of kept frames."""
         return kept_count(self.frames, self.frame_step)
 
+    def made_of(self) -> Mapping[str, Any]:
+        """All that decides the frames, beside the preparation and the window."""
+        return {
+            "content": self.content,
+            "shown": [self.width, self.height, self.rotation],
+            # Resized, estimated and smoothed by these.
+            "made_by": [ffmpeg_version(), cv2.__version__, scipy.__version__],
+        }
 
-class Frame(NamedTuple):
-    """A kept frame, cut out around the region of interest."""
-
-    rgb: NDArray[np.uint8]
-    """(H, W, 3)."""
-    flow: NDArray[np.int16]
-    """(H, W, 2): masked (u, v) to the next kept frame, in units of 1/32 px; of the last one 0."""
-    centre: NDArray[np.float64]
-    """(x, y) in px around which things move, before smoothing in time: of the last frame in which
-    they did; NaN before the first such frame."""
+    def prepared(
+        self,
+        preparation: Preparation,
+        window: tuple[int, int],
+        timing: Stopwatch,
+        centres: NDArray[np.float64] | None,
+    ) -> Generator[Frame, None, None]:
+        """Decode and prepare the kept frames, in order: see :func:`prepared_frames`."""
+        return prepared_frames(self, preparation, window, timing=timing, centres=centres)
 
 
 def prepared_frames(
@@ -81,7 +99,6 @@ def prepared_frames(
     preparation: Preparation,
     window: tuple[int, int],
     *,
-    limits: Limits,
     timing: Stopwatch,
     centres: NDArray[np.float64] | None = None,
 ) -> Generator[Frame, None, None]:
@@ -94,7 +111,6 @@ def prepared_frames(
         source: The video.
         preparation: As the network was trained.
         window: H and W of the network's window.
-        limits: Of the runs of FFmpeg.
         timing: Gets the time of each step.
         centres: (n, 2), of the first n frames, which are not given again. The background is still
             learnt from them.
@@ -109,7 +125,7 @@ def prepared_frames(
     with ExitStack() as stack:
         stack.enter_context(_single_threaded_opencv())
         pool = stack.enter_context(ThreadPoolExecutor(cpu_count()))
-        frames = work.decoded(limits)
+        frames = work.decoded()
         stack.enter_context(closing(frames))
         yield from work.run(frames, pool)
 
@@ -161,7 +177,7 @@ class _Preparing:
             known = centres[: self._motions]
             self._centres[: len(known)] = known
         # Frames from which on flow is needed: smoothing begins at the same frames always.
-        self._first = min(self._begin, self._motions - 1) // _TRACK_FRAMES * _TRACK_FRAMES
+        self._first = min(self._begin, self._motions - 1) // TRACK_FRAMES * TRACK_FRAMES
         self._kernel = smoothing_kernel(preparation.roi, preparation.kept_fps)
         self._moved: deque[_Moved] = deque()
         self._done = self._first
@@ -174,9 +190,9 @@ class _Preparing:
         """Whether the mask of a frame depends on all that came before it."""
         return self._preparation.mask.method != "none"
 
-    def decoded(self, limits: Limits) -> Generator[NDArray[np.uint8], None, None]:
+    def decoded(self) -> Generator[NDArray[np.uint8], None, None]:
         """Batches (n, 3, H, W), from the first frame on that is needed."""
-        source, width = self._source, self._preparation.width
+        source, width, limits = self._source, self._preparation.width, self._source.limits
         kept = range(0 if self._learns else self._first, source.kept)
         passes = plan_passes(
             source.path, [kept], frames=source.frames, frame_step=source.frame_step, limits=limits
@@ -253,14 +269,11 @@ class _Preparing:
         """Give the frames of each block of which the track of its regions can be smoothed."""
         around = len(self._kernel) // 2
         while self._done < self._motions:
-            begin, end = self._done, min(self._done + _TRACK_FRAMES, self._motions)
+            begin, end = self._done, min(self._done + TRACK_FRAMES, self._motions)
             if self._known < min(end + around, self._motions):
                 return
-            low, high = max(0, begin - around), min(self._motions, end + around)
             height, width = self._moved[0].rgb.shape[:2]
-            track = roi_track(self._centres[low:high], (height, width), self._kernel)
-            # As the stages store it.
-            self._smooth = track[begin - low : end - low].astype(np.float32)
+            self._smooth = track_block(self._centres, begin, (height, width), self._kernel)
             for number, centre in zip(range(begin, end), self._smooth, strict=True):
                 moved = self._moved.popleft()
                 if number >= self._begin:
@@ -275,11 +288,9 @@ class _Preparing:
         centre: NDArray[np.float32],
     ) -> Frame:
         with self._timing.on("cutting out"):
-            margin = self._preparation.margin
-            size = self._window[0] + 2 * margin, self._window[1] + 2 * margin
-            inside = np.s_[margin : size[0] - margin, margin : size[1] - margin]
+            window, margin = self._window, self._preparation.margin
             return Frame(
-                crop_around(rgb, centre, size)[inside],
-                crop_around(flow, centre, size)[inside],
+                window_around(rgb, centre, window, margin),
+                window_around(flow, centre, window, margin),
                 self._centres[number],
             )

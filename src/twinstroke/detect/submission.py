@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from twinstroke.detect.classify import classify
+from twinstroke.detect.found import detect
 from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.video import detect
 from twinstroke.detect.videos import KEPT, Tell, opened
 from twinstroke.errors import UserError
 from twinstroke.evaluate.decisions import Decision
@@ -82,7 +82,7 @@ def submit(
                 opened(video_of(name, videos), recogniser, tell),
                 recogniser,
                 settings,
-                folder=out / KEPT,
+                store=out / KEPT,
             ).detections
             for name in frames
         }

@@ -4,7 +4,7 @@ Windows lie a stride apart. The i-th one has its middle at kept frame i · strid
 and the last ones reach beyond the video: there the first or last frame is repeated, with zero flow,
 as `segment` does.
 
-Layout of ``<video>.h5``:
+Layout of the file:
 
 ============== ============= ======= ========================================================
 dataset        shape         dtype   meaning
@@ -14,47 +14,47 @@ centres        (K, 2)        float64 (x, y) in px around which each kept frame m
                                      anything did
 ============== ============= ======= ========================================================
 
-Attributes: ``fingerprint``, ``classes`` (JSON), ``window`` (T), ``stride``, ``frame_step``,
-``frames`` (of the source).
+Attributes: ``fingerprint``, ``parameters`` (JSON: what a person knows it by), ``content`` (SHA-256
+of both datasets), ``classes`` (JSON), ``window`` (T), ``stride``, ``frame_step``, ``frames`` (of
+the source).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
-import scipy
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from twinstroke.decode import stored as decode
-from twinstroke.detect.prepare import Frame, Source, prepared_frames
 from twinstroke.detect.recogniser import WINDOWS_AT_ONCE, Recogniser
+from twinstroke.detect.shown import Frame, Shown
 from twinstroke.detect.timing import Stopwatch
-from twinstroke.errors import UserError, named
+from twinstroke.errors import UNREADABLE, named
 from twinstroke.flow import stored as flow
 from twinstroke.hdf5 import fingerprint_of, is_finished, new_hdf5
 from twinstroke.normalize import stored as normalize
-from twinstroke.parallel.parts import drop_parts, parts_folder
+from twinstroke.parallel.parts import CONTENT, PARAMETERS
 from twinstroke.parallel.prefetch import chained
-from twinstroke.parallel.workers import ffmpeg_version
+from twinstroke.parallel.store import PARTS, alone, link
 from twinstroke.progress import progress_bar
 from twinstroke.segment import stored as segment
-from twinstroke.settings.limits import Limits
 
-REVISION = 2
+REVISION = 3
 """Raised when the same input gives other numbers than before."""
 _REVISIONS = (decode.REVISION, flow.REVISION, normalize.REVISION, segment.REVISION)
+_DATASETS = ("probabilities", "centres")
 _PART_BATCHES = 4
 """Batches of windows that are kept together: an interruption costs one part."""
 
@@ -91,27 +91,25 @@ class _Part:
 
 
 def score_windows(
-    source: Source,
-    content: str,
+    source: Shown,
     recogniser: Recogniser,
     *,
     stride: int,
-    target: Path,
-    limits: Limits,
+    store: Path,
+    target: Path | None = None,
     timing: Stopwatch,
 ) -> Track:
     """Show all windows of a video to a network; what it said is kept in a file.
 
     A finished file is taken as it is. Killed at any moment, the next call goes on, and ends with
-    the same bits.
+    the same bits. If another program is at the same, this one waits and takes what that made.
 
     Args:
         source: The video.
-        content: Digest of what it holds.
         recogniser: The network.
         stride: Kept frames from window to window, at most T.
-        target: The file.
-        limits: Of the runs of FFmpeg.
+        store: Folder in which the file is made and kept, under its fingerprint.
+        target: Another name for it.
         timing: Gets the time of each step.
 
     Raises:
@@ -121,40 +119,42 @@ def score_windows(
     """
     fingerprint = fingerprint_of(
         revision=[REVISION, *_REVISIONS],
-        content=content,
-        shown=[source.width, source.height, source.rotation],
+        **source.made_of(),
         network=recogniser.digest,
-        # Resized, estimated, smoothed and looked at by these.
-        versions=[cv2.__version__, scipy.__version__, recogniser.versions],
+        looked_at_by=recogniser.versions,
         stride=stride,
         frame_step=source.frame_step,
         frames=source.frames,
-        ffmpeg=ffmpeg_version(),
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target):
-        if not is_finished(target, fingerprint):
-            work = _Scoring(source, recogniser, stride, parts_folder(target, fingerprint), timing)
-            drop_parts(target, but=work.folder)
-            work.folder.mkdir(parents=True, exist_ok=True)
-            work.run(limits, fingerprint)
-            work.join(target, fingerprint)
-            drop_parts(target)
-        return read_track(target)
+    kept = store / f"{fingerprint}.h5"
+    if not _is_kept(kept, fingerprint):
+        with alone(kept):
+            if not _is_kept(kept, fingerprint):
+                folder = kept.with_suffix(PARTS)
+                work = _Scoring(source, recogniser, stride, folder, timing)
+                work.folder.mkdir(exist_ok=True)
+                work.run(fingerprint)
+                work.join(kept, fingerprint)
+                shutil.rmtree(work.folder)
+    if target is not None:
+        link(kept, target)
+    return read_track(kept)
 
 
-@contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """See that no other program makes the same file at the same time."""
-    lock = FileLock(target.with_name(f".{target.name}.lock"), blocking=False)
+def _is_kept(kept: Path, fingerprint: str) -> bool:
+    """Tell whether a file is finished, and still holds what was written."""
+    if not is_finished(kept, fingerprint):
+        return False
     try:
-        with lock:
-            yield
-            Path(lock.lock_file).unlink(missing_ok=True)
-    except Timeout:
-        raise UserError(
-            f"{target}: another program is at work on it; wait for its end, or name another folder"
-        ) from None
+        with h5py.File(kept) as file:
+            own = [file[name][:] for name in _DATASETS]
+            return bool(file.attrs[CONTENT] == _content(own))
+    except UNREADABLE:
+        return False
+
+
+def _content(datasets: Sequence[NDArray[np.float64]]) -> str:
+    return hashlib.sha256(b"".join(one.tobytes() for one in datasets)).hexdigest()
 
 
 def read_track(path: Path) -> Track:
@@ -178,7 +178,7 @@ class _Scoring:
     """One video on its way."""
 
     def __init__(
-        self, source: Source, recogniser: Recogniser, stride: int, folder: Path, timing: Stopwatch
+        self, source: Shown, recogniser: Recogniser, stride: int, folder: Path, timing: Stopwatch
     ) -> None:
         self.folder = folder
         self._source = source
@@ -202,7 +202,7 @@ class _Scoring:
             parts.append(_Part(number, windows, range(max(0, self._start(first)), stop)))
         return parts
 
-    def run(self, limits: Limits, fingerprint: str) -> None:
+    def run(self, fingerprint: str) -> None:
         """Make the parts that are missing."""
         parts = self._parts()
         done = 0
@@ -213,17 +213,15 @@ class _Scoring:
             return
         centres = [self._read(part, "centres") for part in parts[:done]]
         prepare = partial(
-            prepared_frames,
-            self._source,
+            self._source.prepared,
             self._recogniser.preparation,
             self._recogniser.window[1:],
-            limits=limits,
-            timing=self._timing,
-            centres=np.concatenate(centres) if centres else None,
+            self._timing,
+            np.concatenate(centres) if centres else None,
         )
         # Frames of the next part are prepared while the network looks at this one.
         frames = chained([prepare], at_once=1, depth=len(parts[0].windows) * self._stride)
-        step, name = self._source.frame_step, self._source.path.name
+        step, name = self._source.frame_step, self._source.name
         with closing(frames), progress_bar(f"detect: {name}", self._source.frames, "frames") as bar:
             # What was done before says nothing about how long the rest will take.
             bar.n = bar.initial = left[0].frames.start * step
@@ -272,9 +270,13 @@ class _Scoring:
     def join(self, target: Path, fingerprint: str) -> None:
         """Make one file of all parts."""
         parts = self._parts()
+        whole = [np.concatenate([self._read(part, name) for part in parts]) for name in _DATASETS]
+        parameters = {"network": self._recogniser.digest[:12], "stride": self._stride}
         with new_hdf5(target, fingerprint) as file:
-            for name in ("probabilities", "centres"):
-                file[name] = np.concatenate([self._read(part, name) for part in parts])
+            for name, values in zip(_DATASETS, whole, strict=True):
+                file[name] = values
+            file.attrs[CONTENT] = _content(whole)
+            file.attrs[PARAMETERS] = json.dumps(parameters)
             file.attrs["classes"] = json.dumps(self._recogniser.description.classes)
             file.attrs["window"] = self._length
             file.attrs["stride"] = self._stride

@@ -1,4 +1,4 @@
-"""One video: opened, shown to a network window by window, and its strokes."""
+"""A video file, opened to be shown to a network."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from twinstroke.annotations.detection import Detection
 from twinstroke.annotations.folders import VIDEO_SUFFIXES
+from twinstroke.detect.found import Seen
 from twinstroke.detect.prepare import Source
-from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.segments import find_strokes
-from twinstroke.detect.timing import Stopwatch
-from twinstroke.detect.track import Track, score_windows
 from twinstroke.errors import UserError
-from twinstroke.settings.detect import DetectSettings
-from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
+from twinstroke.settings.limits import Limits
 from twinstroke.settings.preparation import Preparation
 from twinstroke.tables import VideoId
 from twinstroke.video.checks import video_findings
@@ -31,37 +26,18 @@ _RATE_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A video that can be shown to a network."""
+class Opened(Seen):
+    """A video file that can be shown to a network."""
 
-    video: str
-    """Its id: the name of the file without suffix."""
     path: Path
     probe: Probe
-    source: Source
     warnings: Sequence[str]
     """What is odd about it, a line each."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """What was found in a video."""
-
-    seen: Seen
-    track: Track
-    detections: list[Detection]
-    timing: Stopwatch
-
-    @property
-    def seconds(self) -> float:
-        """How long the video lasts."""
-        probe = self.seen.probe
-        return float(probe.clock.duration - probe.clock.time_of(0))
-
-
 def open_video(
     path: Path, preparation: Preparation, window: tuple[int, int, int], limits: Limits
-) -> Seen:
+) -> Opened:
     """Probe a video, and see whether it can be prepared as a network wants it.
 
     Any size and shape will do that leaves room for the window, and any frame rate of which the
@@ -98,7 +74,16 @@ def open_video(
             "needs so many, or twice, three times … as many; convert a copy, with FFmpeg's filter "
             f"fps={kept:g}"
         )
-    source = Source(path, probe.frames, probe.width, probe.height, step, probe.rotation)
+    source = Source(
+        path,
+        probe.frames,
+        probe.width,
+        probe.height,
+        step,
+        probe.rotation,
+        probe.content,
+        limits,
+    )
     if source.kept < 2:
         raise UserError(
             f"{path}: too short for flow, which leads from one kept frame to the next: it has "
@@ -118,42 +103,4 @@ def open_video(
             f"{path}: stands upright ({probe.width}×{probe.height}), and its width becomes "
             f"{preparation.width} pixels; see that players are as large in it as in training"
         )
-    return Seen(video, path, probe, source, warnings)
-
-
-def detect(
-    seen: Seen,
-    recogniser: Recogniser,
-    settings: DetectSettings,
-    *,
-    folder: Path,
-    limits: Limits = DEFAULT_LIMITS,
-) -> Found:
-    """Find the strokes of a video.
-
-    Args:
-        seen: The video.
-        recogniser: The network.
-        settings: How its words become strokes.
-        folder: Keeps what the network said, in ``<video>.h5``, so that other settings (but for the
-            stride) ask it nothing, and interrupted work goes on.
-        limits: Of the runs of FFmpeg.
-
-    Raises:
-        UserError: A frame does not decode.
-        OSError: The file cannot be written.
-    """
-    timing = Stopwatch()
-    track = score_windows(
-        seen.source,
-        seen.probe.content,
-        recogniser,
-        stride=settings.stride,
-        target=folder / f"{seen.video}.h5",
-        limits=limits,
-        timing=timing,
-    )
-    timing.end()
-    kept_fps = recogniser.preparation.kept_fps
-    detections = find_strokes(track, settings, kept_fps, seen.video, seen.probe.clock)
-    return Found(seen, track, detections, timing)
+    return Opened(video, probe.clock, source, path, probe, warnings)

@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from twinstroke.annotations.classes import with_superclasses
 from twinstroke.detect.data_set import THERE, pace
+from twinstroke.detect.found import Found, detect
 from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.video import Found, Seen, detect, open_video
+from twinstroke.detect.video import Opened, open_video
 from twinstroke.detect.written import write_found
 from twinstroke.errors import SAME, UserError, advised
 from twinstroke.progress import progress_bar
@@ -81,19 +82,19 @@ def detect_videos(
         OSError: The disk is full.
     """
     problems: list[str] = []
-    done: list[Found] = []
+    done: list[tuple[Path, Found]] = []
     for path in videos:
         try:
             seen = opened(path, recogniser, tell)
-            found = detect(seen, recogniser, settings, folder=out / KEPT)
+            found = detect(seen, recogniser, settings, store=out / KEPT)
             page = write_found(found, recogniser, settings, folder=out, video=path)["html"]
-            tell(_in_words(found))
+            tell(_in_words(path, found))
             for older in _older(out, seen.video, film=film, tasks=tasks):
                 tell(f"{older} is of an earlier call, perhaps by other rules")
             if film:
-                tell(f"the film is {_write_film(found, recogniser, out)}")
+                tell(f"the film is {_write_film(seen, found, recogniser, out)}")
             tell(f"watch and correct them: open {page} in a browser")
-            done.append(found)
+            done.append((path, found))
         except UserError as error:
             # The other videos are worth their results.
             problems += error.problems
@@ -107,7 +108,7 @@ def detect_videos(
         raise UserError(problems)
 
 
-def opened(path: Path, recogniser: Recogniser, tell: Tell) -> Seen:
+def opened(path: Path, recogniser: Recogniser, tell: Tell) -> Opened:
     """Look at a video, and say what is odd about it.
 
     Raises:
@@ -119,13 +120,13 @@ def opened(path: Path, recogniser: Recogniser, tell: Tell) -> Seen:
     return seen
 
 
-def _in_words(found: Found) -> str:
+def _in_words(path: Path, found: Found) -> str:
     counts = Counter(item.label for item in found.detections)
     most = ", ".join(f"{times} {label}" for label, times in counts.most_common(3))
     rest = " …" if len(counts) > 3 else ""
     count = len(found.detections)
     sizes = f"{count} stroke{'' if count == 1 else 's'}" + (f" ({most}{rest})" if counts else "")
-    return f"{found.seen.path}: {sizes}; {pace([found]) if found.timing.share else THERE}"
+    return f"{path}: {sizes}; {pace([found]) if found.timing.share else THERE}"
 
 
 def _film(out: Path, video: str) -> Path:
@@ -140,8 +141,7 @@ def _older(out: Path, video: str, *, film: bool, tasks: bool) -> list[Path]:
     return [path for path in older if path.exists()]
 
 
-def _write_film(found: Found, recogniser: Recogniser, out: Path) -> Path:
-    seen = found.seen
+def _write_film(seen: Opened, found: Found, recogniser: Recogniser, out: Path) -> Path:
     target = _film(out, seen.video)
     classes = with_superclasses(recogniser.description.classes)
     with progress_bar(f"film: {seen.path.name}", seen.probe.frames, "frames") as bar:
@@ -149,13 +149,12 @@ def _write_film(found: Found, recogniser: Recogniser, out: Path) -> Path:
     return target
 
 
-def _write_tasks(done: Sequence[Found], recogniser: Recogniser, out: Path, tell: Tell) -> None:
+def _write_tasks(
+    done: Sequence[tuple[Path, Found]], recogniser: Recogniser, out: Path, tell: Tell
+) -> None:
     rate = label_studio.write_project(
         out,
-        {
-            PurePosixPath(found.seen.path.name): (found.detections, found.seen.probe.clock)
-            for found in done
-        },
+        {PurePosixPath(path.name): (found.detections, found.seen.clock) for path, found in done},
         with_superclasses(recogniser.description.classes),
         recogniser.name,
     )

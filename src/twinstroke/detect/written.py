@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from twinstroke.annotations.strokes import Stroke
+from twinstroke.detect.found import Found
 from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.video import Found
 from twinstroke.results.tables import write_outputs
 from twinstroke.results.viewer.page import write_viewer
 from twinstroke.settings.detect import DetectSettings
@@ -45,7 +45,7 @@ def write_found(
         folder,
         video,
         found.detections,
-        seen.probe.clock,
+        seen.clock,
         classes,
         _facts(recogniser, settings),
         name=seen.video,
@@ -53,7 +53,7 @@ def write_found(
     paths["html"] = write_viewer(
         folder / f"{seen.video}.html",
         video=video,
-        clock=seen.probe.clock,
+        clock=seen.clock,
         classes=classes,
         annotations=annotations,
         detections=found.detections,
@@ -64,7 +64,7 @@ def write_found(
 
 def _facts(recogniser: Recogniser, settings: DetectSettings) -> dict[str, Any]:
     made = recogniser.description
-    rules = settings.model_dump(exclude={"split"})
+    rules = {name: getattr(settings, name) for name in DetectSettings.model_fields}
     return {
         "network": recogniser.name,
         "sha256": recogniser.digest,

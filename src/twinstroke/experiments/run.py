@@ -1,8 +1,8 @@
 """Run the rows of a grid, each an ordinary DVC experiment of this commit.
 
 One after the other they run in this folder. Side by side each runs in a copy that DVC makes of it
-and deletes (``--temp``). These copies lack what is in no cache: frames and flow, which no row needs
-once the strokes are cut out, and the state of interrupted trainings, which `train` keeps here. Not
+and deletes (``--temp``). These copies lack what is in no cache: raw videos, which no row needs, and
+the state of interrupted trainings, which `train` keeps here. Not
 through DVC's queue, whose workers can lose results.
 """
 

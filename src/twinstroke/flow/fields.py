@@ -16,8 +16,8 @@ from twinstroke.errors import UserError, named
 from twinstroke.files import prune
 from twinstroke.flow.estimators import estimate_flow
 from twinstroke.flow.stored import FLOW_UNIT_PX, REVISION, pairs, quantised
-from twinstroke.hdf5 import FIELDS, fingerprint_of, is_finished, opened
-from twinstroke.parallel.parts import Dataset, OutputFile, Rows, make_in_parts
+from twinstroke.hdf5 import FIELDS, fingerprint_of, opened
+from twinstroke.parallel.parts import Dataset, OutputFile, Rows, make_in_parts, take
 from twinstroke.parallel.workers import Workers
 from twinstroke.settings.flow import FlowSettings
 
@@ -31,7 +31,7 @@ class FlowSummary:
 
     made: int
     present: int
-    removed: int
+    """Taken from the store."""
     pairs: int
 
 
@@ -50,17 +50,18 @@ class _Part:
 
 
 def compute_flow(
-    sources: Sequence[Path], settings: FlowSettings, *, folder: Path, workers: Workers
+    sources: Sequence[Path], settings: FlowSettings, *, folder: Path, store: Path, workers: Workers
 ) -> FlowSummary:
     """Bring `folder` to one finished file for each file of frames.
 
-    Finished files are left alone; files without frames are deleted. Killed at any moment, the next
-    call goes on and ends with the same bytes.
+    What the store has is linked; other files in the folder are deleted. Killed at any moment, the
+    next call goes on and ends with the same bytes.
 
     Args:
         sources: Files that `decode` wrote.
         settings: Estimator and blur.
         folder: Where the HDF5 files go, under the names of their sources.
+        store: Where they are kept.
         workers: Processes, over which frames and videos are spread.
 
     Raises:
@@ -69,29 +70,29 @@ def compute_flow(
         OSError: The files cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    outputs = [_output(source, settings, folder) for source in sources]
-    pending = [own for own in outputs if not is_finished(own.target, own.fingerprint)]
-    removed = prune(folder, [own.target for own in outputs] + [own.folder for own in pending])
-    problems = make_in_parts("flow", "pairs", pending, _estimated, workers)
+    outputs = [_output(source, settings, folder, store / "flow") for source in sources]
+    prune(folder, [own.target for own in outputs])
+    missing = [own for own in outputs if not take(own)]
+    problems = make_in_parts("flow", "pairs", missing, _estimated, workers)
     if problems:
         raise UserError(problems)
     return FlowSummary(
-        made=len(pending),
-        present=len(outputs) - len(pending),
-        removed=len(removed),
+        made=len(missing),
+        present=len(outputs) - len(missing),
         pairs=sum(own.bounds[-1] for own in outputs),
     )
 
 
-def _output(source: Path, settings: FlowSettings, folder: Path) -> OutputFile[_Part]:
+def _output(source: Path, settings: FlowSettings, folder: Path, store: Path) -> OutputFile[_Part]:
     with opened(source) as file:
         frame = file["frame"][:]
-        fingerprint = fingerprint_of(
+        origin = fingerprint_of(
             revision=REVISION,
-            content=file.attrs["content"],
+            frames=file.attrs["origin"],
             settings=settings.model_dump(),
             opencv=cv2.__version__,
         )
+        fingerprint = fingerprint_of(origin=origin, content=file.attrs["content"])
         first = pairs(frame, int(file.attrs["frame_step"]))
         size = file["rgb"].shape[2:]
     # Parts begin with a chunk of the frames, so that few chunks are read twice.
@@ -101,7 +102,9 @@ def _output(source: Path, settings: FlowSettings, folder: Path) -> OutputFile[_P
     ]
     return OutputFile(
         target=folder / source.name,
+        store=store,
         fingerprint=fingerprint,
+        parameters=settings.model_dump(),
         datasets={
             "flow": Dataset((2, *size), np.int16, (1, 1, *size), FIELDS),
             "frame": Dataset((), np.int64),
@@ -112,6 +115,7 @@ def _output(source: Path, settings: FlowSettings, folder: Path) -> OutputFile[_P
             "unit_px": FLOW_UNIT_PX,
             "estimator": settings.estimator,
             "opencv": cv2.__version__,
+            "origin": origin,
         },
     )
 

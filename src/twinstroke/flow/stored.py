@@ -14,7 +14,9 @@ frame    (M,)           int64   source frame from which each motion leads, ascen
 ======== ============== ======= =============================================================
 
 Storing 1/32 px units rounds by at most 1/64 px, within ±1023 px. Attributes: ``fingerprint``,
-``content`` (SHA-256 of what is stored), ``unit_px``, ``estimator``, ``opencv``.
+``parameters`` (JSON: what a person knows it by), ``content`` (SHA-256 of what is stored),
+``unit_px``, ``estimator``, ``opencv``, ``origin``: digest of what any field is made from, whichever
+are there.
 """
 
 from __future__ import annotations

@@ -9,8 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from twinstroke.flow.stored import FLOW_UNIT_PX, dequantised, fields
-from twinstroke.inspection.source import OpenVideo, Source, crop_at, masks, opened, window_at
+from twinstroke.flow.stored import FLOW_UNIT_PX
+from twinstroke.inspection.source import (
+    OpenVideo,
+    Source,
+    crop_at,
+    flow_of,
+    masks,
+    opened,
+    window_at,
+)
 from twinstroke.segment.strokes import Geometry
 from twinstroke.tables import Sample
 from twinstroke.timeline import clip_range
@@ -220,7 +228,7 @@ def suspicions(measures: Measures, chosen: NDArray[np.bool_], geometry: Geometry
 
 def _block(files: OpenVideo, block: slice) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
     """Foreground and the magnitude of the flow in it, both (n, H, W)."""
-    mask, field = masks(files, block), dequantised(fields(files.flow, block))
+    mask, field = masks(files, block), flow_of(files, block)
     return mask, np.hypot(field[..., 0], field[..., 1]) * mask
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinstroke.decode.stored import pictures
-from twinstroke.flow.stored import dequantised, fields
+from twinstroke.flow.stored import dequantised
 from twinstroke.inspection.source import (
     OpenVideo,
     Rectangle,
     Source,
     crop_at,
+    flow_of,
     masks,
     opened,
     window_at,
@@ -92,7 +93,7 @@ def _moment(source: Source, video: OpenVideo, strokes: h5py.File, at: int, kept:
     """The moment at place `at` of ``strokes.h5``, which is kept frame `kept` of the video."""
     frame, centre = int(strokes["frame"][at]), strokes["roi"][at]
     mask, field = np.zeros(video.size, np.bool_), np.zeros((*video.size, 2), np.float32)
-    pair = _place(video.flow["frame"], frame)
+    pair = _place(video.motion["frame"], frame)
     note = ""
     if kept * source.geometry.frame_step != frame:
         note = "repeated: no flow"
@@ -100,7 +101,7 @@ def _moment(source: Source, video: OpenVideo, strokes: h5py.File, at: int, kept:
         note = "last frame: no flow"
     else:
         mask = masks(video, pair)[0]
-        field = dequantised(fields(video.flow, pair))[0] * mask[..., None]
+        field = flow_of(video, pair)[0] * mask[..., None]
     return Moment(
         frame=frame,
         note=note,

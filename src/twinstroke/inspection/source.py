@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinstroke.errors import UserError
+from twinstroke.flow.stored import dequantised, fields
 from twinstroke.normalize.stored import FlowStatistics
 from twinstroke.segment.strokes import Geometry
 from twinstroke.tables import Sample, read_table
@@ -48,6 +49,9 @@ class OpenVideo(NamedTuple):
     frames: h5py.File
     flow: h5py.File
     motion: h5py.File
+    """Of what samples need; of some videos more frames and flow are kept, for detection."""
+    described: NDArray[np.intp]
+    """Where the flow of each row of `motion` stands."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -145,15 +149,24 @@ def opened(source: Source, video: str) -> Iterator[OpenVideo]:
                     f"{path}: {name} has the shape {file[name].shape}, not (frames, {channels}, "
                     f"height, width): an older version wrote it; {AGAIN}"
                 )
-        if not np.array_equal(two["frame"][:], three["frame"][:]):
+        known, frame = two["frame"][:], three["frame"][:]
+        described = np.searchsorted(known, frame)
+        if not np.isin(frame, known).all():
             raise UserError(f"{motion}: describes other frames than {flow}; {AGAIN}")
-        yield OpenVideo(one, two, three)
+        yield OpenVideo(one, two, three, described)
 
 
 def masks(video: OpenVideo, where: slice) -> NDArray[np.bool_]:
-    """Foreground, bool (n, H, W), of the frames from which the flow of the same places leads."""
+    """Foreground, bool (n, H, W), of some rows of the motion."""
     packed = video.motion["mask"][where]
     return np.unpackbits(packed, axis=-1, count=video.size[1]).astype(np.bool_)
+
+
+def flow_of(video: OpenVideo, where: slice) -> NDArray[np.float32]:
+    """Flow, (n, H, W, 2) in pixels, of the same rows; at least one."""
+    rows = video.described[where]
+    block = fields(video.flow, slice(rows[0], rows[-1] + 1))
+    return dequantised(block[rows - rows[0]])
 
 
 def _require(paths: list[Path]) -> None:

@@ -7,11 +7,12 @@ split into the scale that normalises flow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import h5py
@@ -22,11 +23,18 @@ from twinstroke.decode.stored import CHUNK_FRAMES, pictures
 from twinstroke.errors import UserError
 from twinstroke.files import prune
 from twinstroke.flow.stored import dequantised, fields, pairs
-from twinstroke.hdf5 import COMPRESSION, fingerprint_of, is_finished, opened
+from twinstroke.hdf5 import COMPRESSION, fingerprint_of, opened
 from twinstroke.normalize.mask import foreground, masked
-from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
-from twinstroke.normalize.stored import REVISION
-from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts
+from twinstroke.normalize.roi import (
+    TRACK_FRAMES,
+    latest_centres,
+    roi_centre,
+    roi_track,
+    smoothing_kernel,
+    track_block,
+)
+from twinstroke.normalize.stored import REVISION, UNTRIMMED
+from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts, take
 from twinstroke.parallel.workers import Workers
 from twinstroke.settings.normalize import NormalizeSettings
 from twinstroke.settings.window import WindowSettings
@@ -44,7 +52,7 @@ class MotionSummary:
 
     made: int
     present: int
-    removed: int
+    """Taken from the store."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,8 @@ class _Part:
     flow: Path
     runs: tuple[_Run, ...]
     rules: _Rules
+    for_detection: bool
+    """Of a whole video, as one who does not know its end would describe it."""
 
     @property
     def pairs(self) -> int:
@@ -88,9 +98,14 @@ def describe_motion(
     frames_folder: Path,
     fps: float,
     folder: Path,
+    store: Path,
     workers: Workers,
 ) -> MotionSummary:
     """Bring `folder` to one finished file for each flow file.
+
+    Of videos of which all frames are kept, for detection, it describes what samples need, as if
+    nothing else was kept, and all of them in one run, in another file in the folder `UNTRIMMED`.
+    What the store has is linked; other files in the folders are deleted.
 
     Args:
         flows: Files that `flow` wrote.
@@ -99,6 +114,7 @@ def describe_motion(
         frames_folder: Where the file of frames of the same name lies.
         fps: Kept frames a second.
         folder: Where the HDF5 files go.
+        store: Where they are kept.
         workers: Processes, over which runs of frames and videos are spread.
 
     Raises:
@@ -107,46 +123,88 @@ def describe_motion(
     """
     folder.mkdir(parents=True, exist_ok=True)
     rules = _Rules(settings, window, fps)
-    outputs = [_output(frames_folder / flow.name, flow, rules, folder) for flow in flows]
-    pending = [own for own in outputs if not is_finished(own.target, own.fingerprint)]
-    removed = prune(folder, [own.target for own in outputs] + [own.folder for own in pending])
-    problems = make_in_parts("normalize", "pairs", pending, _described, workers)
+    (folder / UNTRIMMED).mkdir(exist_ok=True)
+    outputs = [
+        output
+        for flow in flows
+        for output in _outputs(frames_folder / flow.name, flow, rules, folder, store / "normalize")
+    ]
+    for place in (folder, folder / UNTRIMMED):
+        prune(place, [own.target for own in outputs])
+    missing = [own for own in outputs if not take(own)]
+    problems = make_in_parts("normalize", "pairs", missing, _described, workers)
     if problems:
         raise UserError(problems)
-    return MotionSummary(len(pending), len(outputs) - len(pending), len(removed))
+    return MotionSummary(len(missing), len(outputs) - len(missing))
 
 
-def _output(frames: Path, flow: Path, rules: _Rules, folder: Path) -> OutputFile[_Part]:
+def _outputs(
+    frames: Path, flow: Path, rules: _Rules, folder: Path, store: Path
+) -> Iterator[OutputFile[_Part]]:
     with opened(flow) as flow_file, opened(frames) as frames_file:
-        fingerprint = fingerprint_of(
-            revision=REVISION,
-            flow=flow_file.attrs["content"],
-            frames=frames_file.attrs["content"],
-            mask=rules.settings.mask.model_dump(),
-            roi=rules.settings.roi.model_dump(),
-            crop=[rules.window.height, rules.window.width],
-            fps=rules.fps,
-            opencv=cv2.__version__,
-        )
+        contents = {
+            "flow": flow_file.attrs["content"],
+            "frames": frames_file.attrs["content"],
+        }
         first = pairs(frames_file["frame"][:], int(frames_file.attrs["frame_step"]))
-        height, width = flow_file["flow"].shape[2:]
+        needed = frames_file["runs"][:].tolist() if "runs" in frames_file else None
+        size = flow_file["flow"].shape[2:]
+    if needed is None:
+        runs, what = list(_runs(first)), contents
+    else:
+        # All frames are there, so that a place is a number.
+        runs = [_Run(begin, begin, end - 1 - begin) for begin, end in needed if end - begin > 1]
+        what = {**contents, "needed": needed}
+        whole = [_Run(0, 0, len(first))]
+        target = folder / UNTRIMMED / flow.name
+        yield _output(_Files(frames, flow, size), whole, contents, rules, target, store, True)
+    yield _output(_Files(frames, flow, size), runs, what, rules, folder / flow.name, store, False)
+
+
+class _Files(NamedTuple):
+    frames: Path
+    flow: Path
+    size: tuple[int, int]
+    """(H, W)."""
+
+
+def _output(
+    files: _Files,
+    runs: Sequence[_Run],
+    what: Mapping[str, Any],
+    rules: _Rules,
+    target: Path,
+    store: Path,
+    for_detection: bool,
+) -> OutputFile[_Part]:
+    parameters = {
+        "mask": rules.settings.mask.model_dump(),
+        "roi": rules.settings.roi.model_dump(),
+        "crop": [rules.window.height, rules.window.width],
+        "fps": rules.fps,
+    }
+    if for_detection:
+        parameters["for"] = "detection"
     parts = [
-        _Part(frames, flow, runs, rules)
-        for runs in grouped(_runs(first), attrgetter("count"), PART_PAIRS)
+        _Part(files.frames, files.flow, own, rules, for_detection)
+        for own in grouped(runs, attrgetter("count"), PART_PAIRS)
     ]
-    packed = (height, -(-width // 8))
+    packed = (files.size[0], -(-files.size[1] // 8))
+    columns = {"peak": np.float32} if not for_detection else {"centre": np.float64}
     return OutputFile(
-        target=folder / flow.name,
-        fingerprint=fingerprint,
+        target=target,
+        store=store,
+        fingerprint=fingerprint_of(revision=REVISION, **what, **parameters, opencv=cv2.__version__),
+        parameters=parameters,
         datasets={
             "mask": Dataset(packed, np.uint8, (CHUNK_PAIRS, *packed), COMPRESSION),
             "roi": Dataset((2,), np.float32),
-            "peak": Dataset((2,), np.float32),
+            **{name: Dataset((2,), dtype) for name, dtype in columns.items()},
             "frame": Dataset((), np.int64),
         },
+        attributes={},
         items=parts,
         rows=[part.pairs for part in parts],
-        attributes={},
     )
 
 
@@ -160,10 +218,12 @@ def _runs(first: NDArray[np.intp]) -> Iterator[_Run]:
 def _described(part: _Part) -> Iterator[Rows]:
     with opened(part.frames) as frames, opened(part.flow) as flow:
         for run in part.runs:
-            yield from _described_run(frames, flow, run, part.rules)
+            yield from _described_run(frames, flow, run, part.rules, part.for_detection)
 
 
-def _described_run(frames: h5py.File, flow: h5py.File, run: _Run, rules: _Rules) -> Iterator[Rows]:
+def _described_run(
+    frames: h5py.File, flow: h5py.File, run: _Run, rules: _Rules, for_detection: bool
+) -> Iterator[Rows]:
     crop = (rules.window.height, rules.window.width)
     roi = rules.settings.roi
     mask_of_next = foreground(_pictures(frames, run), rules.settings.mask)
@@ -176,14 +236,18 @@ def _described_run(frames: h5py.File, flow: h5py.File, run: _Run, rules: _Rules)
             field = masked(dequantised(stored), own)
             peaks.append(np.abs(field).max((0, 1)))
             centres.append(roi_centre(field, crop, roi.max_weight))
-        yield {
-            "mask": np.packbits(mask, axis=-1),
-            "peak": np.stack(peaks),
-            "frame": flow["frame"][block],
-        }
+        yield {"mask": np.packbits(mask, axis=-1), "frame": flow["frame"][block]}
+        if not for_detection:
+            yield {"peak": np.stack(peaks)}
     size = flow["flow"].shape[2:]
-    track = roi_track(np.array(centres), size, smoothing_kernel(roi, rules.fps))
-    yield {"roi": track.astype(np.float32)}
+    kernel = smoothing_kernel(roi, rules.fps)
+    if not for_detection:
+        yield {"roi": roi_track(np.array(centres), size, kernel).astype(np.float32)}
+        return
+    latest = latest_centres(np.array(centres))
+    yield {"centre": latest}
+    for begin in range(0, len(latest), TRACK_FRAMES):
+        yield {"roi": track_block(latest, begin, size, kernel)}
 
 
 def _pictures(frames: h5py.File, run: _Run) -> Iterator[NDArray[np.uint8]]:

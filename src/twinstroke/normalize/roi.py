@@ -15,6 +15,9 @@ from scipy.ndimage import correlate1d
 
 from twinstroke.settings.normalize import RoiSettings
 
+TRACK_FRAMES = 64
+"""Frames of a whole video whose regions of interest are smoothed at once, always the same ones."""
+
 
 def roi_centre(
     flow: NDArray[np.float32], crop: tuple[int, int], max_weight: float
@@ -86,3 +89,40 @@ def roi_track(
         return filled
     smooth: NDArray[np.float64] = correlate1d(filled, kernel, axis=0, mode="mirror")
     return smooth
+
+
+def track_block(
+    centres: NDArray[np.float64], begin: int, size: tuple[int, int], kernel: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Smoothed track over `TRACK_FRAMES` frames of a whole video, which may still be coming in.
+
+    As :func:`roi_track` has it over all frames, but where nothing moves in the block or around it:
+    there it is the middle of the frame at the beginning of the video, not where something will move
+    at last.
+
+    Args:
+        centres: (M, 2) of (x, y) of all frames, each that of the last frame that moved, NaN before;
+            those after the block and half the kernel do not matter.
+        begin: First frame of the block.
+        size: (H, W) of the frame.
+        kernel: Weights from `smoothing_kernel`.
+
+    Returns:
+        float32 (n, 2), n ≤ `TRACK_FRAMES`.
+    """
+    around = len(kernel) // 2
+    end = min(begin + TRACK_FRAMES, len(centres))
+    low, high = max(0, begin - around), min(len(centres), end + around)
+    track = roi_track(centres[low:high], size, kernel)
+    return track[begin - low : end - low].astype(np.float32)
+
+
+def latest_centres(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each frame the centre of the last one that moved, itself included; NaN before the first.
+
+    Args:
+        centres: (M, 2) of (x, y), NaN where nothing moves.
+    """
+    places = np.where(np.isnan(centres[:, 0]), 0, np.arange(len(centres)))
+    result: NDArray[np.float64] = centres[np.maximum.accumulate(places)]
+    return result

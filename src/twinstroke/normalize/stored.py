@@ -1,6 +1,6 @@
 """What `normalize` stores: one HDF5 file a video, and ``statistics.json``.
 
-Layout of ``motion/<video>.h5``, aligned with the flow file:
+Layout of ``motion/<video>.h5``, of all flows that samples need:
 
 ======== =================== ======= =========================================================
 dataset  shape               dtype   meaning
@@ -10,6 +10,21 @@ roi      (M, 2)              float32 smoothed centre of the region of interest, 
 peak     (M, 2)              float32 per-frame maximum of masked abs(u) and abs(v), in px
 frame    (M,)                int64   source frame, as in the flow file
 ======== =================== ======= =========================================================
+
+The background is learnt anew in each run of frames that samples need: from `decode.context` before
+the first of them on. So the samples are the same whether or not all frames of their video are kept.
+In videos in which `detect` finds strokes it is learnt from the first frame to the last, too:
+``motion/untrimmed/<video>.h5``, aligned with the flow file, has the same, but for ``peak``, and
+
+======== =================== ======= =========================================================
+centre   (M, 2)              float64 centre before smoothing, (x, y) in px: that of the last
+                                     frame that moved; NaN before there was one
+======== =================== ======= =========================================================
+
+There ``roi`` is smoothed in blocks of 64 frames, as for a video that is still coming in.
+
+Attributes: ``fingerprint``, ``parameters`` (JSON: what a person knows it by), ``content`` (SHA-256
+of what is stored).
 """
 
 from __future__ import annotations
@@ -20,6 +35,8 @@ from pydantic import BaseModel, ConfigDict
 
 REVISION = 2
 """Raised when the same input gives other bytes than before, so that old files are made anew."""
+UNTRIMMED = "untrimmed"
+"""Folder, in that of the others, with the files of whole videos."""
 
 
 class FlowStatistics(BaseModel):

@@ -1,15 +1,15 @@
 """Files that are computed in parts: several processes share one, and a kill costs a part each.
 
-A part is an HDF5 file of its own, in a hidden folder beside the whole. It has the same datasets on
-the same grid of chunks, so it begins with as many empty rows as its first chunk has rows of the
-part before. When the parts are joined, compressed chunks are copied as they are; only a chunk that
-two parts share is made anew.
+A part is an HDF5 file of its own, in the store (see `store`), where the whole will be kept. It has
+the same datasets on the same grid of chunks, so it begins with as many empty rows as its first
+chunk has rows of the part before. When the parts are joined, compressed chunks are copied as they
+are; only a chunk that two parts share is made anew.
 """
 
 from __future__ import annotations
 
-import glob
 import hashlib
+import json
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,14 +24,19 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from twinstroke.errors import UserError
-from twinstroke.files import PARTS, prune
+from twinstroke.errors import UNREADABLE, UserError
+from twinstroke.files import prune
 from twinstroke.hdf5 import fingerprint_of, is_finished, new_hdf5
+from twinstroke.parallel.store import PARTS, alone, link
 from twinstroke.parallel.workers import Workers
 from twinstroke.progress import progress_bar
 
 Item = TypeVar("Item")
 _BATCH_BYTES = 1 << 22
+PARAMETERS = "parameters"
+"""Attribute of every file: what a person knows it by, as JSON."""
+CONTENT = "content"
+"""Attribute of every file: SHA-256 of what is stored, but for the columns."""
 Rows = Mapping[str, NDArray[Any]]
 """Next rows of some datasets; each has rows (n, *shape)."""
 
@@ -53,21 +58,31 @@ class OutputFile(Generic[Item]):
     """A file to be made."""
 
     target: Path
+    """Where the stage is asked to put it."""
+    store: Path
+    """Folder of the store in which it is made and kept."""
     fingerprint: str
     """Of everything that the contents depend on."""
+    parameters: Mapping[str, Any]
+    """Of these what a person knows it by."""
     datasets: Mapping[str, Dataset]
-    items: Sequence[Item]
-    """What the function needs for each part; says as ``str`` what it is."""
-    rows: Sequence[int]
-    """Rows of each part."""
     attributes: Mapping[str, Any]
+    items: Sequence[Item] = ()
+    """What the function needs for each part; says as ``str`` what it is."""
+    rows: Sequence[int] = ()
+    """Rows of each part."""
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """More datasets, which are known beforehand."""
 
     @property
+    def kept(self) -> Path:
+        """Its own name; the target is another one."""
+        return self.store / f"{self.fingerprint}.h5"
+
+    @property
     def folder(self) -> Path:
         """Where the parts wait for each other."""
-        return parts_folder(self.target, self.fingerprint)
+        return self.kept.with_suffix(PARTS)
 
     @property
     def bounds(self) -> list[int]:
@@ -110,6 +125,26 @@ class _Join:
         return str(self.made.target)
 
 
+def take(output: OutputFile[Any]) -> bool:
+    """Put a file in its place if the store has it, finished and undamaged.
+
+    Returns:
+        Whether it has.
+
+    Raises:
+        OSError: The target cannot be written.
+    """
+    if not is_finished(output.kept, output.fingerprint):
+        return False
+    if not _is_sound(output):
+        # Other names of the same file are as bad: DVC trusts what nobody may write to, no other.
+        output.kept.chmod(0o644)
+        output.kept.unlink()
+        return False
+    link(output.kept, output.target)
+    return True
+
+
 def make_in_parts(
     stage: str,
     unit: str,
@@ -117,15 +152,16 @@ def make_in_parts(
     function: Callable[[Item], Iterator[Rows]],
     workers: Workers,
 ) -> list[str]:
-    """Make files, in parts that are spread over processes.
+    """Make files that the store lacks, in parts that are spread over processes.
 
     Parts that an interrupted run left are taken up. What bad input prevents is left out, and its
-    finished parts are kept; the other files are made.
+    finished parts are kept; the other files are made. If another run is at the same, this one waits
+    and takes what that made.
 
     Args:
         stage: Name for the progress bar.
         unit: What a row is, for the progress bar.
-        outputs: The files.
+        outputs: The files, which go to one folder of the store.
         function: Of module level; yields the rows of one item from first to last, in blocks.
         workers: Processes that do it.
 
@@ -136,6 +172,19 @@ def make_in_parts(
         UserError: The cluster cannot be used.
         OSError: A disk is full, a folder cannot be written ….
     """
+    if not outputs:
+        return []
+    with alone(outputs[0].store):
+        return _made_alone(stage, unit, outputs, function, workers)
+
+
+def _made_alone(
+    stage: str,
+    unit: str,
+    outputs: Sequence[OutputFile[Item]],
+    function: Callable[[Item], Iterator[Rows]],
+    workers: Workers,
+) -> list[str]:
     problems: dict[int, list[str]] = {}
     missing: list[set[Path]] = []
     left: deque[_Part[Item]] = deque()
@@ -146,17 +195,19 @@ def make_in_parts(
             joins.append(_Join(number, replace(outputs[number], items=())))
 
     for number, output in enumerate(outputs):
-        drop_parts(output.target, but=output.folder)
-        output.folder.mkdir(parents=True, exist_ok=True)
-        parts = list(_parts(number, output))
-        # What killed processes left half-written.
-        prune(output.folder, [part.path for part in parts])
+        if is_finished(output.kept, output.fingerprint):  # by the run that this one waited for
+            parts = []
+        else:
+            output.folder.mkdir(parents=True, exist_ok=True)
+            parts = list(_parts(number, output))
+            # What killed processes left half-written.
+            prune(output.folder, [part.path for part in parts])
         own = [part for part in parts if not is_finished(part.path, part.fingerprint)]
         left += own
         missing.append({part.path for part in own})
         is_there(number)
 
-    def take() -> _Part[Item] | _Join | None:
+    def next_work() -> _Part[Item] | _Join | None:
         if joins:
             return joins.popleft()
         while left:
@@ -166,32 +217,21 @@ def make_in_parts(
         return None
 
     with progress_bar(stage, sum(part.rows for part in left), unit) as bar:
-        for done, outcome in workers.outcomes(partial(_made, function), take):
+        for done, outcome in workers.outcomes(partial(_made, function), next_work):
             if isinstance(outcome, UserError):
                 problems.setdefault(done.output, []).extend(outcome.problems)
             elif isinstance(done, _Part):
                 missing[done.output].discard(done.path)
                 is_there(done.output)
                 bar.update(done.rows)
-    for number, output in enumerate(outputs):
-        if number not in problems and not is_finished(output.target, output.fingerprint):
-            problems[number] = [f"{output.target}: {_OTHER_RUN}"]
+            elif is_finished(done.made.kept, done.made.fingerprint):
+                link(done.made.kept, done.made.target)
+            else:
+                problems[done.output] = [f"{done.made.kept}: {_OTHER_RUN}"]
     return [problem for number in sorted(problems) for problem in dict.fromkeys(problems[number])]
 
 
-_OTHER_RUN = "another run writes the same files; end it, and run dvc repro again"
-
-
-def parts_folder(target: Path, fingerprint: str) -> Path:
-    """Where parts of a file wait for each other: no two contents of it share a folder."""
-    return target.with_name(f".{target.name}.{fingerprint[:16]}{PARTS}")
-
-
-def drop_parts(target: Path, but: Path | None = None) -> None:
-    """Delete the parts of a file, of any content but one."""
-    for folder in target.parent.glob(f".{glob.escape(target.name)}.*{PARTS}"):
-        if folder != but:
-            shutil.rmtree(folder, ignore_errors=True)
+_OTHER_RUN = "another program changes the store; end it, and run dvc repro again"
 
 
 def grouped(
@@ -296,8 +336,8 @@ def _created(file: h5py.File, name: str, dataset: Dataset, rows: int) -> h5py.Da
 
 def _put_together(output: OutputFile[Any]) -> None:
     broken = [path for *_, path, own in output.places() if not is_finished(path, own)]
-    if is_finished(output.target, output.fingerprint):
-        # A process that was thought dead did it.
+    if is_finished(output.kept, output.fingerprint):
+        # A run that this one waited for did it, or a process that was thought dead.
         shutil.rmtree(output.folder, ignore_errors=True)
         return
     if broken:
@@ -318,8 +358,9 @@ def _put_together(output: OutputFile[Any]) -> None:
             is_text = isinstance(column[0], str)
             file.create_dataset(name, data=column, dtype=h5py.string_dtype() if is_text else None)
         file.attrs.update(output.attributes)
-        file.attrs["content"] = content.hexdigest()
-    own.replace(output.target)
+        file.attrs[PARAMETERS] = json.dumps(output.parameters)
+        file.attrs[CONTENT] = content.hexdigest()
+    own.replace(output.kept)
     shutil.rmtree(output.folder, ignore_errors=True)
 
 
@@ -327,7 +368,7 @@ def _copy_chunks(
     out: h5py.Dataset, chunk: tuple[int, ...], output: OutputFile[Any], content: hashlib._Hash
 ) -> None:
     step, total = chunk[0], len(out)
-    across = [range(0, size, length) for size, length in zip(out.shape[1:], chunk[1:], strict=True)]
+    across = _across(out, chunk)
     seam = np.zeros((step, *out.shape[1:]), out.dtype)
     for begin, end in pairwise(output.bounds):
         grid = begin - begin % step
@@ -349,3 +390,26 @@ def _copy_chunks(
                     out[row:stop] = seam[: stop - row]
                     for place in product(*across):
                         content.update(out.id.read_direct_chunk((row, *place))[1])
+
+
+def _across(data: h5py.Dataset, chunk: tuple[int, ...]) -> list[range]:
+    """Where chunks of the same rows begin, along the other axes."""
+    return [range(0, size, step) for size, step in zip(data.shape[1:], chunk[1:], strict=True)]
+
+
+def _is_sound(output: OutputFile[Any]) -> bool:
+    """Tell whether a finished file still holds what was written."""
+    content = hashlib.sha256()
+    try:
+        with h5py.File(output.kept) as file:
+            for name, dataset in output.datasets.items():
+                data = file[name]
+                if not dataset.chunk:
+                    content.update(data[:].tobytes())
+                    continue
+                rows = range(0, len(data), dataset.chunk[0])
+                for place in product(rows, *_across(data, dataset.chunk)):
+                    content.update(data.id.read_direct_chunk(place)[1])
+            return bool(file.attrs[CONTENT] == content.hexdigest())
+    except UNREADABLE:
+        return False

@@ -10,6 +10,24 @@ from numpy.typing import NDArray
 Pixel = TypeVar("Pixel", np.uint8, np.int16)
 
 
+def window_around(
+    picture: NDArray[Pixel], centre: NDArray[np.floating], window: tuple[int, int], margin: int
+) -> NDArray[Pixel]:
+    """Cut a window around `centre` where it lies in a crop with a margin, as training sees it.
+
+    Args:
+        picture: (H, W, C).
+        centre: (x, y) in pixels.
+        window: (H, W).
+        margin: Pixels around the window, which decide how its place is rounded.
+
+    Returns:
+        (*window, C) of the same dtype.
+    """
+    crop = crop_around(picture, centre, (window[0] + 2 * margin, window[1] + 2 * margin))
+    return crop[margin : margin + window[0], margin : margin + window[1]]
+
+
 def crop_around(
     picture: NDArray[Pixel], centre: NDArray[np.floating], size: tuple[int, int]
 ) -> NDArray[Pixel]:

@@ -1,4 +1,4 @@
-"""What `segment` stores: ``strokes.h5``.
+"""What `segment` stores: ``strokes.h5``, and whole videos for detection.
 
 A sample's clip is its stroke, or one window centred on a shorter stroke (`timeline.clip_range`).
 Clips differ in length, so they stand one after another along the first axis:
@@ -19,6 +19,23 @@ clip reaches beyond the video, its first or last frame is repeated, with zero fl
 video's last frame is zero too. Attributes hold the provenance: ``classes``, ``window``, ``margin``,
 ``preparation`` (as JSON), ``flow_unit_px``, ``fps``, ``frame_step``, ``estimator``, ``opencv``,
 ``twinstroke``.
+
+Layout of ``untrimmed/<video>.h5``, of each video in which `detect` finds strokes:
+
+======== ================= ======= ==========================================================
+rgb      (K, H, W, 3)      uint8   window of every kept frame, black outside the picture
+flow     (K, H, W, 2)      int16   masked (u, v) to the next frame, units of 1/32 px; of the
+                                   last frame 0
+centre   (K, 2)            float64 (x, y) in px around which things move, before smoothing:
+                                   that of the last frame that moved; NaN before there was one
+ticks    (F + 1,)          int64   when each of the F frames of the source begins, and the last
+                                   one ends
+======== ================= ======= ==========================================================
+
+It is what a network sees of the video, and all that `detect` reads of it. Attributes:
+``preparation`` (as JSON), ``frame_step``, ``time_base`` (seconds a tick, as a fraction). Both
+have ``fingerprint``, ``parameters`` (JSON: what a person knows it by) and ``content`` (SHA-256 of
+what is stored).
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ import twinstroke
 from twinstroke.decode.stored import pictures
 from twinstroke.errors import UserError, named
 from twinstroke.flow.stored import FLOW_UNIT_PX, fields
-from twinstroke.hdf5 import COMPRESSION, fingerprint_of, is_finished, opened
-from twinstroke.parallel.parts import Dataset, OutputFile, Rows, drop_parts, grouped, make_in_parts
+from twinstroke.hdf5 import COMPRESSION, fingerprint_of, opened
+from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts, take
 from twinstroke.parallel.workers import Workers
 from twinstroke.segment.crop import crop_around
 from twinstroke.segment.stored import REVISION
@@ -92,6 +92,7 @@ def cut_strokes(
     classes: Sequence[str],
     folder: Path,
     target: Path,
+    store: Path,
     workers: Workers,
 ) -> SegmentSummary:
     """Cut every sample out of its video and write them all to `target`.
@@ -106,6 +107,7 @@ def cut_strokes(
         classes: Names in the order of ``class_index``.
         folder: Holds the folders ``frames``, ``flow`` and ``motion``.
         target: ``strokes.h5``.
+        store: Where it is kept.
         workers: Processes, over which samples are spread.
 
     Raises:
@@ -118,7 +120,9 @@ def cut_strokes(
     parts = [_Part(own) for own in groups]
     output = OutputFile(
         target=target,
+        store=store / "segment",
         fingerprint=_fingerprint(jobs, geometry, preparation, classes),
+        parameters={"window": geometry.window, **preparation.model_dump()},
         datasets={
             "rgb": _crops(geometry, 3, np.uint8),
             "flow": _crops(geometry, 2, np.int16),
@@ -130,9 +134,7 @@ def cut_strokes(
         attributes=_provenance(jobs, geometry, preparation, classes),
         columns=_columns(jobs),
     )
-    if is_finished(target, output.fingerprint):
-        drop_parts(target)
-    else:
+    if not take(output):
         problems = make_in_parts("segment", "frames", [output], _cut, workers)
         if problems:
             raise UserError(problems)
@@ -155,7 +157,9 @@ def _cut(part: _Part) -> Iterator[Rows]:
     for paths, jobs in groupby(part.jobs, attrgetter("frames", "flow", "motion")):
         with ExitStack() as stack:
             frames, flow, motion = (stack.enter_context(opened(path)) for path in paths)
-            source = _Source(frames, flow, motion, frames["frame"][:], flow["frame"][:])
+            with named(motion.filename):
+                described = motion["frame"][:]
+            source = _Source(frames, flow, motion, frames["frame"][:], flow["frame"][:], described)
             for job in jobs:
                 for begin in range(job.clip.start, job.clip.stop, BLOCK_FRAMES):
                     block = range(begin, min(begin + BLOCK_FRAMES, job.clip.stop))
@@ -172,7 +176,9 @@ class _Source:
     kept: NDArray[np.int64]
     """Source frames of which there is a picture …"""
     known: NDArray[np.int64]
-    """… and from which a flow leads."""
+    """… from which a flow leads …"""
+    described: NDArray[np.int64]
+    """… and of which it is known what moves."""
 
 
 def _block(job: _Job, block: range, source: _Source) -> Rows:
@@ -184,13 +190,14 @@ def _block(job: _Job, block: range, source: _Source) -> Rows:
     at = int(np.searchsorted(source.known, wanted[0]))
     # The last frame of a video has no flow.
     count = int(np.isin(wanted, source.known[at : at + len(wanted)]).sum())
-    own = slice(at, at + count)
     field = np.zeros((*rgb.shape[:3], 2), np.int16)
+    field[:count] = fields(source.flow, slice(at, at + count))
+    at = int(np.searchsorted(source.described, wanted[0]))
     with named(source.motion.filename):
-        mask = np.unpackbits(source.motion["mask"][own], axis=-1, count=rgb.shape[2])
-    field[:count] = fields(source.flow, own) * mask[..., None]
+        packed = source.motion["mask"][at : at + count]
+    field[:count] *= np.unpackbits(packed, axis=-1, count=rgb.shape[2])[..., None]
     # Without flow the region stays where it was.
-    rows = np.clip(np.arange(at, at + len(wanted)), 0, len(source.known) - 1)
+    rows = np.clip(np.arange(at, at + len(wanted)), 0, len(source.described) - 1)
     roi = source.motion["roi"][rows[0] : rows[-1] + 1][rows - rows[0]]
     crop = job.geometry.crop
     rgb = np.stack([crop_around(p, c, crop) for p, c in zip(rgb, roi, strict=True)])[place]
@@ -208,9 +215,11 @@ def _fingerprint(
     jobs: Sequence[_Job], geometry: Geometry, preparation: Preparation, classes: Sequence[str]
 ) -> str:
     sources = {}
-    for path in sorted({path for job in jobs for path in (job.frames, job.flow, job.motion)}):
-        with opened(path) as file:
-            sources[f"{path.parent.name}/{path.name}"] = file.attrs["content"]
+    # Whether more frames are kept than samples need is no matter of theirs.
+    for digest, part in (("origin", "frames"), ("origin", "flow"), ("content", "motion")):
+        for path in sorted({getattr(job, part) for job in jobs}):
+            with opened(path) as file:
+                sources[f"{part}/{path.name}"] = file.attrs[digest]
     return fingerprint_of(
         revision=REVISION,
         sources=sources,

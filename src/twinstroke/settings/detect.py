@@ -39,6 +39,12 @@ class DetectSettings(Section):
     """Seconds; shorter strokes are dropped (MediaEval's baseline: 30 frames at 120 a second)."""
     gap_s: Annotated[float, Field(ge=0)] = 0.1
     """Seconds; shorter interruptions of a stroke are bridged."""
-    split: Literal["validation", "test", "none"] = "test"
-    """Of which videos the stage finds the strokes: choose the rules above on ``validation``.
-    ``none``: where flow of whole videos takes longer than each experiment is worth."""
+
+
+class HeldOutSettings(DetectSettings):
+    """The same for the stage, which measures it on videos of the data set."""
+
+    split: Literal["validation", "test", "none"]
+    """Of which videos the stage finds the strokes: choose the rules above on ``validation``. All
+    their frames are decoded, and their flow estimated, once; ``none``: where even that takes longer
+    than it is worth. It must be said, since stages depend on it that no other rule concerns."""

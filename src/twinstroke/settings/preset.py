@@ -8,7 +8,7 @@ from twinstroke.settings.attend import AttendSettings
 from twinstroke.settings.balance import BalanceSettings
 from twinstroke.settings.base import Section, Seed
 from twinstroke.settings.decode import DecodeSettings
-from twinstroke.settings.detect import DetectSettings
+from twinstroke.settings.detect import HeldOutSettings
 from twinstroke.settings.evaluate import EvaluateSettings
 from twinstroke.settings.feed import FeedSettings
 from twinstroke.settings.flow import FlowSettings
@@ -41,4 +41,4 @@ class Preset(Section):
     feed: FeedSettings = FeedSettings()
     evaluate: EvaluateSettings
     attend: AttendSettings
-    detect: DetectSettings
+    detect: HeldOutSettings

@@ -13,7 +13,7 @@ from twinstroke.settings.yaml import NotYamlError, load_yaml
 
 
 def read_rules(preset: Path) -> DetectSettings:
-    """Read the section ``detect`` of a preset; the rest of the file does not matter.
+    """Read the section ``detect`` of a preset; its split and the rest of the file do not matter.
 
     Raises:
         UserError: There is no such file or section, or a key of it makes no sense; a line each.
@@ -29,7 +29,7 @@ def read_rules(preset: Path) -> DetectSettings:
     if not isinstance(section, dict):
         raise UserError(f"{preset}: has no section detect; see presets/demo.yaml for one")
     try:
-        return DetectSettings.model_validate(section)
+        return DetectSettings.model_validate({k: v for k, v in section.items() if k != "split"})
     except ValidationError as error:
         raise UserError(problems_of(error, f"{preset}: detect.")) from None
 

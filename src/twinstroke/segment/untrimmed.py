@@ -1,0 +1,181 @@
+"""Whole videos as a network sees them, for detection; see `stored`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from twinstroke.decode.stored import pictures
+from twinstroke.errors import UserError, named
+from twinstroke.files import prune
+from twinstroke.flow.stored import fields
+from twinstroke.hdf5 import COMPRESSION, FINGERPRINT, fingerprint_of, opened
+from twinstroke.parallel.parts import Dataset, OutputFile, Rows, make_in_parts, take
+from twinstroke.parallel.workers import Workers
+from twinstroke.segment.crop import window_around
+from twinstroke.segment.stored import REVISION
+from twinstroke.settings.preparation import Preparation
+
+CHUNK_FRAMES = 16
+BLOCK_FRAMES = 32
+"""Frames that are read at once."""
+PART_FRAMES = 512
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some frames of one video."""
+
+    frames: Path
+    flow: Path
+    motion: Path
+    rows: range
+    window: tuple[int, int]
+    margin: int
+
+    def __str__(self) -> str:
+        return f"{self.frames}: kept frames {self.rows.start} to {self.rows[-1]}"
+
+
+def cut_untrimmed(
+    motions: Sequence[Path],
+    preparation: Preparation,
+    window: tuple[int, int],
+    *,
+    frame_step: int,
+    folder: Path,
+    target: Path,
+    store: Path,
+    workers: Workers,
+) -> int:
+    """Bring `target` to one finished file for each video of which all motion is known.
+
+    Args:
+        motions: What `normalize` wrote of whole videos.
+        preparation: How the frames were made.
+        window: H and W of the network's window.
+        frame_step: Every n-th source frame was kept.
+        folder: Holds the folders ``frames`` and ``flow``.
+        target: Where the HDF5 files go; other files in it are deleted.
+        store: Where they are kept.
+        workers: Processes, over which frames and videos are spread.
+
+    Returns:
+        Number of frames.
+
+    Raises:
+        UserError: A file is damaged, or a process died twice on the same frames.
+        OSError: The files cannot be written.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    outputs = [
+        _output(
+            folder / "frames" / motion.name,
+            folder / "flow" / motion.name,
+            motion,
+            preparation,
+            window,
+            frame_step,
+            target / motion.name,
+            store / "segment",
+        )
+        for motion in motions
+    ]
+    prune(target, [own.target for own in outputs])
+    missing = [own for own in outputs if not take(own)]
+    problems = make_in_parts("segment: untrimmed", "frames", missing, _cut, workers)
+    if problems:
+        raise UserError(problems)
+    return sum(own.bounds[-1] for own in outputs)
+
+
+def _output(
+    frames: Path,
+    flow: Path,
+    motion: Path,
+    preparation: Preparation,
+    window: tuple[int, int],
+    frame_step: int,
+    target: Path,
+    store: Path,
+) -> OutputFile[_Part]:
+    sources = {}
+    for path in (frames, flow, motion):
+        with opened(path) as file:
+            sources[path.parent.name] = file.attrs[FINGERPRINT].decode()
+    with opened(frames) as file, named(frames):
+        kept = len(file["frame"])
+        ticks, time_base = file["ticks"][:].tolist(), file.attrs["time_base"]
+    rows = [range(begin, min(begin + PART_FRAMES, kept)) for begin in range(0, kept, PART_FRAMES)]
+    parts = [_Part(frames, flow, motion, own, window, preparation.margin) for own in rows]
+    parameters = {"for": "detection", "window": window, **preparation.model_dump()}
+    return OutputFile(
+        target=target,
+        store=store,
+        fingerprint=fingerprint_of(
+            revision=REVISION, sources=sources, frame_step=frame_step, **parameters
+        ),
+        parameters=parameters,
+        datasets={
+            "rgb": Dataset((*window, 3), np.uint8, (CHUNK_FRAMES, *window, 3), COMPRESSION),
+            "flow": Dataset((*window, 2), np.int16, (CHUNK_FRAMES, *window, 2), COMPRESSION),
+            "centre": Dataset((2,), np.float64),
+        },
+        attributes={
+            "preparation": preparation.model_dump_json(),
+            "frame_step": frame_step,
+            "time_base": time_base,
+        },
+        items=parts,
+        rows=[len(own) for own in rows],
+        columns={"ticks": ticks},
+    )
+
+
+def _cut(part: _Part) -> Iterator[Rows]:
+    with ExitStack() as stack:
+        frames, flow, motion = (
+            stack.enter_context(opened(path)) for path in (part.frames, part.flow, part.motion)
+        )
+        for begin in range(part.rows.start, part.rows.stop, BLOCK_FRAMES):
+            own = range(begin, min(begin + BLOCK_FRAMES, part.rows.stop))
+            rgb, field, roi, centre = _whole(frames, flow, motion, own)
+            yield {
+                "rgb": np.stack(
+                    [
+                        window_around(p, c, part.window, part.margin)
+                        for p, c in zip(rgb, roi, strict=True)
+                    ]
+                ),
+                "flow": np.stack(
+                    [
+                        window_around(f, c, part.window, part.margin)
+                        for f, c in zip(field, roi, strict=True)
+                    ]
+                ),
+                "centre": centre,
+            }
+
+
+def _whole(
+    frames: h5py.File, flow: h5py.File, motion: h5py.File, own: range
+) -> tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.float32], NDArray[np.float64]]:
+    """Frames (n, H, W, 3), masked flow, smoothed and plain centres; all rows are there."""
+    rgb = pictures(frames, slice(own.start, own.stop))
+    with named(motion.filename):
+        last = len(motion["frame"]) - 1
+        # The last frame has no flow, and its region stays where it was.
+        rows = slice(own.start, min(own.stop, last + 1))
+        places = np.minimum(own, last)
+        first = min(own.start, last)
+        roi, centre = (motion[name][first : own.stop][places - first] for name in ("roi", "centre"))
+        mask = np.unpackbits(motion["mask"][rows], axis=-1, count=rgb.shape[2])
+    field = np.zeros((*rgb.shape[:3], 2), np.int16)
+    field[: len(mask)] = fields(flow, rows) * mask[..., None]
+    return rgb, field, roi, centre
