@@ -70,7 +70,7 @@ def test_prepared_frames_are_those_of_streaming(still: int) -> None:
         for left, right in zip(*pairs, strict=True):
             assert left.dtype == right.dtype
             np.testing.assert_array_equal(left, right)
-    moved = [frame.flow.any() for frame in one]
+    moved = [bool(frame.flow.any()) for frame in one]
     assert any(moved)
     assert moved.index(True) >= still - 1, "nothing moves before"
     assert np.isnan(one[0].centre).all() == (still > 1)
