@@ -28,6 +28,7 @@ BENCHMARKS = {
     "step": "training:step",
     "floor": "training:floor",
     "gpu_memory": "training:gpu_memory",
+    "written": "training:written",
     "sliding": "recognition:sliding",
     "detection": "recognition:detection",
     "accuracy": "flow_accuracy:accuracy",

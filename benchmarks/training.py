@@ -23,12 +23,14 @@ from benchmarks.published import PublishedTwin
 from twinstroke.gpu_check import CLASSES, PAPER_CASES
 from twinstroke.gpu_check import Case as PaperCase
 from twinstroke.models.network import CHANNELS, STREAMS
+from twinstroke.settings.experiment import Experiment
 from twinstroke.settings.network import Modality
 from twinstroke.settings.train import TrainSettings
 from twinstroke.train.fit import train_step
 from twinstroke.train.gpus import META, Allocated
 from twinstroke.train.model_file import TrainedModel
 from twinstroke.train.reproducible import make_deterministic
+from twinstroke.train.saving import Saving
 from twinstroke.train.state import State
 
 
@@ -410,3 +412,64 @@ def _peak(case: PaperCase, *, checkpointing: bool, on_gpu: bool) -> int:
         for _ in range(2):
             training.step(*batch)
     return torch.cuda.max_memory_allocated() if on_gpu else counted.peak
+
+
+# --- what is written -----------------------------------------------------------------------------
+
+EPOCHS = 100
+EPOCH_MINUTES = (1, 5)
+DISK_RATE = 0.5e9
+"""Bytes a second, of a slow disk."""
+SHARE = 0.02
+"""Of the time, that writing may take."""
+
+
+def written(_: Bench) -> Section:
+    """Count the bytes of all states of a training, by a clock that is told what passes."""
+    minutes = Experiment.model_fields["state_minutes"].default
+    rows, results = [], []
+    for blocks in (0, 3):
+        size = state_bytes(description("twin", PAPER.window, attention_blocks=blocks))
+        name = f"Twin, {blocks} attention blocks"
+        counts = {epoch: states_written(size, epoch, minutes) for epoch in EPOCH_MINUTES}
+        taken = max(n * size / DISK_RATE / (EPOCHS * 60 * epoch) for epoch, n in counts.items())
+        results.append(Result(f"{name}: time for writing", taken, SHARE, "≤"))
+        after = [f"{n * size / 1e9:.0f} GB" for n in counts.values()]
+        rows.append([name, f"{size / 1e9:.2f} GB", f"{EPOCHS * size / 1e9:.0f} GB", *after])
+    head = ["", "a state", "after each epoch", *(f"epochs of {own} min" for own in EPOCH_MINUTES)]
+    return Section(
+        "What training writes",
+        results,
+        f"Bytes of the states of {EPOCHS} epochs at {PAPER.size}, counted: weights, momenta and "
+        f"the best weights; `state_minutes: 0` writes them after each epoch, the default of "
+        f"{minutes:g} after the epochs that it says. Nothing is trained; epochs last so long, and "
+        f"the disk takes {DISK_RATE / 1e9:g} GB/s. The model comes on top, once, a third of a "
+        "state.",
+        [table(head, rows)],
+    )
+
+
+def state_bytes(made: TrainedModel) -> int:
+    """Tensors of a state: the network, its best state, and a momentum for each parameter."""
+    with META:
+        model = made.build(META)
+    everything: int = sum(t.numel() * t.element_size() for t in model.state_dict().values())
+    momenta: int = sum(p.numel() * p.element_size() for p in model.parameters())
+    return 2 * everything + momenta
+
+
+def states_written(size: int, epoch_minutes: float, minutes: float) -> int:
+    """How many states of so many bytes a training writes in all its epochs."""
+    now, number = 0.0, 0
+    saving = Saving(minutes, lambda: now)
+
+    def save() -> None:
+        nonlocal now, number
+        now += size / DISK_RATE
+        number += 1
+
+    for _ in range(EPOCHS):
+        now += 60 * epoch_minutes
+        if saving.due:
+            saving.write(save)
+    return number

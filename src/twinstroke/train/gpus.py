@@ -58,7 +58,7 @@ def memory_of_use(made: TrainedModel) -> int:
         with torch.inference_mode():
             model(_streams(made, max(WINDOWS_AT_ONCE, made.optimisation.batch_size)))
 
-    return _with_the_rest(_peak(show))
+    return round(FACTOR * _peak(show)) + CONTEXT
 
 
 def memory_of_training(made: TrainedModel, held: int) -> int:
@@ -83,10 +83,7 @@ def memory_of_training(made: TrainedModel, held: int) -> int:
                 precision="float32",
             )
 
-    return _with_the_rest(held + max(_peak(partial(train, part)) for part in made.networks()))
-
-
-def _with_the_rest(tensors: int) -> int:
+    tensors = held + max(_peak(partial(train, part)) for part in made.networks())
     return round(FACTOR * tensors) + CONTEXT
 
 

@@ -111,19 +111,18 @@ def train(
         return summary if os.environ["RANK"] == "0" else None
     own = identity()
     threads = max(1, torch.get_num_threads() // processes)
-    on_gpus = torch.cuda.is_available()
     # Whoever waits for the same training must not do so with a GPU in hand.
     with alone(own.states()):
         forget_older(outputs.work, own.states())
         for machine in kinds_of_machine(threads):
             if done := _taken(own.places(machine), outputs):
                 return done
-        claim = Claim(TRAIN, 0)
-        if on_gpus:
+        count, memory = 0, 0
+        if torch.cuda.is_available():
             windows = windows_of(strokes, samples, description)
             held = min(sum(own.nbytes for own in windows), round(memory_gb * GB))
-            claim = Claim(TRAIN, memory_of_training(description, held))
-        with claimed_gpus(processes if on_gpus else 0, claim) as gpus:
+            count, memory = processes, memory_of_training(description, held)
+        with claimed_gpus(count, Claim(TRAIN, memory)) as gpus:
             machine = this_machine(gpus[0] if gpus else None, threads)
             places = own.places(machine)
             begin(places, machine)

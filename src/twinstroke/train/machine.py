@@ -34,13 +34,8 @@ def this_machine(gpu: int | None, threads: int) -> Machine:
 
 def kinds_of_machine(threads: int) -> list[Machine]:
     """What :func:`this_machine` may say here: its GPUs may be of several models."""
-    if not torch.cuda.is_available():
-        return [this_machine(None, threads)]
-    kinds: list[Machine] = []
-    for gpu in range(torch.cuda.device_count()):
-        if (kind := this_machine(gpu, threads)) not in kinds:
-            kinds.append(kind)
-    return kinds
+    found = [this_machine(gpu, threads) for gpu in range(torch.cuda.device_count()) or [None]]
+    return [kind for place, kind in enumerate(found) if kind not in found[:place]]
 
 
 def differences(then: Machine, now: Machine) -> str:
