@@ -125,13 +125,20 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 def _asked(listener: socket.socket) -> socket.socket:
     """Wait for programs that ask; return in a process of its own for each of them."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
-        connection, _ = listener.accept()
+    listener.settimeout(5)
+    parent = os.getppid()
+    while os.getppid() == parent:  # the tests may have been killed
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            continue
         if os.fork() == 0:
             listener.close()
+            connection.settimeout(None)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             return connection
         connection.close()
+    sys.exit()
 
 
 def _received(connection: socket.socket) -> tuple[list[str], str, dict[str, str]]:
