@@ -24,6 +24,7 @@ OF_THE_PROJECT = {
     "compare": (),
     "grid": ("table2",),
     "bench": (),
+    "store": (),
 }
 """Verbs that need the project's folder, and what else they need."""
 MISSING = {

@@ -100,6 +100,7 @@ def test_nothing_is_freed_under_the_hands_of_a_run(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_command_shows_and_frees() -> None:
+    Path("params.yaml").touch()
     flow("a", "dis")
     flow("a", "tvl1")
     first = CliRunner().invoke(command)

@@ -18,7 +18,7 @@ from twinstroke.files import replacing
 
 STAGES = ("train", "evaluate", "attend", "detect", "report")
 BEFORE = ("index", "decode", "flow", "normalize", "segment", "balance")
-TIMED = ("training.json", "index.html", ".lock")
+TIMED = ("training.json", "pace.json", "index.html", ".lock")
 """What holds times, or nothing."""
 
 

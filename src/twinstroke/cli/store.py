@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from twinstroke.errors import UserError
 
 if TYPE_CHECKING:
     from twinstroke.parallel.inventory import Holding
@@ -20,6 +23,8 @@ def command(free: bool) -> None:
     DVC's cache refers to. To free what old experiments made, let DVC forget it first, with dvc gc.
     What an interrupted run left unfinished is not used: finish it first, if you want to keep it.
     """
+    if not Path("params.yaml").is_file():
+        raise UserError("params.yaml: not found; run from the project's folder")
     # Only now: --help need not wait for HDF5.
     from twinstroke.parallel.inventory import freed, holdings
     from twinstroke.parallel.store import project_store
