@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, cast
 
 import pytest
-from distributed import Client
+from distributed import Client, Future
+from distributed.comm.core import CommClosedError
 
 from tests.clone import ROOT
 from tests.project import errors_of, finished, indexed, wait_for
@@ -187,6 +188,19 @@ def test_a_scheduler_that_goes_away_is_one_line(cluster: Cluster, tmp_path: Path
     printed, _ = process.communicate(timeout=60)
     (line,) = errors_of(process, printed)
     assert line.startswith(f"the Dask scheduler {cluster.address} went away; what is finished")
+
+
+def test_a_scheduler_that_goes_away_while_it_hands_over_a_result_is_one_line(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(future: Future[int]) -> None:
+        cluster.scheduler.kill()
+        raise CommClosedError(f"{future}: connection reset by peer")
+
+    monkeypatch.setattr(Future, "result", breaks)
+    cluster.worker()
+    told = refusal(cluster)
+    assert told.startswith(f"the Dask scheduler {cluster.address} went away; what is finished")
 
 
 def test_work_waits_for_the_first_worker(cluster: Cluster, tmp_path: Path) -> None:

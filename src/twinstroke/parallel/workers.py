@@ -39,6 +39,7 @@ from distributed import (
     WorkerPlugin,
     get_worker,
 )
+from distributed.comm.core import CommClosedError
 from distributed.security import Security
 
 from twinstroke.errors import UserError
@@ -163,6 +164,12 @@ class Workers:
                 future = self._next(done, client)
                 item = under_way.pop(future)
                 yield item, self._result(future, item)
+        except (CancelledError, CommClosedError):
+            # Which one is a matter of what the client was about.
+            raise UserError(
+                f"the Dask scheduler {self._scheduler} went away; what is finished is kept: start "
+                "it again and run dvc repro"
+            ) from None
         finally:
             client.cancel(list(under_way))
 
@@ -197,11 +204,6 @@ class Workers:
                 "memory ran out, or a library crashes on it; free some memory and run dvc repro "
                 "again, and look at that input if it dies once more"
             )
-        except CancelledError:
-            raise UserError(
-                f"the Dask scheduler {self._scheduler} went away; what is finished is kept: start "
-                "it again and run dvc repro"
-            ) from None
         except _UnlikeThisMachineError as difference:
             raise UserError(f"{self._scheduler}: {difference}") from None
         return result
