@@ -16,7 +16,7 @@ test: environment
 	ruff format --check .
 	mypy
 	lint-imports
-	pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
+	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
 
 environment: .venv/finished
 
