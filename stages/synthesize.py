@@ -17,12 +17,10 @@ def main() -> None:
         # `index` depends on it, and DVC stops at a dependency that is not there.
         raw.mkdir(parents=True, exist_ok=True)
     elif not raw.is_dir() or {*raw.iterdir()} <= {raw / "README.md"}:
-        found, rid = (
-            ("no videos in it", "delete it and type") if raw.is_dir() else ("not there", "type")
-        )
+        how = "delete it and type" if raw.is_dir() else "type"
         raise UserError(
-            f"{raw}: {found}; put your videos and annotations there, or to go on without them from "
-            f"what was pulled, {rid} dvc repro --allow-missing"
+            f"{raw}: no videos there; put your videos and annotations there, or, to go on without "
+            f"them from what was pulled, {how} dvc repro --allow-missing"
         )
     folder.mkdir(parents=True, exist_ok=True)
     if not settings.synthesize.players:
