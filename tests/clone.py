@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from copy import copy
 from pathlib import Path
 
 from tests import quick
@@ -71,6 +72,14 @@ class Clone:
         )
         assert (done.returncode != 0) == fails, done.stdout
         return done.stdout
+
+    def cloned(self, folder: Path) -> Clone:
+        """What another person has of it: what is in git."""
+        self.run("git", "clone", "-q", ".", str(folder))
+        other = copy(self)
+        other.folder = folder
+        other.environment = {**self.environment, "PYTHONPATH": str(folder / "src")}
+        return other
 
     def commit(self, message: str) -> None:
         self.run("git", "add", "-A")

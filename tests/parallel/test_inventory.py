@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import twinstroke.parallel.store as store_module
 from tests.pieces import HERE, Piece, cut, made, output_file
 from twinstroke.cli.store import command
-from twinstroke.parallel.inventory import DAMAGED, UNFINISHED, Holding, freed, holdings
-from twinstroke.parallel.parts import OutputFile, make_in_parts
+from twinstroke.hdf5 import FINGERPRINT
+from twinstroke.parallel.inventory import DAMAGED, UNFINISHED, Holding, freed, holdings, taken_in
+from twinstroke.parallel.parts import CONTENT, PARAMETERS, OutputFile, make_in_parts, take
 
 STORE = Path("data", "store")
 
@@ -82,6 +85,54 @@ def test_only_what_nothing_refers_to_is_freed() -> None:
     assert list(freed(STORE)) == []
 
 
+def pulled(name: str, fingerprint: str) -> OutputFile[Piece]:
+    """A file of flow that is in an output folder alone."""
+    output = replace(flow(name, fingerprint), fingerprint=fingerprint)
+    make_in_parts("flow", "rows", [output], made, HERE)
+    shutil.rmtree(STORE)
+    return output
+
+
+def test_what_was_pulled_is_taken_in() -> None:
+    one = pulled("a", "1" * 64)
+    strokes = Path("data/other/strokes.h5")
+    strokes.parent.mkdir()
+    pulled("b", "2" * 64).target.rename(strokes)
+    motion = Path("data/own/motion/untrimmed/c.h5")
+    motion.parent.mkdir(parents=True)
+    pulled("c", "3" * 64).target.rename(motion)
+    expected = {one.kept: one.target, STORE / "segment" / f"{'2' * 64}.h5": strokes}
+    expected[STORE / "normalize" / f"{'3' * 64}.h5"] = motion
+    assert {*taken_in(STORE)} == expected.keys()
+    assert all(kept.samefile(target) for kept, target in expected.items())
+    assert taken_in(STORE) == []
+    # As good as one that was made here.
+    one.target.unlink()
+    assert take(one)
+    assert one.target.samefile(one.kept)
+
+
+def test_what_is_no_sound_file_of_a_stage_is_not_taken_in() -> None:
+    content = pulled("whole", "4" * 64).target.read_bytes()
+    for path in Path("data/own/flow").iterdir():
+        path.unlink()
+    Path("data/own/flow/cut.h5").write_bytes(content[: len(content) // 2])
+    Path("data/own/flow/empty.h5").touch()
+    with h5py.File("data/own/flow/foreign.h5", "w") as file:
+        file["flow"] = [1]
+    with h5py.File("data/own/flow/outside.h5", "w") as file:
+        file.attrs.update({FINGERPRINT: np.bytes_("../../x"), CONTENT: "", PARAMETERS: "{}"})
+    assert taken_in(STORE) == []
+    assert not STORE.exists()
+    # Bytes that changed are found when it is taken out, and it is made again.
+    output = pulled("whole", "4" * 64)
+    with h5py.File(output.target, "r+") as file:
+        file["frame"][0] = 99
+    assert taken_in(STORE) == [output.kept]
+    assert not take(output)
+    assert not output.kept.exists()
+
+
 def test_nothing_is_freed_under_the_hands_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     output = flow("a", "dis")
     output.target.rename("away")
@@ -117,3 +168,12 @@ def test_the_command_shows_and_frees() -> None:
     assert "freed" in second.output
     assert len(list((STORE / "flow").iterdir())) == 1
     assert "0.000 GB of them not used" in CliRunner().invoke(command).output
+
+
+def test_the_command_says_what_it_took_in() -> None:
+    Path("params.yaml").touch()
+    output = pulled("a", "5" * 64)
+    first, *_ = CliRunner().invoke(command, ["--free"]).output.splitlines()
+    assert first == "1 files taken in from output folders, 0.000 GB"
+    assert output.kept.exists()
+    assert "taken in" not in CliRunner().invoke(command).output

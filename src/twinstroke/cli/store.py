@@ -19,17 +19,21 @@ def command(free: bool) -> None:
     """Show what the store keeps, and free what is not used.
 
     data/store keeps every file that decode, flow, normalize, segment and detect finished, once, so
-    that experiments of other parameters lie side by side. Used is what an output folder in data/ or
+    that experiments of other parameters lie side by side. What only the output folders in data/
+    hold, because dvc pull brought it, is taken in first. Used is what an output folder in data/ or
     DVC's cache refers to. To free what old experiments made, let DVC forget it first, with dvc gc.
     What an interrupted run left unfinished is not used: finish it first, if you want to keep it.
     """
     if not Path("params.yaml").is_file():
         raise UserError("params.yaml: not found; run from the project's folder")
     # Only now: --help need not wait for HDF5.
-    from twinstroke.parallel.inventory import freed, holdings
+    from twinstroke.parallel.inventory import freed, holdings, taken_in
     from twinstroke.parallel.store import project_store
 
     store = project_store()
+    if taken := taken_in(store):
+        size = sum(path.stat().st_size for path in taken)
+        click.echo(f"{len(taken)} files taken in from output folders, {_gb(size)} GB")
     shown = []
     click.echo("stage      files        GB  used  parameters")
     for own in freed(store) if free else holdings(store):

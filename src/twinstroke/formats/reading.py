@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from twinstroke.annotations.folders import find_files, find_videos
+from twinstroke.annotations.folders import VIDEO_SUFFIXES, find_files, find_videos
 from twinstroke.annotations.records import Reading
 from twinstroke.errors import UserError
 from twinstroke.formats import clips, csv, cvat, elan, label_studio, mediaeval, via
@@ -43,6 +43,12 @@ FORMATS: Mapping[str, Format] = {
     "label_studio": label_studio,
     "cvat": cvat,
 }
+
+
+class NoVideosError(UserError):
+    """There is nothing to read: no videos, or none of those that the annotations are about."""
+
+
 START = 2**16
 """Bytes of a file that are enough to recognise it."""
 
@@ -62,8 +68,18 @@ def read_annotations(
         The format, and how it was recognised if the settings leave that open; for people.
 
     Raises:
+        NoVideosError: There is no video, or none that is needed.
         UserError: The format cannot be recognised.
     """
+    videos = raw / settings.videos
+    find_videos(raw, settings.videos, reading)
+    if not reading.videos:
+        # If there are some that cannot be read, that is what is wrong.
+        raise NoVideosError(
+            [str(error) for error in reading.findings.errors]
+            or f"{videos}: no video ({', '.join(VIDEO_SUFFIXES)}) there; put the videos there, or "
+            "change index.videos"
+        )
     suffixes = sorted({suffix for form in FORMATS.values() for suffix in form.SUFFIXES})
     if settings.format != "auto":
         suffixes = list(FORMATS[settings.format].SUFFIXES)
@@ -81,13 +97,16 @@ def read_annotations(
     if name == "auto":
         name, files, reason = _recognised(raw, settings, files)
     form = FORMATS[name]
-    find_videos(raw, settings.videos, reading)
     if form.SUFFIXES and not files:
         raise UserError(
             f"{raw / settings.annotations}: no annotation file ({', '.join(form.SUFFIXES)}) of "
             f"format {name}; put the annotations there, or change index.annotations or index.format"
         )
     form.read(files, raw, settings, reading)
+    unknown = [str(error) for error in reading.findings.errors if error.check == "video"]
+    if unknown and not reading.annotated:
+        # One line, rather than one for each of them.
+        raise NoVideosError(f"{videos}: none of the annotated videos is there; {unknown[0]}")
     return f"{name} ({reason})" if reason else name
 
 

@@ -15,7 +15,7 @@ from twinstroke.annotations.resolve import resolved
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.findings import Finding, Findings, Place, named_list
-from twinstroke.formats.reading import read_annotations
+from twinstroke.formats.reading import NoVideosError, read_annotations
 from twinstroke.index.agreement import Agreement, measure_agreement
 from twinstroke.index.checks import (
     check_classes,
@@ -107,10 +107,11 @@ def build_index(
     Raises:
         BrokenDataError: Something cannot be used, and the settings say to stop then; or nothing
             usable is left.
-        UserError: There is no raw folder, or its format cannot be recognised.
+        NoVideosError: There is no raw folder, or no video in it that is needed.
+        UserError: Its format cannot be recognised.
     """
     if not raw.is_dir():
-        raise UserError(
+        raise NoVideosError(
             f"{raw}: no such folder; put the videos and annotations there (the built-in data set: "
             "dvc repro synthesize)"
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from twinstroke.errors import UserError
 from twinstroke.findings import Finding, Findings, Place
+from twinstroke.formats.reading import NoVideosError
 from twinstroke.index.build import BrokenDataError, Index, build_index
 from twinstroke.index.split import Placement
 from twinstroke.parallel.workers import available_workers
@@ -23,9 +24,13 @@ def raw_folder(settings: Settings) -> Path:
 def checked_index(settings: Settings) -> Index:
     """Build the index of a preset, and write what was found, whether it can be used or not.
 
+    Without videos nothing was checked, and ``findings.csv`` stays as it is: where the tables were
+    pulled, it is theirs.
+
     Raises:
         BrokenDataError: It cannot be used.
-        UserError: There is nothing to check, or the kept splits are damaged.
+        NoVideosError: There is nothing to check.
+        UserError: The format is not known, or the kept splits are damaged.
     """
     raw, reports = raw_folder(settings), Path("reports", settings.name)
     step = settings.decode.frame_step
@@ -45,6 +50,8 @@ def checked_index(settings: Settings) -> Index:
         )
     except BrokenDataError as broken:
         write_table(reports / "findings.csv", broken.findings, Finding)
+        raise
+    except NoVideosError:
         raise
     except UserError as error:
         findings = Findings()

@@ -1,8 +1,9 @@
-"""What the store holds, what of it is used, and how to get rid of the rest."""
+"""What the store holds, what of it is used, how to get rid of the rest, and how to fill it."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,20 @@ import h5py
 
 from twinstroke.errors import UNREADABLE
 from twinstroke.hdf5 import FINGERPRINT
-from twinstroke.parallel.parts import PARAMETERS
-from twinstroke.parallel.store import PARTS, alone
+from twinstroke.parallel.parts import CONTENT, PARAMETERS
+from twinstroke.parallel.store import PARTS, alone, link
 
 UNFINISHED = "unfinished"
 DAMAGED = "damaged"
+FILLED_FROM = {
+    "*/frames/*.h5": "decode",
+    "*/flow/*.h5": "flow",
+    "*/motion/**/*.h5": "normalize",
+    "*/strokes.h5": "segment",
+    "*/untrimmed/*.h5": "segment",
+    "*/detections/*.h5": "detect",
+}
+"""Files of the output folders, and to which stage's folder of the store they belong."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,42 @@ def freed(store: Path) -> Iterator[Holding]:
                         shutil.rmtree(path)
                     else:
                         path.unlink()
+
+
+def taken_in(store: Path) -> list[Path]:
+    """Give a name in the store to what only output folders hold, such as files that were pulled.
+
+    What is no file of the stages, or cannot be read, is passed over. Whether the content of a file
+    is what was written, is looked at when a stage takes it out, like that of any other.
+
+    Args:
+        store: The store, in the folder with the data of all presets.
+
+    Returns:
+        Their names in the store.
+
+    Raises:
+        OSError: The store cannot be written.
+    """
+    taken = []
+    for pattern, stage in FILLED_FROM.items():
+        for file in sorted(store.parent.glob(pattern)):
+            fingerprint = _fingerprint(file)
+            kept = store / stage / f"{fingerprint}.h5"
+            if fingerprint and not kept.exists():
+                link(file, kept)
+                taken.append(kept)
+    return taken
+
+
+def _fingerprint(path: Path) -> str:
+    """That of a finished file of a stage; empty if it is none."""
+    with suppress(*UNREADABLE), h5py.File(path) as file:
+        # Others may be damaged, and hang.
+        if file.attrs.get_id(FINGERPRINT).dtype.kind == "S" and CONTENT in file.attrs:
+            found = str(file.attrs[FINGERPRINT].decode())
+            return found if re.fullmatch("[0-9a-f]{64}", found) else ""
+    return ""
 
 
 def _stages(store: Path) -> list[Path]:
