@@ -5,8 +5,9 @@ be opened for writing, renamed, linked, deleted …, a program to be started. Py
 (audit events) in `dvc` and in the stages. Each is noted as a line of a file for all processes; when
 the moment comes, somebody is killed before it happens.
 
-The stages do their work in their own process here, without others beside: `tests/stages/
-test_faults.py` is about those.
+The stages do their work in their own process here, without others beside: those are the matter of
+`tests/stages/test_faults.py`. Each process kills by number, and no process group, so that quick
+programs (`tests/quick.py`) may be killed too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 import runpy
 import signal
 import sys
+import time
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import partialmethod
@@ -26,8 +28,8 @@ from typing import Any, Literal
 from tests.clone import STAGES
 
 Whom = Literal["all", "dvc", "torn"]
-"""Who is killed: DVC and the stage; DVC alone, so that the stage goes on without it; or DVC in the
-middle of writing a file."""
+"""Who is killed: DVC and the stage; DVC alone, so that the stage goes on without it when the
+next run has come to the same stage; or DVC in the middle of writing a file."""
 
 FILES = {
     **dict.fromkeys(("open", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod"), 1),
@@ -62,6 +64,11 @@ class Event:
     @property
     def happened(self) -> bool:
         return not self.killed or (self.killed == "dvc" and not self.by_dvc)
+
+    @property
+    def before_its_turn(self) -> bool:
+        """Whether a stage waits for another one of its name, or is about to."""
+        return not self.by_dvc and self.files in (["work"], [f"work/{self.stage}.lock"])
 
     @property
     def label(self) -> str:
@@ -169,9 +176,24 @@ class _Watch:
         if moment.whom == "torn":
             # By now it is whole, so it was like this a moment ago.
             os.truncate(self._written, int(moment.share * Path(self._written).stat().st_size))
+        end = os.lseek(self._log, 0, os.SEEK_END)
         os.kill(int(os.environ[_DVC]), signal.SIGKILL)
         if moment.whom != "dvc":
             os.kill(os.getpid(), signal.SIGKILL)
+        self._wait_for_the_next(end)
+
+    def _wait_for_the_next(self, end: int) -> None:
+        """Let the next run come as far as this one, so that both would be at work at once."""
+        own = (STAGES.index(self._stage), False)
+        patience = time.monotonic() + 120
+        with Path(os.environ[LOG]).open() as log:
+            log.seek(end)
+            while time.monotonic() < patience:
+                line = log.readline()
+                if line and Event(**json.loads(line)).place >= own:
+                    return
+                if not line:
+                    time.sleep(0.01)
 
 
 def _main() -> None:

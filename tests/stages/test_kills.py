@@ -155,15 +155,15 @@ class Plan:
     def moments(self) -> list[Moment]:
         """Thirty, in the order in which they come, in every stage and after every stage."""
         either: list[Whom] = ["all", "dvc"]
-        for stage, whom in zip(STAGES, self._draw.sample(either * 6, 12), strict=True):
-            if stage != "train":
-                self._add(whom, stage)
-                self._add("all", stage, by_dvc=True)
+        others = [stage for stage in STAGES if stage != "train"]
+        for stage, whom in zip(others, self._draw.sample(either * 6, 11), strict=True):
+            self._add(whom, stage)
+            self._add("all", stage, by_dvc=True)
         self._add("all", "train", after=SAVED, until=SAVED)
         self._add("all", "train", after=THROUGH, until=HANDED_OVER)
         self._add("dvc", "train", after=HANDED_OVER)
         self._add("all", "train", by_dvc=True, until=LOCKED)
-        self._add(self._draw.choice(either), self._draw.choice(STAGES))
+        self._add(self._draw.choice(either), self._draw.choice(others))
         remembered = {own.stage for own in self._events if re.fullmatch(RUN_CACHED, own.label)}
         stage = self._draw.choice(sorted(remembered))
         self._add("all", stage, by_dvc=True, after=RUN_CACHED, until=RUN_CACHED)
@@ -191,8 +191,11 @@ class Plan:
         self._moments.append((place, Moment("torn", stage, True, file, share=share)))
 
     def _places(self, stage: str, by_dvc: bool) -> list[int]:
-        whose = (stage, by_dvc)
-        return [n for n, own in enumerate(self._events) if (own.stage, own.by_dvc) == whose]
+        return [
+            place
+            for place, event in enumerate(self._events)
+            if (event.stage, event.by_dvc) == (stage, by_dvc) and not event.before_its_turn
+        ]
 
     def _like(self, kind: str, places: list[int]) -> list[int]:
         return [place for place in places if re.fullmatch(kind, self._events[place].label)]
@@ -211,6 +214,21 @@ def moments_in_train(seen: list[Event]) -> set[str]:
                 (HANDED_OVER, "is handed over"),
             ):
                 phase = name if re.fullmatch(kind, event.label) else phase
+    return found
+
+
+def beside_another(seen: list[Event]) -> list[Event]:
+    """What processes did after the next one of the same stage had begun, but for waiting."""
+    at_work: dict[str, list[int]] = {stage: [] for stage in STAGES}
+    found = []
+    for event in seen:
+        if event.by_dvc or event.before_its_turn:
+            continue
+        processes = at_work[event.stage]
+        if event.process not in processes:
+            processes.append(event.process)
+        elif event.process != processes[-1]:
+            found.append(event)
     return found
 
 
@@ -237,6 +255,7 @@ def test_killed_at_thirty_moments_it_ends_with_the_same_bits(tmp_path: Path) -> 
     for event in kills:
         print(event.stage, "afterwards" if event.by_dvc else "itself", event.killed, event.label)
     assert len(kills) == KILLS
+    assert beside_another(seen) == []
     assert moments_in_train(seen) >= {"in its epochs", "is kept", "is handed over"}
     assert killed.lock() == undisturbed.lock()
     assert killed.made() == undisturbed.made(), "or something was left behind"
