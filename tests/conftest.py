@@ -28,6 +28,7 @@ LONG = (
     "stages/test_pipeline.py",
     "train/test_processes.py",
     "train/test_train.py",
+    "stages/test_kills.py",
     "stages/test_faults.py",
     "train/test_execution.py",
     "formats/test_mediaeval_packages.py",

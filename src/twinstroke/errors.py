@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from twinstroke.turns import turn
+
 
 class UserError(Exception):
     """Bad input, in words for the person who can mend it.
@@ -52,6 +54,8 @@ SAME = "the same command"
 def exits_cleanly(main: Callable[[], None], again: str = PIPELINE) -> Callable[[], None]:
     r"""Make a script's ``main`` print a :class:`UserError` line by line and exit with status 1.
 
+    A stage that DVC starts waits for its turn before (`turns`).
+
     So do files that are missing, damaged or cannot be written, but in one line; and an interruption
     by the user, with status 130. Whoever reads the output may stop early, as ``head`` does: nothing
     is said of that, and the status is 1. What a terminal has no signs for is written as ``\xe9``.
@@ -67,7 +71,8 @@ def exits_cleanly(main: Callable[[], None], again: str = PIPELINE) -> Callable[[
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            main()
+            with turn():
+                main()
         except UserError as error:
             for problem in error.problems:
                 print(f"error: {problem}", file=sys.stderr)

@@ -8,15 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
 
-from tests.clone import ROOT, Clone
+from tests.clone import ROOT
 from tests.disks import read_only, small_disk
-from tests.project import HEAVY, VIDEOS, Project, finished, wait_for
+from tests.project import HEAVY, VIDEOS, Project, finished
 from tests.videos import write_damaged_copy
 
 OWN = {
@@ -223,33 +222,3 @@ def test_damaged_pixels_of_an_earlier_stage_are_named(tmp_path: Path) -> None:
         file.write(b"\xff" * 50_000)
     (line,) = project.errors("flow")
     assert "data/own/frames/b.h5" in line
-
-
-@pytest.mark.pipeline
-def test_dvc_repro_killed_twice_ends_with_the_same_lock(tmp_path: Path) -> None:
-    undisturbed, killed = Clone(tmp_path / "undisturbed"), Clone(tmp_path / "killed")
-    undisturbed.run("dvc", "repro", "segment")
-    data = killed.folder / "data" / "tiny"
-    for begun in ("frames/*.h5", "flow/*.h5"):
-        assert not _found(data, begun)
-        process = subprocess.Popen(
-            ["dvc", "repro", "segment"],
-            cwd=killed.folder,
-            env=killed.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            text=True,
-        )
-        wait_for(partial(_found, data, begun), process)
-        os.killpg(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        assert not (data / "strokes.h5").exists(), "it was over before it could be killed"
-    killed.run("dvc", "repro", "segment")
-    lock = [(clone.folder / "dvc.lock").read_text() for clone in (undisturbed, killed)]
-    assert lock[0] == lock[1]
-    assert not list((killed.folder / "data").rglob(".*.part*"))
-
-
-def _found(folder: Path, pattern: str) -> list[Path]:
-    return list(folder.glob(pattern))
