@@ -147,6 +147,41 @@ def write_grouped_video(path: Path, frames: Frames, group: int = 12, codec: str 
     return path
 
 
+def write_joined_video(
+    path: Path, frames: Frames, *changes: dict[str, str | int], degrees: int = 0
+) -> list[Path]:
+    """Write a part of the frames for each of `changes`, and join them as they are.
+
+    Args:
+        path: Of the whole.
+        frames: Shared out evenly, at 60 fps with a key frame every 12.
+        changes: Of each part: ``size`` (``64x48``), ``pix_fmt``, ``color_range`` (``pc``), or any
+            other option of the encoder.
+        degrees: Of the rotation flag.
+
+    Returns:
+        The parts, alone in files of their own.
+    """
+    parts = []
+    for number, (own, change) in enumerate(
+        zip(np.split(frames, len(changes)), changes, strict=True)
+    ):
+        part = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        options: dict[str, str | int] = {**LOSSY, "g": 12, "bf": 0, **change}
+        size = str(options.pop("size", f"{frames.shape[2]}x{frames.shape[1]}")).split("x")
+        tones = str(options.get("color_range", "tv"))
+        scaled = _pipe(own, 60).filter("scale", *size, out_range=tones)
+        _run(scaled.output(str(part), **options), own)
+        parts.append(part)
+    order = path.with_suffix(".ffconcat")
+    order.write_text("".join(f"file '{part.name}'\n" for part in parts), encoding="utf-8")
+    joined = path.with_name(f"{path.stem}-level{path.suffix}") if degrees else path
+    _run(ffmpeg.input(str(order), format="concat").output(str(joined), c="copy"))
+    if degrees:
+        write_rotated_copy(path, joined, degrees)
+    return parts
+
+
 def write_cut_in_open_group(path: Path, frames: Frames, start_s: float) -> Path:
     """Cut at a key frame that is shown after frames which also depend on the group before it."""
     whole = path.with_name(f"{path.stem}-whole.mp4")

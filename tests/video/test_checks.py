@@ -16,6 +16,7 @@ from tests.videos import (
     write_cut_in_open_group,
     write_damaged_copy,
     write_interlaced_video,
+    write_joined_video,
     write_late_copy,
     write_refreshed_video,
     write_rotated_copy,
@@ -97,6 +98,15 @@ def test_no_false_alarm_on_odd_but_whole_videos(tmp_path: Path, linear: list[int
         assert _decoding(path, None) == "", path
         assert linear == [frames], path
         linear.clear()
+
+
+def test_joined_videos(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    write_joined_video(path, FRAMES, {}, {"size": "64x36"})
+    assert _decoding(path, [0, 14, 15, 29]) == ""
+    assert _decoding(path, None) == ""
+    write_joined_video(path, FRAMES, {}, {"size": "64x36"}, degrees=90)
+    assert _decoding(path, None).startswith("its frames change from 32×18 to 64×36")
 
 
 def test_frames_where_players_cannot_enter(tmp_path: Path, linear: list[int]) -> None:

@@ -30,6 +30,7 @@ from tests.videos import (
     write_cut_in_open_group,
     write_damaged_copy,
     write_grouped_video,
+    write_joined_video,
     write_late_copy,
     write_refreshed_video,
     write_rotated_copy,
@@ -189,6 +190,55 @@ def test_bits_are_those_of_a_full_decode(tmp_path: Path, runs: list[bool], name:
         if kept != [range(count)]:
             assert any(runs) == (name in ENTERED)
         runs.clear()
+
+
+CHANGES: dict[str, dict[str, str | int]] = {
+    "parameter sets": {"profile": "baseline", "refs": 1, "g": 7},
+    "larger": {"size": "96x72"},
+    "smaller": {"size": "32x24"},
+    "colour range": {"color_range": "pc"},
+    "pixel format": {"pix_fmt": "yuv444p"},
+    "depth": {"pix_fmt": "yuv420p10le"},
+    "B-frames": {"bf": 3, "size": "48x36"},
+}
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_joined_videos_go_on_counting_where_one_begins_that_is_unlike(
+    tmp_path: Path, runs: list[bool], name: str, suffix: str
+) -> None:
+    path = tmp_path / f"v.{suffix}"
+    # Named, for what a part does not say of its colours FFmpeg takes from the part before.
+    plain: dict[str, str | int] = {"color_range": "tv", "colorspace": "bt709"}
+    changes = plain, {**plain, **CHANGES[name]}, plain
+    # Each part is decoded alone, so that nothing changes midway.
+    full = np.concatenate([_full(part) for part in write_joined_video(path, FRAMES, *changes)])
+    assert len(full) == len(FRAMES)
+    for step, kept in (
+        (1, [range(120)]),
+        (1, [range(2, 5), range(45, 50), range(100, 119)]),
+        (3, [range(40)]),
+    ):
+        for one in (Pass(tuple(kept), None), *_plan(path, kept, 120, step)):
+            found = _decode(path, one, step)
+            np.testing.assert_array_equal(found, full[np.array(_numbers([one])) * step])
+    assert any(runs)
+
+
+def test_turned_frames_that_change_their_size_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    first, second = write_joined_video(path, FRAMES, {}, {"size": "96x72"}, degrees=90)
+    before = Pass((range(0, 50),), None)
+    turned = write_rotated_copy(tmp_path / "first.mp4", first, 90)
+    np.testing.assert_array_equal(_decode(path, before), _full(turned)[:50])
+    with pytest.raises(UserError, match=r"v\.mp4: its frames change from 64×48 to 96×72 .* 1 s"):
+        _decode(path, Pass((range(55, 65),), None))
+    # Nothing changes after that.
+    turned = write_rotated_copy(tmp_path / "second.mp4", second, 90)
+    (after,) = _plan(path, [range(90, 110)], 120)
+    assert after.entry is not None
+    np.testing.assert_array_equal(_decode(path, after), _full(turned)[30:50])
 
 
 @cache

@@ -326,7 +326,7 @@ def _save(path: Path, image: _Image) -> None:
 
 def _run(partial: Path, video: Path, probe: Probe, stills: _Stills, limits: Limits) -> Run:
     layout, clock = stills.layout, stills.clock
-    source = _steady(video, limits)
+    source = video_stream(video, limits)
     if probe.timed:
         # A few cameras step back in time now and then, which no film may.
         times = "if(isnan(PREV_OUTPTS),PTS,max(PTS,PREV_OUTPTS+1))"
@@ -376,18 +376,13 @@ def _run(partial: Path, video: Path, probe: Probe, stills: _Stills, limits: Limi
         ffmpeg.merge_outputs(film, lines),
         limits,
         "-loglevel",
-        "level+error",
+        "level+info",
         # End at the first broken frame: a silently dropped one would shift all that follow.
         "-xerror",
         "-filter_complex_threads",
         "1",
         "-y",
     )
-
-
-def _steady(video: Path, limits: Limits) -> ffmpeg.Stream:
-    """A video whose filters go on as they are where the size of its frames changes."""
-    return video_stream(video, limits, reinit_filter=0)
 
 
 def _still(path: Path, begin: Fraction, **options: str | int) -> ffmpeg.Stream:
@@ -409,7 +404,7 @@ def _complaint(run: Run, path: Path, video: Path, limits: Limits) -> Exception:
     if "No space left on device" in run.log:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     # Whether it was the video's fault, whatever its times are.
-    stream = _steady(video, limits).filter("setpts", "N")
+    stream = video_stream(video, limits).filter("setpts", "N")
     again = decoded(video, stream, limits, "-loglevel", "level+error", "-xerror")
     good = sum(1 for _ in again)
     if again.run.failed:

@@ -149,7 +149,7 @@ def _linear_problem(path: Path, probe: Probe, count: int, limits: Limits) -> str
         stream = stream.filter("setpts", "N")
     # A decoder that gives more frames than the video has is as bad as one that gives fewer.
     most = count + 1 if count == probe.frames else count
-    arguments = ("-loglevel", "level+error", "-xerror")
+    arguments = ("-loglevel", "level+info", "-xerror")
     report = decoded(path, stream, limits, *arguments, **{"frames:v": most})
     clock = probe.clock
     done = 0

@@ -37,6 +37,12 @@ _KEY = 0x1
 _DISCARD = 0x4
 """Flag of packets that an edit list hides: they are decoded but never shown."""
 _LOG_BYTES = 1_000_000
+_TURNS = "Display Matrix: rotation of"
+_CHANGE = re.compile(
+    r"filter context - w: (\d+) h: (\d+) fmt: (-?\d+) .*"
+    r"incoming frame - w: (\d+) h: (\d+) fmt: (-?\d+) .* pts_time: (\S+)"
+)
+"""What FFmpeg logs of a frame that is unlike those before it."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -58,6 +64,9 @@ def video_stream(path: Path, limits: Limits, **options: str | int | None) -> ffm
         format_whitelist="mov,matroska,avi",
         threads=1,
         max_pixels=limits.max_pixels,
+        # Where the size or the colours change midway, the filters go on: made anew, they would
+        # count frames from 0 again. The filter `scale` follows such changes.
+        reinit_filter=0,
         **options,
     )["V:0"]
 
@@ -72,7 +81,8 @@ class Run:
             source: The video, to be named where something is wrong.
             output: What it makes, on ``pipe:``.
             limits: How long it may be silent.
-            arguments: Global arguments; ``-loglevel`` must begin with ``level+``.
+            arguments: Global arguments; ``-loglevel`` must begin with ``level+``, and be
+                ``level+info`` where pixels matter: only then is it seen that they are wrong.
         """
         self.failed = False
         """Whether FFmpeg ended with an error; known at the end of the run."""
@@ -88,7 +98,8 @@ class Run:
         """Yield the output piece by piece.
 
         Raises:
-            UserError: FFmpeg gave nothing for too long.
+            UserError: FFmpeg gave nothing for too long; or frames were turned and changed midway,
+                so that they are wrong.
         """
         with subprocess.Popen(
             self._command,
@@ -100,6 +111,7 @@ class Run:
                 yield from self._pieces(process)
                 self._status = process.wait(self._limits.timeout_s)
                 self.failed = self._status != 0
+                self._check_turned()
             except (TimeoutError, subprocess.TimeoutExpired):
                 process.kill()
                 raise UserError(
@@ -132,6 +144,19 @@ class Run:
                         deadline = time.monotonic() + self._limits.timeout_s
                     else:
                         self._log += data[: _LOG_BYTES - len(self._log)]
+
+    def _check_turned(self) -> None:
+        """See that frames which a rotation flag turns are all alike: `transpose` needs that."""
+        if _TURNS not in self.log or "-noautorotate" in self._command:
+            return
+        for *shapes, moment in _CHANGE.findall(self.log):
+            before, after = shapes[:3], shapes[3:]
+            if before != after:
+                raise UserError(
+                    f"{self._source}: its frames change from {'×'.join(before[:2])} to "
+                    f"{'×'.join(after[:2])} or in their format, first the one at {moment} s, and "
+                    "its rotation flag cannot be obeyed any more; cut it there, or re-encode it"
+                )
 
     @property
     def log(self) -> str:
