@@ -182,6 +182,19 @@ def write_joined_video(
     return parts
 
 
+def write_video_with_hidden_frames(path: Path, frames: Frames, codec: str = "libvpx") -> Path:
+    """Write frames at 30 fps in VP8 or VP9, with more that are never shown: others refer to them.
+
+    A key frame comes every 12.
+    """
+    for number in (1, 2):
+        options: dict[str, str | int] = {"c:v": codec, "b:v": "200k", "g": 12, "pix_fmt": "yuv420p"}
+        ahead = {"auto-alt-ref": 1, "lag-in-frames": 16, "arnr-maxframes": 7}
+        log = {"pass": number, "passlogfile": str(path.with_suffix(".log"))}
+        _run(_pipe(frames, 30).output(str(path), **options, **ahead, **log), frames)
+    return path
+
+
 def write_cut_in_open_group(path: Path, frames: Frames, start_s: float) -> Path:
     """Cut at a key frame that is shown after frames which also depend on the group before it."""
     whole = path.with_name(f"{path.stem}-whole.mp4")

@@ -28,6 +28,7 @@ from tests.videos import (
     write_truncated_copy,
     write_vfr_video,
     write_video,
+    write_video_with_hidden_frames,
 )
 from twinstroke.errors import UserError
 from twinstroke.video import probe as module
@@ -59,6 +60,22 @@ def test_constant_rate(tmp_path: Path, suffix: str, lossless: bool, fps: Fractio
     # AVI cannot tell in which order frames with B-frames between them are shown.
     assert probe.timed == (suffix != "avi" or lossless)
     assert probe.claimed_frames == (30 if exact else None)
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+@pytest.mark.parametrize("suffix", ["webm", "mkv"])
+def test_frames_that_are_never_shown_do_not_count(tmp_path: Path, codec: str, suffix: str) -> None:
+    frames = np.tile(distinct_frames(60, height=48, width=64), (2, 1, 1, 1))
+    video = write_video_with_hidden_frames(tmp_path / f"v.{suffix}", frames, codec)
+    probe = probe_video(video)
+    assert (probe.frames, probe.timed, probe.variable_frame_rate) == (120, True, False)
+    for frame in range(120):
+        assert abs(probe.clock.time_of(frame) - Fraction(frame, 30)) <= Fraction(1, 1000)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", video, "-c", "copy"]
+    report = subprocess.run([*command, "-f", "framecrc", "-"], capture_output=True, check=True)
+    packets = sum(line[:1] == b"0" for line in report.stdout.splitlines())
+    # VP9 has them in the packets of others.
+    assert (packets > 120) == (codec == "libvpx")
 
 
 def test_long_clock_does_not_drift(tmp_path: Path) -> None:

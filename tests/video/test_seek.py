@@ -38,6 +38,7 @@ from tests.videos import (
     write_truncated_copy,
     write_vfr_video,
     write_video,
+    write_video_with_hidden_frames,
 )
 from twinstroke.errors import UserError
 from twinstroke.settings.limits import Limits
@@ -143,6 +144,12 @@ ENTERED: dict[str, Callable[[Path], Path]] = {
     "hevc mp4": _grouped("mp4", "hevc"),
     "hevc mkv": _grouped("mkv", "hevc"),
     "vp9": _grouped("webm", "vp9"),
+    "vp8 with hidden frames": lambda folder: write_video_with_hidden_frames(
+        folder / "v.webm", FRAMES
+    ),
+    "vp9 with hidden frames": lambda folder: write_video_with_hidden_frames(
+        folder / "v.webm", FRAMES, "libvpx-vp9"
+    ),
     "mpeg4": _grouped("mp4", "mpeg4"),
     "mjpeg": _grouped("mkv", "mjpeg"),
     "variable rate": _irregular,

@@ -36,6 +36,10 @@ _NO_TIMESTAMP = -(2**63)
 _KEY = 0x1
 _DISCARD = 0x4
 """Flag of packets that an edit list hides: they are decoded but never shown."""
+_IVF_FILE, _IVF_FRAME = 32, 12
+"""Bytes of IVF's headers; that of a frame begins with its size (4 bytes, the lowest first)."""
+_VP8_SHOWN = 0x10
+"""Bit of the first byte of a frame of VP8: whether it is shown (RFC 6386, 9.1)."""
 _LOG_BYTES = 1_000_000
 _TURNS = "Display Matrix: rotation of"
 _CHANGE = re.compile(
@@ -319,15 +323,18 @@ def read_packets(path: Path, limits: Limits, *arguments: str, units: str | None 
         options |= {"bsf:v:1": f"filter_units=pass_types={units}", "max_interleave_delta": "1"}
     report = Report(path, streams, limits, "-loglevel", "level+error", *arguments, **options)
     # Numbers, not rows: three hours at 120 frames a second are 1.3 million of them.
-    columns = array("q"), array("q"), array("q"), array("q")
+    columns = array("q"), array("q"), array("q"), array("q"), array("q")
     with_units = array("q")
     content = hashlib.sha256()
     # A crafted index may name the same bytes again and again.
+    stored = 0
     for packet in islice(report, path.stat().st_size):
         if packet.stream == 1:
             with_units.append(packet.pts)
-        elif not packet.flags & _DISCARD:
-            numbers = packet.dts, packet.pts, packet.duration, packet.flags & _KEY
+            continue
+        stored += 1
+        if not packet.flags & _DISCARD:
+            numbers = packet.dts, packet.pts, packet.duration, packet.flags & _KEY, stored - 1
             for column, value in zip(columns, numbers, strict=True):
                 column.append(value)
             content.update(packet.data)
@@ -335,11 +342,36 @@ def read_packets(path: Path, limits: Limits, *arguments: str, units: str | None 
     if report.run.failed and units is not None:
         # At a packet that cannot be cut into units; without that, all may be well.
         return read_packets(path, limits, *arguments)._replace(with_units=found)
-    dts, pts, durations, keys = (np.frombuffer(column, np.int64) for column in columns)
+    dts, pts, durations, keys, places = (np.frombuffer(column, np.int64) for column in columns)
     if report.run.failed or not len(pts):
         raise report.run.unreadable()
     time_base, codec = Fraction(report.header["tb"]), report.header.get("codec_id", "")
+    if codec == "vp8":
+        shown = _shown_of_vp8(path, limits, stored)[places]
+        dts, pts, durations, keys = (column[shown] for column in (dts, pts, durations, keys))
     return Packets(dts, pts, durations, keys == 1, time_base, codec, content.hexdigest(), found)
+
+
+def _shown_of_vp8(path: Path, limits: Limits, count: int) -> NDArray[np.bool_]:
+    """Tell of each of `count` packets whether its frame is shown: others only refer to it.
+
+    In other codecs such a frame shares its packet with one that is shown.
+    """
+    output = ffmpeg.output(video_stream(path, limits), "pipe:", format="ivf", c="copy")
+    run = Run(path, output, limits, "-loglevel", "level+error")
+    shown = bytearray()
+    rest, ahead = b"", _IVF_FILE
+    for piece in run:
+        rest += piece
+        while len(rest) > ahead + _IVF_FRAME and len(shown) < count:
+            size = int.from_bytes(rest[ahead : ahead + 4], "little")
+            shown.append(size > 0 and rest[ahead + _IVF_FRAME] & _VP8_SHOWN > 0)
+            ahead += _IVF_FRAME + size
+        cut = min(ahead, len(rest))
+        rest, ahead = rest[cut:], ahead - cut
+    if run.failed or len(shown) != count or not any(shown):
+        raise run.unreadable()
+    return np.frombuffer(shown, np.bool_)
 
 
 def frame_ticks(packets: Packets, first: list[int]) -> tuple[NDArray[np.int64], bool]:
