@@ -203,6 +203,21 @@ def write_cut_in_open_group(path: Path, frames: Frames, start_s: float) -> Path:
     return write_trimmed_copy(path, whole, start_s)
 
 
+def write_squeezed_video(path: Path, frames: Frames, aspect: Fraction) -> Path:
+    """Write lossy frames at 30 fps with fewer, wider pixels, as DV, HDV and AVCHD have them.
+
+    Args:
+        path: Of the video.
+        frames: As they are to be seen.
+        aspect: How many times as wide as high a pixel of the file is.
+    """
+    _, height, width, _ = frames.shape
+    squeezed = _pipe(frames, 30).filter("scale", int(width / aspect), height)
+    output = squeezed.filter("setsar", str(aspect)).output(str(path), **{**LOSSY, "crf": 5})
+    _run(output, frames)
+    return path
+
+
 def write_damaged_copy(path: Path, source: Path, packet: int) -> Path:
     """Overwrite most of one packet of a file that holds nothing but one video stream."""
     report, _ = (

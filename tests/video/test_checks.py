@@ -20,6 +20,7 @@ from tests.videos import (
     write_late_copy,
     write_refreshed_video,
     write_rotated_copy,
+    write_squeezed_video,
     write_trimmed_copy,
     write_truncated_copy,
     write_vfr_video,
@@ -211,6 +212,15 @@ def test_rotation(tmp_path: Path) -> None:
     assert (finding.severity, finding.check) == ("warning", "rotation")
     assert "270° clockwise" in finding.found
     assert "18×32" in finding.found
+
+
+def test_pixels_that_are_not_square(tmp_path: Path) -> None:
+    frames = distinct_frames(20, height=36, width=64)
+    path = write_squeezed_video(tmp_path / "v.mp4", frames, Fraction(4, 3))
+    (finding,) = _findings(path, 30)
+    assert (finding.severity, finding.check) == ("warning", "pixels")
+    assert "1.333 times as wide as high" in finding.found
+    assert "64×36" in finding.found
 
 
 def test_interlaced(tmp_path: Path) -> None:

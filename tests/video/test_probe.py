@@ -24,6 +24,7 @@ from tests.videos import (
     write_interlaced_video,
     write_rotated_copy,
     write_sound,
+    write_squeezed_video,
     write_trimmed_copy,
     write_truncated_copy,
     write_vfr_video,
@@ -126,6 +127,24 @@ def test_one_frame(tmp_path: Path) -> None:
     probe = probe_video(write_video(tmp_path / "v.mp4", FRAMES[:1], 25))
     assert (probe.frames, probe.fps, probe.variable_frame_rate) == (1, Fraction(25), False)
     assert probe.clock.duration == Fraction(1, 25)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(8, 9)])
+def test_size_is_that_of_square_pixels(tmp_path: Path, suffix: str, aspect: Fraction) -> None:
+    frames = distinct_frames(20, height=36, width=64)
+    probe = probe_video(write_squeezed_video(tmp_path / f"v.{suffix}", frames, aspect))
+    assert (probe.width, probe.height, probe.pixel_aspect) == (64, 36, aspect)
+    if suffix == "mp4":
+        turned = probe_video(write_rotated_copy(tmp_path / "t.mp4", tmp_path / "v.mp4", 90))
+        assert (turned.width, turned.height, turned.pixel_aspect) == (36, 64, aspect)
+
+
+def test_pixels_of_no_camera_are_an_error(tmp_path: Path) -> None:
+    plain = write_video(tmp_path / "v.mkv", FRAMES, lossless=False)
+    wide = write_copy(tmp_path / "w.mkv", plain, aspect="16:1")
+    with pytest.raises(UserError, match=r"w\.mkv: its pixels claim to be 9 times as wide as high"):
+        probe_video(wide)
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

@@ -104,7 +104,7 @@ def write_film(
         UserError: A frame does not decode, or FFmpeg hangs.
         OSError: It cannot be written.
     """
-    layout = _layout(video, limits)
+    layout = _layout(probe)
     colours = stroke_colours(classes)
     with TemporaryDirectory(prefix="twinstroke-") as folder, replacing(path) as partial:
         stills = _Stills(Path(folder), layout, detections, colours, classes, _schedule(probe))
@@ -120,22 +120,8 @@ def write_film(
     return layout
 
 
-def _layout(video: Path, limits: Limits) -> Layout:
-    """Find out how large the frames are when shown: turned, and with square pixels."""
-    report = decoded(
-        video,
-        video_stream(video, limits),
-        limits,
-        "-loglevel",
-        "level+error",
-        **{"frames:v": 1},
-    )
-    if not list(report):
-        raise report.run.unreadable()
-    width, height = map(int, report.header["dimensions"].split("x"))
-    numerator, _, denominator = report.header.get("sar", "1/1").partition("/")
-    aspect = Fraction(int(numerator) or 1, int(denominator) or 1)
-    shown = width * aspect, Fraction(height)
+def _layout(probe: Probe) -> Layout:
+    shown = Fraction(probe.width), Fraction(probe.height)
     shrink = min(Fraction(1), LARGEST / max(shown))
     picture = _even(shown[0] * shrink), _even(shown[1] * shrink)
     whole = max(picture[0], LEAST_WIDTH)

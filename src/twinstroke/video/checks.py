@@ -56,6 +56,15 @@ def video_findings(path: Path, video_id: str, probe: Probe, expected_fps: float)
             "see that the players stand upright; if not, remove the flag",
             video=video_id,
         )
+    if probe.pixel_aspect != 1:
+        findings.warning(
+            "pixels",
+            place,
+            f"its pixels are {float(probe.pixel_aspect):.4g} times as wide as high; that is "
+            f"obeyed, and its frames are {probe.width}×{probe.height}",
+            "see that the players look natural; if not, copy it with FFmpeg's option -aspect",
+            video=video_id,
+        )
     if probe.interlaced:
         findings.warning(
             "interlaced",

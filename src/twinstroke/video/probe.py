@@ -33,6 +33,8 @@ from twinstroke.video.ffmpeg import (
 _LARGEST_TICK = 2**60
 """A time beyond it is a mistake, and kept out of all arithmetic."""
 _MOST_BOXES = 10_000
+_PIXEL_ASPECTS = Fraction(1, 8), Fraction(8)
+"""How many times as wide as high a pixel may be; those of cameras are 1/2 to 2."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Probe:
     fps: Fraction
     """Average frame rate in frames a second."""
     width: int
-    """Pixels, as displayed: the rotation flag is applied."""
+    """Pixels, as displayed: square, and the rotation flag is applied."""
     height: int
     variable_frame_rate: bool
     clock: Clock
@@ -59,6 +61,8 @@ class Probe:
     """Degrees, 0 to 359, by which the rotation flag turns the picture clockwise."""
     interlaced: bool
     """Whether a frame is made of two fields, each of its own moment."""
+    pixel_aspect: Fraction
+    """How many times as wide as high a stored pixel is displayed, before it is turned."""
     claimed_frames: int | None
     """Frames that the header counts, where it counts exactly (MP4 and QuickTime). None also if an
     edit list hides frames and none of them is missing."""
@@ -101,6 +105,7 @@ def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
         content=packets.content,
         rotation=sample.rotation,
         interlaced=sample.interlaced,
+        pixel_aspect=sample.pixel_aspect,
         claimed_frames=_claimed_frames(path, len(packets.pts), limits),
     )
 
@@ -129,6 +134,7 @@ class _Sample(NamedTuple):
     height: int
     rotation: int
     interlaced: bool
+    pixel_aspect: Fraction
 
 
 def _sample(path: Path, limits: Limits) -> _Sample:
@@ -143,10 +149,20 @@ def _sample(path: Path, limits: Limits) -> _Sample:
     turned = re.search(r"displaymatrix: rotation of (-?[\d.]+) degrees", log)
     rotation = round(-float(turned[1])) % 360 if turned else 0
     width, height = map(int, report.header["dimensions"].split("x"))
+    numerator, denominator = map(int, report.header.get("sar", "1/1").split("/"))
+    # 0: not known.
+    aspect = Fraction(numerator, denominator) if numerator and denominator else Fraction(1)
+    if not _PIXEL_ASPECTS[0] <= aspect <= _PIXEL_ASPECTS[1]:
+        raise UserError(
+            f"{path}: its pixels claim to be {float(aspect):.4g} times as wide as high; "
+            "put that right in a copy: ffmpeg -i … -c copy -aspect 16:9 …"
+        )
+    width = max(1, round(width * aspect))
     if abs(rotation % 180 - 90) <= 1:
         width, height = height, width
     interlaced = re.search(r"\bpts_time:.* i:[TB] ", log) is not None
-    return _Sample([frame.pts for frame in frames], width, height, rotation, interlaced)
+    times = [frame.pts for frame in frames]
+    return _Sample(times, width, height, rotation, interlaced, aspect)
 
 
 def _claimed_frames(path: Path, shown: int, limits: Limits) -> int | None:
