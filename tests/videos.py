@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Frames = NDArray[np.uint8]
 
 LOSSLESS = {"c:v": "libx264rgb", "qp": 0, "preset": "ultrafast"}
-LOSSY = {"c:v": "libx264", "crf": 20, "pix_fmt": "yuv420p"}
+LOSSY: dict[str, str | int] = {"c:v": "libx264", "crf": 20, "pix_fmt": "yuv420p"}
 
 
 def distinct_frames(count: int, height: int = 18, width: int = 32) -> Frames:
@@ -187,10 +187,10 @@ def write_video_with_hidden_frames(path: Path, frames: Frames, codec: str = "lib
 
     A key frame comes every 12.
     """
+    ahead: dict[str, str | int] = {"auto-alt-ref": 1, "lag-in-frames": 16, "arnr-maxframes": 7}
     for number in (1, 2):
         options: dict[str, str | int] = {"c:v": codec, "b:v": "200k", "g": 12, "pix_fmt": "yuv420p"}
-        ahead = {"auto-alt-ref": 1, "lag-in-frames": 16, "arnr-maxframes": 7}
-        log = {"pass": number, "passlogfile": str(path.with_suffix(".log"))}
+        log: dict[str, str | int] = {"pass": number, "passlogfile": f"{path}.log"}
         _run(_pipe(frames, 30).output(str(path), **options, **ahead, **log), frames)
     return path
 
@@ -213,7 +213,7 @@ def write_squeezed_video(path: Path, frames: Frames, aspect: Fraction) -> Path:
     """
     _, height, width, _ = frames.shape
     squeezed = _pipe(frames, 30).filter("scale", int(width / aspect), height)
-    output = squeezed.filter("setsar", str(aspect)).output(str(path), **{**LOSSY, "crf": 5})
+    output = squeezed.filter("setsar", str(aspect)).output(str(path), **LOSSY)
     _run(output, frames)
     return path
 
@@ -242,6 +242,17 @@ def write_truncated_copy(path: Path, source: Path, share: float) -> Path:
     """
     content = source.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+def write_streams(path: Path, *sources: Path, default: int | None = None) -> Path:
+    """Put the video streams of several files into one, of which one may be the default."""
+    marks = {
+        f"disposition:v:{number}": "default" if number == default else "0"
+        for number in range(len(sources))
+    }
+    inputs = [ffmpeg.input(str(source))["v"] for source in sources]
+    _run(ffmpeg.output(*inputs, str(path), c="copy", **marks))
     return path
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 
@@ -21,6 +23,7 @@ from tests.videos import (
     write_refreshed_video,
     write_rotated_copy,
     write_squeezed_video,
+    write_streams,
     write_trimmed_copy,
     write_truncated_copy,
     write_vfr_video,
@@ -212,6 +215,23 @@ def test_rotation(tmp_path: Path) -> None:
     assert (finding.severity, finding.check) == ("warning", "rotation")
     assert "270° clockwise" in finding.found
     assert "18×32" in finding.found
+
+
+@pytest.mark.parametrize(
+    ("default", "why"), [(1, "since it is the default"), (None, "since none is larger")]
+)
+def test_several_streams(tmp_path: Path, default: int | None, why: str) -> None:
+    small = write_video(tmp_path / "small.mkv", distinct_frames(20, 16, 16), 30)
+    large = write_video(tmp_path / "large.mkv", distinct_frames(20, 36, 64), 30)
+    path = write_streams(tmp_path / "v.mkv", small, large, default=default)
+    (finding,) = _findings(path, 30)
+    assert (finding.severity, finding.check) == ("warning", "streams")
+    assert finding.found == f"holds 2 video streams; stream 1 (64×36) is used, {why}"
+    # The advice, taken.
+    assert finding.advice.endswith("ffmpeg -i v.mkv -map 0:0 -c copy other.mkv")
+    other = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *finding.advice.split()[-7:]]
+    subprocess.run(other, check=True, cwd=tmp_path)
+    assert probe_video(tmp_path / "other.mkv").width == 16
 
 
 def test_pixels_that_are_not_square(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import mkdtemp
 
+import cv2
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ from tests.videos import (
     write_late_copy,
     write_refreshed_video,
     write_rotated_copy,
+    write_streams,
     write_trimmed_copy,
     write_truncated_copy,
     write_vfr_video,
@@ -41,10 +43,13 @@ from tests.videos import (
     write_video_with_hidden_frames,
 )
 from twinstroke.errors import UserError
+from twinstroke.results.film import write_film
 from twinstroke.settings.limits import Limits
 from twinstroke.timeline import kept_count, merged
 from twinstroke.video import seek as module
+from twinstroke.video.checks import check_decoding
 from twinstroke.video.entry import FrameRun
+from twinstroke.video.probe import probe_video
 from twinstroke.video.seek import Pass, decoded_frames, plan_passes
 
 WIDTH, HEIGHT = 32, 24
@@ -246,6 +251,52 @@ def test_turned_frames_that_change_their_size_are_an_error(tmp_path: Path) -> No
     (after,) = _plan(path, [range(90, 110)], 120)
     assert after.entry is not None
     np.testing.assert_array_equal(_decode(path, after), _full(turned)[30:50])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "sizes", "default", "used"),
+    [
+        ("mp4", (16, 64), 1, 1),
+        ("mp4", (64, 16), 1, 1),
+        ("mkv", (16, 64), 1, 1),
+        ("mkv", (64, 16), 1, 1),
+        ("mkv", (16, 64, 32), None, 1),
+        ("mkv", (32, 32), None, 0),
+        ("avi", (16, 64), None, 1),
+    ],
+)
+def test_of_several_streams_all_runs_take_the_same(
+    tmp_path: Path, suffix: str, sizes: tuple[int, ...], default: int | None, used: int
+) -> None:
+    sources = [
+        write_video(tmp_path / f"{number}.mp4", distinct_frames(60 - number, side, side), 60)
+        for number, side in enumerate(sizes)
+    ]
+    path = write_streams(tmp_path / f"v.{suffix}", *sources, default=default)
+    probe = probe_video(path)
+    assert probe.streams[0].number == used
+    assert len(probe.streams) == len(sizes)
+    assert (probe.frames, probe.width, probe.height) == (60 - used, sizes[used], sizes[used])
+    assert check_decoding(path, "v", probe, None) == []
+    full = _full(sources[used])
+    for passes in (_plan(path, [range(40, 50)], 60 - used), [Pass((range(0, 60 - used),), None)]):
+        (one,) = passes
+        np.testing.assert_array_equal(_decode(path, one), full[_numbers(passes)])
+    layout = write_film(tmp_path / "film.mp4", path, probe, [], [])
+    assert layout.picture == (sizes[used], sizes[used])
+
+
+def test_a_cover_picture_is_no_stream(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "source.mp4", FRAMES)
+    cover = tmp_path / "cover.png"
+    cv2.imwrite(str(cover), distinct_frames(1, 200, 200)[0])
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", cover, "-i", source]
+    marks = ["-map", "0", "-map", "1", "-c", "copy", "-disposition:v:0", "attached_pic"]
+    subprocess.run([*command, *marks, tmp_path / "v.mp4"], check=True)
+    probe = probe_video(tmp_path / "v.mp4")
+    assert len(probe.streams) == 1
+    assert (probe.frames, probe.width, probe.height) == (120, 64, 48)
+    assert probe.claimed_frames == 120
 
 
 @cache

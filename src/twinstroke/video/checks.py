@@ -47,6 +47,18 @@ def video_findings(path: Path, video_id: str, probe: Probe, expected_fps: float)
             "it may have been cut off: copy the file again",
             video=video_id,
         )
+    if len(probe.streams) > 1:
+        used, other = probe.streams[:2]
+        why = "it is the default" if used.is_default > other.is_default else "none is larger"
+        findings.warning(
+            "streams",
+            place,
+            f"holds {len(probe.streams)} video streams; stream {used.number} "
+            f"({used.width}×{used.height}) is used, since {why}",
+            "if another is meant, copy it out first: "
+            f"ffmpeg -i {path.name} -map 0:{other.number} -c copy other{path.suffix}",
+            video=video_id,
+        )
     if probe.rotation:
         findings.warning(
             "rotation",

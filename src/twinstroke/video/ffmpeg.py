@@ -17,6 +17,7 @@ import time
 from array import array
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple, cast
@@ -41,6 +42,8 @@ _IVF_FILE, _IVF_FRAME = 32, 12
 _VP8_SHOWN = 0x10
 """Bit of the first byte of a frame of VP8: whether it is shown (RFC 6386, 9.1)."""
 _LOG_BYTES = 1_000_000
+_STREAM = re.compile(r"^\[info\]   Stream #0:(\d+).*?: Video: (.*)$", re.MULTILINE)
+_SIZE = re.compile(r", (\d+)x(\d+)\b")
 _TURNS = "Display Matrix: rotation of"
 _CHANGE = re.compile(
     r"filter context - w: (\d+) h: (\d+) fmt: (-?\d+) .*"
@@ -50,17 +53,79 @@ _CHANGE = re.compile(
 _CHUNK_BYTES = 1 << 20
 
 
-def video_stream(path: Path, limits: Limits, **options: str | int | None) -> ffmpeg.Stream:
-    """First video stream of a file that is no cover picture, as an input of ffmpeg-python.
+class VideoStream(NamedTuple):
+    """One of the video streams of a file, cover pictures left out."""
 
-    Only plain containers (mp4 is a kind of mov, webm of matroska) in a local file: no playlist that
-    names other files, no network. One thread: where a damaged video ends must not depend on how far
-    other threads have looked ahead, and the stages fill the cores with several videos.
+    number: int
+    """Among all of the file's streams."""
+    width: int
+    """Pixels as stored; 0 if that is not known before decoding."""
+    height: int
+    is_default: bool
+    """Whether the file says that players should take it."""
+
+
+def video_stream(path: Path, limits: Limits, **options: str | int | None) -> ffmpeg.Stream:
+    """The video stream of a file, as an input of ffmpeg-python: the first of `video_streams`.
+
+    One thread: where a damaged video ends must not depend on how far other threads have looked
+    ahead, and the stages fill the cores with several videos.
 
     Args:
         path: The file.
         limits: Which frames are too large.
         options: More options of the input; None for one without a value.
+
+    Raises:
+        UserError: FFmpeg hangs while it opens the file.
+    """
+    # Where the size or the colours change midway, the filters go on: made anew, they would count
+    # frames from 0 again. The filter `scale` follows such changes.
+    whole = _input(path, limits, reinit_filter=0, **options)
+    streams = video_streams(path, limits)
+    return whole[str(streams[0].number) if len(streams) > 1 else "V:0"]
+
+
+def video_streams(path: Path, limits: Limits) -> tuple[VideoStream, ...]:
+    """The video streams of a file, the one that is used first; none if it cannot be read.
+
+    Used is what the file has for the default; of several, or if none is, the largest; of equal
+    ones the first.
+
+    Args:
+        path: The file.
+        limits: How long FFmpeg may be silent.
+
+    Raises:
+        UserError: FFmpeg hangs while it opens the file.
+    """
+    if not path.exists():
+        return ()
+    state = path.stat()
+    return _video_streams(path, limits, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _video_streams(
+    path: Path, limits: Limits, size: int, changed_ns: int
+) -> tuple[VideoStream, ...]:
+    # It tells of all streams before it copies the first packet.
+    output = ffmpeg.output(_input(path, limits), "pipe:", format="null", c="copy", t=0)
+    run = Run(path, output, limits, "-loglevel", "level+info")
+    next(iter(run), None)
+    streams = []
+    for number, told in _STREAM.findall(run.log.partition("[info] Output #0")[0]):
+        if not re.search(r"\((attached pic|timed thumbnails)\)", told):
+            width, height = map(int, next(iter(_SIZE.findall(told)), (0, 0)))
+            streams.append(VideoStream(int(number), width, height, "(default)" in told))
+    return tuple(sorted(streams, key=lambda s: (not s.is_default, -s.width * s.height)))
+
+
+def _input(path: Path, limits: Limits, **options: str | int | None) -> ffmpeg.Stream:
+    """A file as an input.
+
+    Only plain containers (mp4 is a kind of mov, webm of matroska) in a local file: no playlist that
+    names other files, no network.
     """
     return ffmpeg.input(
         f"file:{path.absolute()}",
@@ -68,11 +133,8 @@ def video_stream(path: Path, limits: Limits, **options: str | int | None) -> ffm
         format_whitelist="mov,matroska,avi",
         threads=1,
         max_pixels=limits.max_pixels,
-        # Where the size or the colours change midway, the filters go on: made anew, they would
-        # count frames from 0 again. The filter `scale` follows such changes.
-        reinit_filter=0,
         **options,
-    )["V:0"]
+    )
 
 
 class Run:

@@ -8,7 +8,7 @@ stands in a box of its header (ISO/IEC 14496-12, 8.7.3), which FFmpeg does not p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -24,10 +24,12 @@ from twinstroke.video.clock import Clock
 from twinstroke.video.ffmpeg import (
     SAMPLED_FRAMES,
     Report,
+    VideoStream,
     decoded,
     frame_ticks,
     read_packets,
     video_stream,
+    video_streams,
 )
 
 _LARGEST_TICK = 2**60
@@ -63,9 +65,11 @@ class Probe:
     """Whether a frame is made of two fields, each of its own moment."""
     pixel_aspect: Fraction
     """How many times as wide as high a stored pixel is displayed, before it is turned."""
+    streams: Sequence[VideoStream]
+    """The video streams of the file; this one is the first."""
     claimed_frames: int | None
     """Frames that the header counts, where it counts exactly (MP4 and QuickTime). None also if an
-    edit list hides frames and none of them is missing."""
+    edit list hides frames and none of them is missing, and for one of several streams."""
 
 
 def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
@@ -82,6 +86,7 @@ def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
         raise UserError(f"{path}: no such video; add the file")
     if path.stat().st_size == 0:
         raise UserError(f"{path}: the video file is empty; copy it again")
+    streams = video_streams(path, limits)
     sample = _sample(path, limits)
     packets = read_packets(path, limits)
     ticks, timed = frame_ticks(packets, sample.times)
@@ -106,7 +111,11 @@ def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
         rotation=sample.rotation,
         interlaced=sample.interlaced,
         pixel_aspect=sample.pixel_aspect,
-        claimed_frames=_claimed_frames(path, len(packets.pts), limits),
+        streams=streams,
+        # The header does not number streams as FFmpeg does.
+        claimed_frames=_claimed_frames(path, len(packets.pts), limits)
+        if len(streams) < 2
+        else None,
     )
 
 
