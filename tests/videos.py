@@ -64,9 +64,13 @@ def write_vfr_video(path: Path, frames: Frames, times_s: Sequence[float]) -> Pat
     return path
 
 
-def write_rotated_copy(path: Path, source: Path, degrees: int) -> Path:
-    """Copy a video and set its rotation flag (counter-clockwise); no pixel changes."""
-    _run(ffmpeg.input(str(source), display_rotation=degrees).output(str(path), c="copy"))
+def write_rotated_copy(path: Path, source: Path, degrees: int, *, mirror: str = "") -> Path:
+    """Copy a video and set its rotation flag (counter-clockwise); no pixel changes.
+
+    `mirror` is ``hflip`` or ``vflip``: as well, and after turning.
+    """
+    flip: dict[str, None] = {f"display_{mirror}": None} if mirror else {}
+    _run(ffmpeg.input(str(source), display_rotation=degrees, **flip).output(str(path), c="copy"))
     return path
 
 

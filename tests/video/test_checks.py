@@ -217,6 +217,18 @@ def test_rotation(tmp_path: Path) -> None:
     assert "18×32" in finding.found
 
 
+def test_mirrored(tmp_path: Path) -> None:
+    plain = write_video(tmp_path / "plain.mp4", FRAMES, lossless=False)
+    path = write_rotated_copy(tmp_path / "v.mp4", plain, 0, mirror="hflip")
+    (finding,) = _findings(path)
+    assert (finding.severity, finding.check) == ("warning", "mirrored")
+    assert "mirrors it: left and right change places" in finding.found
+    # The advice, taken.
+    other = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *finding.advice.split()[-7:]]
+    subprocess.run(other, check=True, cwd=tmp_path)
+    assert _findings(tmp_path / "other.mp4") == []
+
+
 @pytest.mark.parametrize(
     ("default", "why"), [(1, "since it is the default"), (None, "since none is larger")]
 )

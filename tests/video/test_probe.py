@@ -129,6 +129,35 @@ def test_one_frame(tmp_path: Path) -> None:
     assert probe.clock.duration == Fraction(1, 25)
 
 
+def _handedness(shape: np.ndarray) -> float:
+    """1 or −1, which changes in a mirror but in no turn: the sign of a product of moments."""
+    y, x = np.nonzero(shape)
+    z = (x - x.mean()) + 1j * (y - y.mean())
+    moments = np.sum(z**2), np.sum(z * z.conj() ** 2)
+    return float(np.sign((moments[0] * moments[1] ** 2).imag))
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90, 180, 270])
+@pytest.mark.parametrize("mirror", ["", "hflip", "vflip"])
+def test_a_flag_that_mirrors_is_told_from_one_that_turns(
+    tmp_path: Path, degrees: int, mirror: str
+) -> None:
+    # An L of which the upright is higher than the foot is wide: no turn makes it its mirror image.
+    frames = np.zeros((3, 64, 64, 3), np.uint8)
+    frames[:, 12:52, 20:28] = frames[:, 44:52, 28:44] = 255
+    source = write_video(tmp_path / "s.mp4", frames, lossless=False)
+    path = write_rotated_copy(tmp_path / "v.mp4", source, degrees, mirror=mirror)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-frames:v", "1"]
+    pixels = subprocess.run(
+        [*command, "-f", "rawvideo", "-pix_fmt", "gray", "-"], capture_output=True, check=True
+    ).stdout
+    shown = np.frombuffer(pixels, np.uint8).reshape(64, 64) > 128
+    mirrored = _handedness(shown) != _handedness(frames[0, ..., 0] > 128)
+    # FFmpeg does not mirror what stands askew.
+    assert mirrored == (mirror != "" and degrees != 30)
+    assert probe_video(path).mirrored == mirrored
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
 @pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(8, 9)])
 def test_size_is_that_of_square_pixels(tmp_path: Path, suffix: str, aspect: Fraction) -> None:

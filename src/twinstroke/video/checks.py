@@ -59,7 +59,18 @@ def video_findings(path: Path, video_id: str, probe: Probe, expected_fps: float)
             f"ffmpeg -i {path.name} -map 0:{other.number} -c copy other{path.suffix}",
             video=video_id,
         )
-    if probe.rotation:
+    if probe.mirrored:
+        findings.warning(
+            "mirrored",
+            place,
+            "its rotation flag mirrors it: left and right change places, and forehands look like "
+            f"backhands of the other hand; that is obeyed, and its frames are "
+            f"{probe.width}×{probe.height}",
+            "see that players hold the racket in the right hand; if not, remove the flag: "
+            f"ffmpeg -display_rotation 0 -i {path.name} -c copy other{path.suffix}",
+            video=video_id,
+        )
+    elif probe.rotation:
         findings.warning(
             "rotation",
             place,

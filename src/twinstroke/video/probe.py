@@ -61,6 +61,8 @@ class Probe:
     """SHA-256 over sizes and checksums of the packets: equal for a copy in another container."""
     rotation: int
     """Degrees, 0 to 359, by which the rotation flag turns the picture clockwise."""
+    mirrored: bool
+    """Whether the flag also mirrors it, so that left and right change places."""
     interlaced: bool
     """Whether a frame is made of two fields, each of its own moment."""
     pixel_aspect: Fraction
@@ -109,6 +111,7 @@ def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
         timed=timed,
         content=packets.content,
         rotation=sample.rotation,
+        mirrored=sample.mirrored,
         interlaced=sample.interlaced,
         pixel_aspect=sample.pixel_aspect,
         streams=streams,
@@ -142,6 +145,7 @@ class _Sample(NamedTuple):
     width: int
     height: int
     rotation: int
+    mirrored: bool
     interlaced: bool
     pixel_aspect: Fraction
 
@@ -169,9 +173,27 @@ def _sample(path: Path, limits: Limits) -> _Sample:
     width = max(1, round(width * aspect))
     if abs(rotation % 180 - 90) <= 1:
         width, height = height, width
+    mirrored = turned is not None and _is_mirrored(path, limits)
     interlaced = re.search(r"\bpts_time:.* i:[TB] ", log) is not None
     times = [frame.pts for frame in frames]
-    return _Sample(times, width, height, rotation, interlaced, aspect)
+    return _Sample(times, width, height, rotation, mirrored, interlaced, aspect)
+
+
+def _is_mirrored(path: Path, limits: Limits) -> bool:
+    """Tell whether the filters by which FFmpeg obeys a rotation flag mirror the picture.
+
+    The angle does not tell: FFmpeg gives that of a mirror as if it were a turn.
+    """
+    report = decoded(
+        path, video_stream(path, limits), limits, "-loglevel", "level+debug", **{"frames:v": 1}
+    )
+    for _ in report:
+        pass
+    log = report.run.log
+    flips = {kind for kind in ("hflip", "vflip") if f"Filter '{kind}' formats" in log}
+    # A transposition with a flip is a turn by 90° that also mirrors.
+    flips |= {"transpose"} & set(re.findall(r"(transpose) @ .*'dir' to value 'c?clock_flip'", log))
+    return len(flips) % 2 == 1
 
 
 def _claimed_frames(path: Path, shown: int, limits: Limits) -> int | None:
