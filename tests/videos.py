@@ -137,13 +137,15 @@ def write_refreshed_video(path: Path, frames: Frames) -> Path:
 def write_grouped_video(path: Path, frames: Frames, group: int = 12, codec: str = "h264") -> Path:
     """Write a lossy video at 60 fps with a key frame every `group` frames, in closed groups.
 
-    The codec is ``h264`` or ``mpeg4`` with B-frames, ``hevc`` (open groups), ``vp9`` or ``mjpeg``
-    (nothing but key frames).
+    The codec is ``h264``, ``mpeg4`` or ``mpeg2`` with B-frames, ``hevc`` (open groups), ``vp9``,
+    ``wmv`` or ``mjpeg`` (nothing but key frames).
     """
     options: dict[str, dict[str, str | int]] = {
         "h264": {"c:v": "libx264", "x264-params": f"keyint={group}:scenecut=0:bframes=2"},
         "hevc": {"c:v": "libx265", "x265-params": f"keyint={group}:open-gop=1:log-level=error"},
         "mpeg4": {"c:v": "mpeg4", "g": group, "bf": 2, "sc_threshold": 1_000_000_000},
+        "mpeg2": {"c:v": "mpeg2video", "g": group, "bf": 2, "sc_threshold": 1_000_000_000},
+        "wmv": {"c:v": "wmv2", "g": group},
         "vp9": {"c:v": "libvpx-vp9", "g": group, "deadline": "realtime", "cpu-used": 8},
         "mjpeg": {"c:v": "mjpeg", "strict": "unofficial"},
     }

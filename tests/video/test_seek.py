@@ -146,6 +146,8 @@ ENTERED: dict[str, Callable[[Path], Path]] = {
     "mp4": _grouped("mp4"),
     "mov": _grouped("mov"),
     "mkv": _grouped("mkv"),
+    "3gp": _grouped("3gp"),
+    "3g2": _grouped("3g2", "mpeg4"),
     "hevc mp4": _grouped("mp4", "hevc"),
     "hevc mkv": _grouped("mkv", "hevc"),
     "vp9": _grouped("webm", "vp9"),
