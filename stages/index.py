@@ -28,7 +28,8 @@ def main() -> None:
     write_table(reports / "agreement.csv", by_class, ClassAgreement)
     write_table(reports / "splits.csv", index.placements, Placement)
     with replacing(reports / "data.json") as partial:
-        partial.write_text(json.dumps(index.facts, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(index.facts, indent=2, ensure_ascii=False)
+        partial.write_text(text + "\n", encoding="utf-8")
     # DVC shows this one number; what is shared by which splits stands in data.json.
     shared = sum(sum(pair.values()) for pair in index.facts["leaks"].values())
     with replacing(reports / "leaks.json") as partial:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Frames = NDArray[np.uint8]
 
 LOSSLESS = {"c:v": "libx264rgb", "qp": 0, "preset": "ultrafast"}
-LOSSY = {"c:v": "libx264", "crf": 20, "pix_fmt": "yuv420p"}
+LOSSY: dict[str, str | int] = {"c:v": "libx264", "crf": 20, "pix_fmt": "yuv420p"}
 
 
 def distinct_frames(count: int, height: int = 18, width: int = 32) -> Frames:
@@ -64,9 +64,13 @@ def write_vfr_video(path: Path, frames: Frames, times_s: Sequence[float]) -> Pat
     return path
 
 
-def write_rotated_copy(path: Path, source: Path, degrees: int) -> Path:
-    """Copy a video and set its rotation flag (counter-clockwise); no pixel changes."""
-    _run(ffmpeg.input(str(source), display_rotation=degrees).output(str(path), c="copy"))
+def write_rotated_copy(path: Path, source: Path, degrees: int, *, mirror: str = "") -> Path:
+    """Copy a video and set its rotation flag (counter-clockwise); no pixel changes.
+
+    `mirror` is ``hflip`` or ``vflip``: as well, and after turning.
+    """
+    flip: dict[str, None] = {f"display_{mirror}": None} if mirror else {}
+    _run(ffmpeg.input(str(source), display_rotation=degrees, **flip).output(str(path), c="copy"))
     return path
 
 
@@ -133,17 +137,67 @@ def write_refreshed_video(path: Path, frames: Frames) -> Path:
 def write_grouped_video(path: Path, frames: Frames, group: int = 12, codec: str = "h264") -> Path:
     """Write a lossy video at 60 fps with a key frame every `group` frames, in closed groups.
 
-    The codec is ``h264`` or ``mpeg4`` with B-frames, ``hevc`` (open groups), ``vp9`` or ``mjpeg``
-    (nothing but key frames).
+    The codec is ``h264``, ``mpeg4`` or ``mpeg2`` with B-frames, ``hevc`` (open groups), ``vp9``,
+    ``wmv`` or ``mjpeg`` (nothing but key frames).
     """
     options: dict[str, dict[str, str | int]] = {
         "h264": {"c:v": "libx264", "x264-params": f"keyint={group}:scenecut=0:bframes=2"},
         "hevc": {"c:v": "libx265", "x265-params": f"keyint={group}:open-gop=1:log-level=error"},
         "mpeg4": {"c:v": "mpeg4", "g": group, "bf": 2, "sc_threshold": 1_000_000_000},
+        "mpeg2": {"c:v": "mpeg2video", "g": group, "bf": 2, "sc_threshold": 1_000_000_000},
+        "wmv": {"c:v": "wmv2", "g": group},
         "vp9": {"c:v": "libvpx-vp9", "g": group, "deadline": "realtime", "cpu-used": 8},
         "mjpeg": {"c:v": "mjpeg", "strict": "unofficial"},
     }
     _run(_pipe(frames, 60).output(str(path), pix_fmt="yuv420p", **options[codec]), frames)
+    return path
+
+
+def write_joined_video(
+    path: Path, frames: Frames, *changes: dict[str, str | int], degrees: int = 0
+) -> list[Path]:
+    """Write a part of the frames for each of `changes`, and join them as they are.
+
+    Args:
+        path: Of the whole.
+        frames: Shared out evenly, at 60 fps with a key frame every 12.
+        changes: Of each part: ``size`` (``64x48``), ``pix_fmt``, ``color_range`` (``pc``), or any
+            other option of the encoder.
+        degrees: Of the rotation flag.
+
+    Returns:
+        The parts, alone in files of their own.
+    """
+    parts = []
+    for number, (own, change) in enumerate(
+        zip(np.split(frames, len(changes)), changes, strict=True)
+    ):
+        part = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        options: dict[str, str | int] = {**LOSSY, "g": 12, "bf": 0, **change}
+        size = str(options.pop("size", f"{frames.shape[2]}x{frames.shape[1]}")).split("x")
+        tones = str(options.get("color_range", "tv"))
+        scaled = _pipe(own, 60).filter("scale", *size, out_range=tones)
+        _run(scaled.output(str(part), **options), own)
+        parts.append(part)
+    order = path.with_suffix(".ffconcat")
+    order.write_text("".join(f"file '{part.name}'\n" for part in parts), encoding="utf-8")
+    joined = path.with_name(f"{path.stem}-level{path.suffix}") if degrees else path
+    _run(ffmpeg.input(str(order), format="concat").output(str(joined), c="copy"))
+    if degrees:
+        write_rotated_copy(path, joined, degrees)
+    return parts
+
+
+def write_video_with_hidden_frames(path: Path, frames: Frames, codec: str = "libvpx") -> Path:
+    """Write frames at 30 fps in VP8 or VP9, with more that are never shown: others refer to them.
+
+    A key frame comes every 12.
+    """
+    ahead: dict[str, str | int] = {"auto-alt-ref": 1, "lag-in-frames": 16, "arnr-maxframes": 7}
+    for number in (1, 2):
+        options: dict[str, str | int] = {"c:v": codec, "b:v": "200k", "g": 12, "pix_fmt": "yuv420p"}
+        log: dict[str, str | int] = {"pass": number, "passlogfile": f"{path}.log"}
+        _run(_pipe(frames, 30).output(str(path), **options, **ahead, **log), frames)
     return path
 
 
@@ -153,6 +207,21 @@ def write_cut_in_open_group(path: Path, frames: Frames, start_s: float) -> Path:
     groups = {"x264-params": "keyint=12:open-gop=1:bframes=3:b-adapt=0"}
     _run(_pipe(frames, 60).output(str(whole), **LOSSY, **groups), frames)
     return write_trimmed_copy(path, whole, start_s)
+
+
+def write_squeezed_video(path: Path, frames: Frames, aspect: Fraction) -> Path:
+    """Write lossy frames at 30 fps with fewer, wider pixels, as DV, HDV and AVCHD have them.
+
+    Args:
+        path: Of the video.
+        frames: As they are to be seen.
+        aspect: How many times as wide as high a pixel of the file is.
+    """
+    _, height, width, _ = frames.shape
+    squeezed = _pipe(frames, 30).filter("scale", int(width / aspect), height)
+    output = squeezed.filter("setsar", str(aspect)).output(str(path), **LOSSY)
+    _run(output, frames)
+    return path
 
 
 def write_damaged_copy(path: Path, source: Path, packet: int) -> Path:
@@ -179,6 +248,17 @@ def write_truncated_copy(path: Path, source: Path, share: float) -> Path:
     """
     content = source.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+def write_streams(path: Path, *sources: Path, default: int | None = None) -> Path:
+    """Put the video streams of several files into one, of which one may be the default."""
+    marks = {
+        f"disposition:v:{number}": "default" if number == default else "0"
+        for number in range(len(sources))
+    }
+    inputs = [ffmpeg.input(str(source))["v"] for source in sources]
+    _run(ffmpeg.output(*inputs, str(path), c="copy", **marks))
     return path
 
 

@@ -49,6 +49,7 @@ class Set:
         self.rows: list[list[str]] = []
         self.sums: list[str] = []
         self.number = 0
+        self.classes = ["forehand", "backhand"]
         for video, split in zip(SOUND, ("train", "validation", "test"), strict=True):
             self.video(video, split)
 
@@ -77,8 +78,13 @@ class Set:
             self.sums.append(f"{digest}  ./videos/{video}.mp4")
         (self.raw / "MD5SUMS").write_text("\n".join([*self.sums, ""]))
 
-    def check(self) -> tuple[int, str, list[dict[str, str]]]:
-        """Run the command; give its status, what it prints, and the table that it writes."""
+    def check(self, *program: str, **environment: str) -> tuple[int, str, list[dict[str, str]]]:
+        """Run the command; give its status, what it prints, and the table that it writes.
+
+        Args:
+            program: Another to run, as Python is told.
+            environment: Beside that of this process.
+        """
         yaml = YAML()
         preset = yaml.load((ROOT / "presets/demo.yaml").read_text())
         for key in ("train_players", "validation_players", "test_players"):
@@ -89,7 +95,7 @@ class Set:
             "format": "csv",
             "videos": "videos",
             "annotations": "strokes.csv",
-            "classes": ["forehand", "backhand"],
+            "classes": self.classes,
             "fps": FPS,
             "negatives": {"rule": "none"},
             "split": {"rule": "given"},
@@ -99,11 +105,12 @@ class Set:
         params = (ROOT / "params.yaml").read_text().replace("preset: demo", "preset: mine")
         (self.root / "params.yaml").write_text(params)
         done = subprocess.run(
-            [quick.python(), "-m", "twinstroke", "check"],
+            [quick.python(), *(program or ("-m", "twinstroke", "check"))],
             cwd=self.root,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
         )
         table = self.root / "reports/mine/findings.csv"
         with table.open(newline="", encoding="utf-8") as stream:
@@ -356,6 +363,40 @@ def test_nothing_is_found_that_was_not_planted(
     assert [row for row in found if not any(_is_told(row, defect) for defect in known)] == []
     # The sound part of the set is never blamed.
     assert [row for row in found if row["video"] in SOUND] == []
+
+
+@pytest.mark.parametrize("program", [(), (str(ROOT / "stages/index.py"),)], ids=["check", "index"])
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "latin-1"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=["terminal", "locale"],
+)
+def test_what_no_terminal_shows_is_written_all_the_same(
+    tmp_path: Path, program: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    data = Set(tmp_path)
+    data.classes.append("Ru\u0308ckhand \u2013 \U0001f3d3")
+    data.row("a", 10, 40, data.classes[-1], "train")
+    data.write()
+    status, printed, table = data.check(*program, **environment)
+    # Two strokes at once; the line has a dash, too.
+    assert status == 1
+    assert "40 shares 30 of 30 frames" in printed
+    assert "Traceback" not in printed
+    assert any("10\u201340 shares" in row["found"] for row in table)
+    data.rows[-1][1:3] = ["42", "48"]
+    data.write()
+    shutil.rmtree(tmp_path / "presets")
+    status, printed, table = data.check(*program, **environment)
+    assert (status, [row for row in table if row["severity"] == "error"]) == (0, [])
+    assert "Traceback" not in printed
+    if program:
+        assert r"no validation sample of 1 of 3 classes: R\xfcckhand \u2013" in printed
+        classes = tmp_path / "data/mine/classes.csv"
+        assert "R\u00fcckhand \u2013 \U0001f3d3" in classes.read_text(encoding="utf-8")
 
 
 def test_the_table_is_of_this_run_even_if_it_ends_early(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.rows import sample
 from tests.videos import (
     distinct_frames,
     write_rotated_copy,
+    write_squeezed_video,
     write_truncated_copy,
     write_vfr_video,
     write_video,
@@ -28,6 +30,7 @@ from twinstroke.errors import UserError
 from twinstroke.parallel.workers import Workers
 from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.window import WindowSettings
+from twinstroke.video.probe import probe_video
 
 
 def test_constant_rate_frames_are_the_decoded_ones(tmp_path: Path) -> None:
@@ -48,6 +51,29 @@ def test_variable_rate_frames_are_neither_repeated_nor_dropped(tmp_path: Path) -
     )
     assert number.tolist() == list(range(40))
     np.testing.assert_array_equal(rgb, frames)
+
+
+def test_squeezed_frames_are_kept_as_they_are_seen(tmp_path: Path) -> None:
+    _, y, x, c = np.ogrid[:1, :72, :128, :3]
+    # Rings: a circle is a circle, in either video.
+    rings = 128 + 90 * np.cos(np.hypot(x - 64, y - 36) / 6 + c)
+    frames = np.repeat(rings.astype(np.uint8), 20, 0)
+    plain = write_video(tmp_path / "plain.mp4", frames, 30, lossless=False)
+    squeezed = write_squeezed_video(tmp_path / "squeezed.mp4", frames, Fraction(4, 3))
+    kept = []
+    for path in (plain, squeezed):
+        probe = probe_video(path)
+        rgb, _ = decode_one(
+            path,
+            20,
+            [sample(4, 12, path.stem)],
+            width=probe.width,
+            height=probe.height,
+            kept_width=64,
+        )
+        kept.append(rgb.astype(int))
+    assert kept[0].shape == kept[1].shape
+    assert np.abs(kept[0] - kept[1]).mean() < 4
 
 
 def test_every_fourth_frame(tmp_path: Path) -> None:

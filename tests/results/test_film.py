@@ -17,6 +17,7 @@ from tests.videos import (
     distinct_frames,
     write_copy,
     write_damaged_copy,
+    write_joined_video,
     write_late_copy,
     write_rotated_copy,
     write_truncated_copy,
@@ -220,6 +221,15 @@ def test_frames_that_change_their_size_stay_in_the_picture(tmp_path: Path) -> No
     assert len(frames) == FRAMES
     assert np.abs(frames[:, :176].astype(int) - 128).max() < 12
     assert _bars(frames, layout) == LASTING
+
+
+def test_turned_frames_that_change_their_size_are_an_error(tmp_path: Path) -> None:
+    video = tmp_path / "v.mp4"
+    write_joined_video(video, _soft(), {}, {"size": "480x270"}, degrees=90)
+    probe = probe_video(video)
+    with pytest.raises(UserError, match=r"v\.mp4: its frames change from 320×180 to 480×270"):
+        write_film(tmp_path / "f.mp4", video, probe, [], CLASSES)
+    assert not (tmp_path / "f.mp4").exists()
 
 
 def test_a_time_that_steps_back_does_no_harm(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 
@@ -16,9 +18,12 @@ from tests.videos import (
     write_cut_in_open_group,
     write_damaged_copy,
     write_interlaced_video,
+    write_joined_video,
     write_late_copy,
     write_refreshed_video,
     write_rotated_copy,
+    write_squeezed_video,
+    write_streams,
     write_trimmed_copy,
     write_truncated_copy,
     write_vfr_video,
@@ -97,6 +102,15 @@ def test_no_false_alarm_on_odd_but_whole_videos(tmp_path: Path, linear: list[int
         assert _decoding(path, None) == "", path
         assert linear == [frames], path
         linear.clear()
+
+
+def test_joined_videos(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    write_joined_video(path, FRAMES, {}, {"size": "64x36"})
+    assert _decoding(path, [0, 14, 15, 29]) == ""
+    assert _decoding(path, None) == ""
+    write_joined_video(path, FRAMES, {}, {"size": "64x36"}, degrees=90)
+    assert _decoding(path, None).startswith("its frames change from 32×18 to 64×36")
 
 
 def test_frames_where_players_cannot_enter(tmp_path: Path, linear: list[int]) -> None:
@@ -201,6 +215,44 @@ def test_rotation(tmp_path: Path) -> None:
     assert (finding.severity, finding.check) == ("warning", "rotation")
     assert "270° clockwise" in finding.found
     assert "18×32" in finding.found
+
+
+def test_mirrored(tmp_path: Path) -> None:
+    plain = write_video(tmp_path / "plain.mp4", FRAMES, lossless=False)
+    path = write_rotated_copy(tmp_path / "v.mp4", plain, 0, mirror="hflip")
+    (finding,) = _findings(path)
+    assert (finding.severity, finding.check) == ("warning", "mirrored")
+    assert "mirrors it: left and right change places" in finding.found
+    # The advice, taken.
+    other = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *finding.advice.split()[-7:]]
+    subprocess.run(other, check=True, cwd=tmp_path)
+    assert _findings(tmp_path / "other.mp4") == []
+
+
+@pytest.mark.parametrize(
+    ("default", "why"), [(1, "since it is the default"), (None, "since none is larger")]
+)
+def test_several_streams(tmp_path: Path, default: int | None, why: str) -> None:
+    small = write_video(tmp_path / "small.mkv", distinct_frames(20, 16, 16), 30)
+    large = write_video(tmp_path / "large.mkv", distinct_frames(20, 36, 64), 30)
+    path = write_streams(tmp_path / "v.mkv", small, large, default=default)
+    (finding,) = _findings(path, 30)
+    assert (finding.severity, finding.check) == ("warning", "streams")
+    assert finding.found == f"holds 2 video streams; stream 1 (64×36) is used, {why}"
+    # The advice, taken.
+    assert finding.advice.endswith("ffmpeg -i v.mkv -map 0:0 -c copy other.mkv")
+    other = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *finding.advice.split()[-7:]]
+    subprocess.run(other, check=True, cwd=tmp_path)
+    assert probe_video(tmp_path / "other.mkv").width == 16
+
+
+def test_pixels_that_are_not_square(tmp_path: Path) -> None:
+    frames = distinct_frames(20, height=36, width=64)
+    path = write_squeezed_video(tmp_path / "v.mp4", frames, Fraction(4, 3))
+    (finding,) = _findings(path, 30)
+    assert (finding.severity, finding.check) == ("warning", "pixels")
+    assert "1.333 times as wide as high" in finding.found
+    assert "64×36" in finding.found
 
 
 def test_interlaced(tmp_path: Path) -> None:

@@ -24,10 +24,12 @@ from tests.videos import (
     write_interlaced_video,
     write_rotated_copy,
     write_sound,
+    write_squeezed_video,
     write_trimmed_copy,
     write_truncated_copy,
     write_vfr_video,
     write_video,
+    write_video_with_hidden_frames,
 )
 from twinstroke.errors import UserError
 from twinstroke.video import probe as module
@@ -59,6 +61,22 @@ def test_constant_rate(tmp_path: Path, suffix: str, lossless: bool, fps: Fractio
     # AVI cannot tell in which order frames with B-frames between them are shown.
     assert probe.timed == (suffix != "avi" or lossless)
     assert probe.claimed_frames == (30 if exact else None)
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+@pytest.mark.parametrize("suffix", ["webm", "mkv"])
+def test_frames_that_are_never_shown_do_not_count(tmp_path: Path, codec: str, suffix: str) -> None:
+    frames = np.tile(distinct_frames(60, height=48, width=64), (2, 1, 1, 1))
+    video = write_video_with_hidden_frames(tmp_path / f"v.{suffix}", frames, codec)
+    probe = probe_video(video)
+    assert (probe.frames, probe.timed, probe.variable_frame_rate) == (120, True, False)
+    for frame in range(120):
+        assert abs(probe.clock.time_of(frame) - Fraction(frame, 30)) <= Fraction(1, 1000)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", video, "-c", "copy"]
+    report = subprocess.run([*command, "-f", "framecrc", "-"], capture_output=True, check=True)
+    packets = sum(line[:1] == b"0" for line in report.stdout.splitlines())
+    # VP9 has them in the packets of others.
+    assert (packets > 120) == (codec == "libvpx")
 
 
 def test_long_clock_does_not_drift(tmp_path: Path) -> None:
@@ -109,6 +127,53 @@ def test_one_frame(tmp_path: Path) -> None:
     probe = probe_video(write_video(tmp_path / "v.mp4", FRAMES[:1], 25))
     assert (probe.frames, probe.fps, probe.variable_frame_rate) == (1, Fraction(25), False)
     assert probe.clock.duration == Fraction(1, 25)
+
+
+def _handedness(shape: np.ndarray) -> float:
+    """1 or −1, which changes in a mirror but in no turn: the sign of a product of moments."""
+    y, x = np.nonzero(shape)
+    z = (x - x.mean()) + 1j * (y - y.mean())
+    moments = np.sum(z**2), np.sum(z * z.conj() ** 2)
+    return float(np.sign((moments[0] * moments[1] ** 2).imag))
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90, 180, 270])
+@pytest.mark.parametrize("mirror", ["", "hflip", "vflip"])
+def test_a_flag_that_mirrors_is_told_from_one_that_turns(
+    tmp_path: Path, degrees: int, mirror: str
+) -> None:
+    # An L of which the upright is higher than the foot is wide: no turn makes it its mirror image.
+    frames = np.zeros((3, 64, 64, 3), np.uint8)
+    frames[:, 12:52, 20:28] = frames[:, 44:52, 28:44] = 255
+    source = write_video(tmp_path / "s.mp4", frames, lossless=False)
+    path = write_rotated_copy(tmp_path / "v.mp4", source, degrees, mirror=mirror)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-frames:v", "1"]
+    pixels = subprocess.run(
+        [*command, "-f", "rawvideo", "-pix_fmt", "gray", "-"], capture_output=True, check=True
+    ).stdout
+    shown = np.frombuffer(pixels, np.uint8).reshape(64, 64) > 128
+    mirrored = _handedness(shown) != _handedness(frames[0, ..., 0] > 128)
+    # FFmpeg does not mirror what stands askew.
+    assert mirrored == (mirror != "" and degrees != 30)
+    assert probe_video(path).mirrored == mirrored
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(8, 9)])
+def test_size_is_that_of_square_pixels(tmp_path: Path, suffix: str, aspect: Fraction) -> None:
+    frames = distinct_frames(20, height=36, width=64)
+    probe = probe_video(write_squeezed_video(tmp_path / f"v.{suffix}", frames, aspect))
+    assert (probe.width, probe.height, probe.pixel_aspect) == (64, 36, aspect)
+    if suffix == "mp4":
+        turned = probe_video(write_rotated_copy(tmp_path / "t.mp4", tmp_path / "v.mp4", 90))
+        assert (turned.width, turned.height, turned.pixel_aspect) == (36, 64, aspect)
+
+
+def test_pixels_of_no_camera_are_an_error(tmp_path: Path) -> None:
+    plain = write_video(tmp_path / "v.mkv", FRAMES, lossless=False)
+    wide = write_copy(tmp_path / "w.mkv", plain, aspect="16:1")
+    with pytest.raises(UserError, match=r"w\.mkv: its pixels claim to be 9 times as wide as high"):
+        probe_video(wide)
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import mkdtemp
 
+import cv2
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -30,19 +31,25 @@ from tests.videos import (
     write_cut_in_open_group,
     write_damaged_copy,
     write_grouped_video,
+    write_joined_video,
     write_late_copy,
     write_refreshed_video,
     write_rotated_copy,
+    write_streams,
     write_trimmed_copy,
     write_truncated_copy,
     write_vfr_video,
     write_video,
+    write_video_with_hidden_frames,
 )
 from twinstroke.errors import UserError
+from twinstroke.results.film import write_film
 from twinstroke.settings.limits import Limits
 from twinstroke.timeline import kept_count, merged
 from twinstroke.video import seek as module
+from twinstroke.video.checks import check_decoding
 from twinstroke.video.entry import FrameRun
+from twinstroke.video.probe import probe_video
 from twinstroke.video.seek import Pass, decoded_frames, plan_passes
 
 WIDTH, HEIGHT = 32, 24
@@ -139,9 +146,17 @@ ENTERED: dict[str, Callable[[Path], Path]] = {
     "mp4": _grouped("mp4"),
     "mov": _grouped("mov"),
     "mkv": _grouped("mkv"),
+    "3gp": _grouped("3gp"),
+    "3g2": _grouped("3g2", "mpeg4"),
     "hevc mp4": _grouped("mp4", "hevc"),
     "hevc mkv": _grouped("mkv", "hevc"),
     "vp9": _grouped("webm", "vp9"),
+    "vp8 with hidden frames": lambda folder: write_video_with_hidden_frames(
+        folder / "v.webm", FRAMES
+    ),
+    "vp9 with hidden frames": lambda folder: write_video_with_hidden_frames(
+        folder / "v.webm", FRAMES, "libvpx-vp9"
+    ),
     "mpeg4": _grouped("mp4", "mpeg4"),
     "mjpeg": _grouped("mkv", "mjpeg"),
     "variable rate": _irregular,
@@ -189,6 +204,101 @@ def test_bits_are_those_of_a_full_decode(tmp_path: Path, runs: list[bool], name:
         if kept != [range(count)]:
             assert any(runs) == (name in ENTERED)
         runs.clear()
+
+
+CHANGES: dict[str, dict[str, str | int]] = {
+    "parameter sets": {"profile": "baseline", "refs": 1, "g": 7},
+    "larger": {"size": "96x72"},
+    "smaller": {"size": "32x24"},
+    "colour range": {"color_range": "pc"},
+    "pixel format": {"pix_fmt": "yuv444p"},
+    "depth": {"pix_fmt": "yuv420p10le"},
+    "B-frames": {"bf": 3, "size": "48x36"},
+}
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_joined_videos_go_on_counting_where_one_begins_that_is_unlike(
+    tmp_path: Path, runs: list[bool], name: str, suffix: str
+) -> None:
+    path = tmp_path / f"v.{suffix}"
+    # Named, for what a part does not say of its colours FFmpeg takes from the part before.
+    plain: dict[str, str | int] = {"color_range": "tv", "colorspace": "bt709"}
+    changes = plain, {**plain, **CHANGES[name]}, plain
+    # Each part is decoded alone, so that nothing changes midway.
+    full = np.concatenate([_full(part) for part in write_joined_video(path, FRAMES, *changes)])
+    assert len(full) == len(FRAMES)
+    for step, kept in (
+        (1, [range(120)]),
+        (1, [range(2, 5), range(45, 50), range(100, 119)]),
+        (3, [range(40)]),
+    ):
+        for one in (Pass(tuple(kept), None), *_plan(path, kept, 120, step)):
+            found = _decode(path, one, step)
+            np.testing.assert_array_equal(found, full[np.array(_numbers([one])) * step])
+    assert any(runs)
+
+
+def test_turned_frames_that_change_their_size_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    first, second = write_joined_video(path, FRAMES, {}, {"size": "96x72"}, degrees=90)
+    before = Pass((range(0, 50),), None)
+    turned = write_rotated_copy(tmp_path / "first.mp4", first, 90)
+    np.testing.assert_array_equal(_decode(path, before), _full(turned)[:50])
+    with pytest.raises(UserError, match=r"v\.mp4: its frames change from 64×48 to 96×72 .* 1 s"):
+        _decode(path, Pass((range(55, 65),), None))
+    # Nothing changes after that.
+    turned = write_rotated_copy(tmp_path / "second.mp4", second, 90)
+    (after,) = _plan(path, [range(90, 110)], 120)
+    assert after.entry is not None
+    np.testing.assert_array_equal(_decode(path, after), _full(turned)[30:50])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "sizes", "default", "used"),
+    [
+        ("mp4", (16, 64), 1, 1),
+        ("mp4", (64, 16), 1, 1),
+        ("mkv", (16, 64), 1, 1),
+        ("mkv", (64, 16), 1, 1),
+        ("mkv", (16, 64, 32), None, 1),
+        ("mkv", (32, 32), None, 0),
+        ("avi", (16, 64), None, 1),
+    ],
+)
+def test_of_several_streams_all_runs_take_the_same(
+    tmp_path: Path, suffix: str, sizes: tuple[int, ...], default: int | None, used: int
+) -> None:
+    sources = [
+        write_video(tmp_path / f"{number}.mp4", distinct_frames(60 - number, side, side), 60)
+        for number, side in enumerate(sizes)
+    ]
+    path = write_streams(tmp_path / f"v.{suffix}", *sources, default=default)
+    probe = probe_video(path)
+    assert probe.streams[0].number == used
+    assert len(probe.streams) == len(sizes)
+    assert (probe.frames, probe.width, probe.height) == (60 - used, sizes[used], sizes[used])
+    assert check_decoding(path, "v", probe, None) == []
+    full = _full(sources[used])
+    for passes in (_plan(path, [range(40, 50)], 60 - used), [Pass((range(0, 60 - used),), None)]):
+        (one,) = passes
+        np.testing.assert_array_equal(_decode(path, one), full[_numbers(passes)])
+    layout = write_film(tmp_path / "film.mp4", path, probe, [], [])
+    assert layout.picture == (sizes[used], sizes[used])
+
+
+def test_a_cover_picture_is_no_stream(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "source.mp4", FRAMES)
+    cover = tmp_path / "cover.png"
+    cv2.imwrite(str(cover), distinct_frames(1, 200, 200)[0])
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", cover, "-i", source]
+    marks = ["-map", "0", "-map", "1", "-c", "copy", "-disposition:v:0", "attached_pic"]
+    subprocess.run([*command, *marks, tmp_path / "v.mp4"], check=True)
+    probe = probe_video(tmp_path / "v.mp4")
+    assert len(probe.streams) == 1
+    assert (probe.frames, probe.width, probe.height) == (120, 64, 48)
+    assert probe.claimed_frames == 120
 
 
 @cache

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from twinstroke.annotations.containers import REWRAPPED, VIDEO_SUFFIXES, unread
 from twinstroke.annotations.records import Reading
 from twinstroke.findings import Findings, Place
 
 ODD = re.compile(r"[\\\x00-\x1f\ud800-\udfff]")
 """Separators of other systems, control characters, and bytes that are no UTF-8."""
-VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 LARGEST_FILE = 2**28
 """Bytes of a file that is read at once; years of annotations are smaller."""
 
@@ -84,9 +84,20 @@ def find_videos(raw: Path, folder: str, reading: Reading) -> None:
     Args:
         raw: Folder of the raw data.
         folder: Folder of the videos, relative to `raw`.
-        reading: Gets the videos, and an error for every two that share an id all the same.
+        reading: Gets the videos, an error for every two that share an id all the same, and a
+            warning if there are others that are not read.
     """
-    paths = find_files(raw, folder, VIDEO_SUFFIXES, reading.findings)
+    present = find_files(raw, folder, (*VIDEO_SUFFIXES, *REWRAPPED), reading.findings)
+    paths = [path for path in present if path.suffix.lower() in VIDEO_SUFFIXES]
+    copied = {path.with_suffix("") for path in paths}
+    others = [path for path in present if path not in set(paths)]
+    others = [path for path in others if path.with_suffix("") not in copied]
+    if others:
+        found, advice = unread(others[0])
+        more = f", nor {len(others) - 1} more" if others[1:] else ""
+        reading.findings.warning("container", Place(str(others[0])), found + more, advice)
+    for path in others:
+        reading.add_unread(path, PurePosixPath(path.relative_to(raw / folder).as_posix()))
     stems = Counter(path.stem for path in paths)
     for path in paths:
         relative = PurePosixPath(path.relative_to(raw / folder).as_posix())

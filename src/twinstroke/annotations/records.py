@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from twinstroke.annotations.classes import ClassList, tidy
+from twinstroke.annotations.containers import REWRAPPED, unread
 from twinstroke.findings import LIMIT, Findings, Place
 from twinstroke.tables import Split
 
@@ -75,6 +76,7 @@ class Reading:
         self.annotated: set[str] = set()
         """Videos that some annotation file is about, even if it holds no stroke."""
         self._names: dict[str, set[str]] = defaultdict(set)
+        self._unread: dict[str, Path] = {}
         self._missing: set[tuple[str, str]] = set()
         self._last: tuple[str, str | None] = ("", None)
 
@@ -87,23 +89,32 @@ class Reading:
             relative: The same below the folder of the videos.
         """
         self.videos[video] = path
-        bare = relative.with_suffix("")
-        for name in (relative, bare, relative.name, relative.stem, "__".join(bare.parts)):
-            self._names[_key(str(name))].add(video)
+        for name in _ways_to_name(relative):
+            self._names[name].add(video)
+
+    def add_unread(self, path: Path, relative: PurePosixPath) -> None:
+        """Note a video that is there but cannot be read."""
+        for name in _ways_to_name(relative):
+            self._unread[name] = path
 
     def video_named(self, name: str, place: Place) -> str | None:
         r"""Id of the video that an annotation names; if there is none, note it once and give None.
 
         Args:
-            name: File name, with or without suffix and folders; ``\`` separates folders too.
+            name: File name, with or without suffix and folders; ``\`` separates folders too. It may
+                be that of a video of which only a copy in another container can be read.
             place: Where the name stands.
         """
         if name == self._last[0] and self._last[1] is not None:
             return self._last[1]
-        parts = PurePosixPath(name.replace("\\", "/")).parts
+        path = PurePosixPath(name.replace("\\", "/"))
+        parts = path.parts
         # A tool may have kept folders of the annotator's own computer: the innermost ones count.
-        for first in range(len(parts)):
-            found = self._names.get(_key("/".join(parts[first:])), set())
+        ways = [_key("/".join(parts[first:])) for first in range(len(parts))]
+        if path.suffix.lower() in REWRAPPED:
+            ways += [way.removesuffix(path.suffix) for way in ways]
+        for way in ways:
+            found = self._names.get(way, set())
             if len(found) == 1:
                 (video,) = found
                 self.annotated.add(video)
@@ -121,6 +132,9 @@ class Reading:
                 self.findings.error(
                     "video", place, f"{name!r} may be any of {files}", "write the folder too"
                 )
+            elif there := [self._unread[way] for way in ways if way in self._unread]:
+                what, advice = unread(there[0])
+                self.findings.error("video", place, f"{there[0]} {what}", advice)
             else:
                 meant = self._like(parts[-1]) if parts else ""
                 self.findings.error(
@@ -240,6 +254,13 @@ def split_of(folders: Sequence[str]) -> Split | None:
         if folder.lower() in SPLIT_NAMES:
             return SPLIT_NAMES[folder.lower()]
     return None
+
+
+def _ways_to_name(relative: PurePosixPath) -> set[str]:
+    """How an annotation may name a video, whose path is given below the folder of the videos."""
+    bare = relative.with_suffix("")
+    names = relative, bare, relative.name, relative.stem, "__".join(bare.parts)
+    return {_key(str(name)) for name in names}
 
 
 def _key(name: str) -> str:

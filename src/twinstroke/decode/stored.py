@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from twinstroke.errors import named
 
-REVISION = 2
+REVISION = 3
 """Raised when the same input gives other bytes than before, so that old files are made anew."""
 CHUNK_FRAMES = 16
 """Frames a chunk: enough to find what stays equal, few enough to read a window."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from twinstroke.annotations.folders import VIDEO_SUFFIXES
+from twinstroke.annotations.containers import REWRAPPED, VIDEO_SUFFIXES, unread
 from twinstroke.detect.found import Seen
 from twinstroke.detect.prepare import Source
 from twinstroke.errors import UserError
@@ -62,6 +62,9 @@ def open_video(
         ) from None
     if len(os.fsencode(video)) > _LONGEST_NAME:
         raise UserError(f"{path}: its name is too long for files named after it; shorten it")
+    if path.suffix.lower() in REWRAPPED:
+        found, advice = unread(path)
+        raise UserError(f"{path}: {found}; {advice}")
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         known = ", ".join(suffix[1:] for suffix in VIDEO_SUFFIXES)
         raise UserError(f"{path}: is no video by its name; name one of {known}")

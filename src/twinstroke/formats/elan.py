@@ -27,7 +27,8 @@ from xml.sax.handler import ContentHandler
 from xml.sax.saxutils import escape, quoteattr
 from xml.sax.xmlreader import AttributesImpl, Locator
 
-from twinstroke.annotations.folders import VIDEO_SUFFIXES, is_too_large
+from twinstroke.annotations.containers import VIDEO_SUFFIXES
+from twinstroke.annotations.folders import is_too_large
 from twinstroke.annotations.records import Reading, Seconds, split_of
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError

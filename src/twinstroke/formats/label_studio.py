@@ -30,7 +30,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from twinstroke.annotations.folders import VIDEO_SUFFIXES
+from twinstroke.annotations.containers import VIDEO_SUFFIXES
 from twinstroke.annotations.records import LARGEST_FRAME, Reading, Seconds, Time, split_of
 from twinstroke.findings import Findings, Place
 from twinstroke.formats.json import parse_json

@@ -104,7 +104,7 @@ def write_film(
         UserError: A frame does not decode, or FFmpeg hangs.
         OSError: It cannot be written.
     """
-    layout = _layout(video, limits)
+    layout = _layout(probe)
     colours = stroke_colours(classes)
     with TemporaryDirectory(prefix="twinstroke-") as folder, replacing(path) as partial:
         stills = _Stills(Path(folder), layout, detections, colours, classes, _schedule(probe))
@@ -120,22 +120,8 @@ def write_film(
     return layout
 
 
-def _layout(video: Path, limits: Limits) -> Layout:
-    """Find out how large the frames are when shown: turned, and with square pixels."""
-    report = decoded(
-        video,
-        video_stream(video, limits),
-        limits,
-        "-loglevel",
-        "level+error",
-        **{"frames:v": 1},
-    )
-    if not list(report):
-        raise report.run.unreadable()
-    width, height = map(int, report.header["dimensions"].split("x"))
-    numerator, _, denominator = report.header.get("sar", "1/1").partition("/")
-    aspect = Fraction(int(numerator) or 1, int(denominator) or 1)
-    shown = width * aspect, Fraction(height)
+def _layout(probe: Probe) -> Layout:
+    shown = Fraction(probe.width), Fraction(probe.height)
     shrink = min(Fraction(1), LARGEST / max(shown))
     picture = _even(shown[0] * shrink), _even(shown[1] * shrink)
     whole = max(picture[0], LEAST_WIDTH)
@@ -326,7 +312,7 @@ def _save(path: Path, image: _Image) -> None:
 
 def _run(partial: Path, video: Path, probe: Probe, stills: _Stills, limits: Limits) -> Run:
     layout, clock = stills.layout, stills.clock
-    source = _steady(video, limits)
+    source = video_stream(video, limits)
     if probe.timed:
         # A few cameras step back in time now and then, which no film may.
         times = "if(isnan(PREV_OUTPTS),PTS,max(PTS,PREV_OUTPTS+1))"
@@ -376,18 +362,13 @@ def _run(partial: Path, video: Path, probe: Probe, stills: _Stills, limits: Limi
         ffmpeg.merge_outputs(film, lines),
         limits,
         "-loglevel",
-        "level+error",
+        "level+info",
         # End at the first broken frame: a silently dropped one would shift all that follow.
         "-xerror",
         "-filter_complex_threads",
         "1",
         "-y",
     )
-
-
-def _steady(video: Path, limits: Limits) -> ffmpeg.Stream:
-    """A video whose filters go on as they are where the size of its frames changes."""
-    return video_stream(video, limits, reinit_filter=0)
 
 
 def _still(path: Path, begin: Fraction, **options: str | int) -> ffmpeg.Stream:
@@ -409,7 +390,7 @@ def _complaint(run: Run, path: Path, video: Path, limits: Limits) -> Exception:
     if "No space left on device" in run.log:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     # Whether it was the video's fault, whatever its times are.
-    stream = _steady(video, limits).filter("setpts", "N")
+    stream = video_stream(video, limits).filter("setpts", "N")
     again = decoded(video, stream, limits, "-loglevel", "level+error", "-xerror")
     good = sum(1 for _ in again)
     if again.run.failed:

@@ -26,8 +26,8 @@ import numpy as np
 from defusedxml.ElementTree import DefusedXMLParser
 
 from twinstroke.annotations.classes import ttstroke21
+from twinstroke.annotations.containers import VIDEO_SUFFIXES
 from twinstroke.annotations.detection import Detection
-from twinstroke.annotations.folders import VIDEO_SUFFIXES
 from twinstroke.annotations.records import frame_number
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError

@@ -47,13 +47,45 @@ def video_findings(path: Path, video_id: str, probe: Probe, expected_fps: float)
             "it may have been cut off: copy the file again",
             video=video_id,
         )
-    if probe.rotation:
+    if len(probe.streams) > 1:
+        used, other = probe.streams[:2]
+        why = "it is the default" if used.is_default > other.is_default else "none is larger"
+        findings.warning(
+            "streams",
+            place,
+            f"holds {len(probe.streams)} video streams; stream {used.number} "
+            f"({used.width}×{used.height}) is used, since {why}",
+            "if another is meant, copy it out first: "
+            f"ffmpeg -i {path.name} -map 0:{other.number} -c copy other{path.suffix}",
+            video=video_id,
+        )
+    if probe.mirrored:
+        findings.warning(
+            "mirrored",
+            place,
+            "its rotation flag mirrors it: left and right change places, and forehands look like "
+            f"backhands of the other hand; that is obeyed, and its frames are "
+            f"{probe.width}×{probe.height}",
+            "see that players hold the racket in the right hand; if not, remove the flag: "
+            f"ffmpeg -display_rotation 0 -i {path.name} -c copy other{path.suffix}",
+            video=video_id,
+        )
+    elif probe.rotation:
         findings.warning(
             "rotation",
             place,
             f"its rotation flag turns it by {probe.rotation}° clockwise; that is obeyed, and its "
             f"frames are {probe.width}×{probe.height}",
             "see that the players stand upright; if not, remove the flag",
+            video=video_id,
+        )
+    if probe.pixel_aspect != 1:
+        findings.warning(
+            "pixels",
+            place,
+            f"its pixels are {float(probe.pixel_aspect):.4g} times as wide as high; that is "
+            f"obeyed, and its frames are {probe.width}×{probe.height}",
+            "see that the players look natural; if not, copy it with FFmpeg's option -aspect",
             video=video_id,
         )
     if probe.interlaced:
@@ -149,7 +181,7 @@ def _linear_problem(path: Path, probe: Probe, count: int, limits: Limits) -> str
         stream = stream.filter("setpts", "N")
     # A decoder that gives more frames than the video has is as bad as one that gives fewer.
     most = count + 1 if count == probe.frames else count
-    arguments = ("-loglevel", "level+error", "-xerror")
+    arguments = ("-loglevel", "level+info", "-xerror")
     report = decoded(path, stream, limits, *arguments, **{"frames:v": most})
     clock = probe.clock
     done = 0

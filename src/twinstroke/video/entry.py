@@ -103,7 +103,7 @@ class FrameRun:
             )
         )
         # End at the first broken frame: a silently dropped one would shift all that follow.
-        self.ffmpeg = Run(source, output, limits, "-loglevel", "level+error", "-xerror")
+        self.ffmpeg = Run(source, output, limits, "-loglevel", "level+info", "-xerror")
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Yield uint8 arrays (n, 3, H, W), RGB, n ≤ `batch`; too few if FFmpeg gives too few."""

@@ -17,6 +17,7 @@ import time
 from array import array
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple, cast
@@ -36,21 +37,95 @@ _NO_TIMESTAMP = -(2**63)
 _KEY = 0x1
 _DISCARD = 0x4
 """Flag of packets that an edit list hides: they are decoded but never shown."""
+_IVF_FILE, _IVF_FRAME = 32, 12
+"""Bytes of IVF's headers; that of a frame begins with its size (4 bytes, the lowest first)."""
+_VP8_SHOWN = 0x10
+"""Bit of the first byte of a frame of VP8: whether it is shown (RFC 6386, 9.1)."""
 _LOG_BYTES = 1_000_000
+_STREAM = re.compile(r"^\[info\]   Stream #0:(\d+).*?: Video: (.*)$", re.MULTILINE)
+_SIZE = re.compile(r", (\d+)x(\d+)\b")
+_TURNS = "Display Matrix: rotation of"
+_CHANGE = re.compile(
+    r"filter context - w: (\d+) h: (\d+) fmt: (-?\d+) .*"
+    r"incoming frame - w: (\d+) h: (\d+) fmt: (-?\d+) .* pts_time: (\S+)"
+)
+"""What FFmpeg logs of a frame that is unlike those before it."""
 _CHUNK_BYTES = 1 << 20
 
 
-def video_stream(path: Path, limits: Limits, **options: str | int | None) -> ffmpeg.Stream:
-    """First video stream of a file that is no cover picture, as an input of ffmpeg-python.
+class VideoStream(NamedTuple):
+    """One of the video streams of a file, cover pictures left out."""
 
-    Only plain containers (mp4 is a kind of mov, webm of matroska) in a local file: no playlist that
-    names other files, no network. One thread: where a damaged video ends must not depend on how far
-    other threads have looked ahead, and the stages fill the cores with several videos.
+    number: int
+    """Among all of the file's streams."""
+    width: int
+    """Pixels as stored; 0 if that is not known before decoding."""
+    height: int
+    is_default: bool
+    """Whether the file says that players should take it."""
+
+
+def video_stream(path: Path, limits: Limits, **options: str | int | None) -> ffmpeg.Stream:
+    """The video stream of a file, as an input of ffmpeg-python: the first of `video_streams`.
+
+    One thread: where a damaged video ends must not depend on how far other threads have looked
+    ahead, and the stages fill the cores with several videos.
 
     Args:
         path: The file.
         limits: Which frames are too large.
         options: More options of the input; None for one without a value.
+
+    Raises:
+        UserError: FFmpeg hangs while it opens the file.
+    """
+    # Where the size or the colours change midway, the filters go on: made anew, they would count
+    # frames from 0 again. The filter `scale` follows such changes.
+    whole = _input(path, limits, reinit_filter=0, **options)
+    streams = video_streams(path, limits)
+    return whole[str(streams[0].number) if len(streams) > 1 else "V:0"]
+
+
+def video_streams(path: Path, limits: Limits) -> tuple[VideoStream, ...]:
+    """The video streams of a file, the one that is used first; none if it cannot be read.
+
+    Used is what the file has for the default; of several, or if none is, the largest; of equal
+    ones the first.
+
+    Args:
+        path: The file.
+        limits: How long FFmpeg may be silent.
+
+    Raises:
+        UserError: FFmpeg hangs while it opens the file.
+    """
+    if not path.exists():
+        return ()
+    state = path.stat()
+    return _video_streams(path, limits, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _video_streams(
+    path: Path, limits: Limits, size: int, changed_ns: int
+) -> tuple[VideoStream, ...]:
+    # It tells of all streams before it copies the first packet.
+    output = ffmpeg.output(_input(path, limits), "pipe:", format="null", c="copy", t=0)
+    run = Run(path, output, limits, "-loglevel", "level+info")
+    next(iter(run), None)
+    streams = []
+    for number, told in _STREAM.findall(run.log.partition("[info] Output #0")[0]):
+        if not re.search(r"\((attached pic|timed thumbnails)\)", told):
+            width, height = map(int, next(iter(_SIZE.findall(told)), (0, 0)))
+            streams.append(VideoStream(int(number), width, height, "(default)" in told))
+    return tuple(sorted(streams, key=lambda s: (not s.is_default, -s.width * s.height)))
+
+
+def _input(path: Path, limits: Limits, **options: str | int | None) -> ffmpeg.Stream:
+    """A file as an input.
+
+    Only plain containers (mp4 is a kind of mov, webm of matroska) in a local file: no playlist that
+    names other files, no network.
     """
     return ffmpeg.input(
         f"file:{path.absolute()}",
@@ -59,7 +134,7 @@ def video_stream(path: Path, limits: Limits, **options: str | int | None) -> ffm
         threads=1,
         max_pixels=limits.max_pixels,
         **options,
-    )["V:0"]
+    )
 
 
 class Run:
@@ -72,7 +147,8 @@ class Run:
             source: The video, to be named where something is wrong.
             output: What it makes, on ``pipe:``.
             limits: How long it may be silent.
-            arguments: Global arguments; ``-loglevel`` must begin with ``level+``.
+            arguments: Global arguments; ``-loglevel`` must begin with ``level+``, and be
+                ``level+info`` where pixels matter: only then is it seen that they are wrong.
         """
         self.failed = False
         """Whether FFmpeg ended with an error; known at the end of the run."""
@@ -88,7 +164,8 @@ class Run:
         """Yield the output piece by piece.
 
         Raises:
-            UserError: FFmpeg gave nothing for too long.
+            UserError: FFmpeg gave nothing for too long; or frames were turned and changed midway,
+                so that they are wrong.
         """
         with subprocess.Popen(
             self._command,
@@ -100,6 +177,7 @@ class Run:
                 yield from self._pieces(process)
                 self._status = process.wait(self._limits.timeout_s)
                 self.failed = self._status != 0
+                self._check_turned()
             except (TimeoutError, subprocess.TimeoutExpired):
                 process.kill()
                 raise UserError(
@@ -132,6 +210,19 @@ class Run:
                         deadline = time.monotonic() + self._limits.timeout_s
                     else:
                         self._log += data[: _LOG_BYTES - len(self._log)]
+
+    def _check_turned(self) -> None:
+        """See that frames which a rotation flag turns are all alike: `transpose` needs that."""
+        if _TURNS not in self.log or "-noautorotate" in self._command:
+            return
+        for *shapes, moment in _CHANGE.findall(self.log):
+            before, after = shapes[:3], shapes[3:]
+            if before != after:
+                raise UserError(
+                    f"{self._source}: its frames change from {'×'.join(before[:2])} to "
+                    f"{'×'.join(after[:2])} or in their format, first the one at {moment} s, and "
+                    "its rotation flag cannot be obeyed any more; cut it there, or re-encode it"
+                )
 
     @property
     def log(self) -> str:
@@ -294,15 +385,18 @@ def read_packets(path: Path, limits: Limits, *arguments: str, units: str | None 
         options |= {"bsf:v:1": f"filter_units=pass_types={units}", "max_interleave_delta": "1"}
     report = Report(path, streams, limits, "-loglevel", "level+error", *arguments, **options)
     # Numbers, not rows: three hours at 120 frames a second are 1.3 million of them.
-    columns = array("q"), array("q"), array("q"), array("q")
+    columns = array("q"), array("q"), array("q"), array("q"), array("q")
     with_units = array("q")
     content = hashlib.sha256()
     # A crafted index may name the same bytes again and again.
+    stored = 0
     for packet in islice(report, path.stat().st_size):
         if packet.stream == 1:
             with_units.append(packet.pts)
-        elif not packet.flags & _DISCARD:
-            numbers = packet.dts, packet.pts, packet.duration, packet.flags & _KEY
+            continue
+        stored += 1
+        if not packet.flags & _DISCARD:
+            numbers = packet.dts, packet.pts, packet.duration, packet.flags & _KEY, stored - 1
             for column, value in zip(columns, numbers, strict=True):
                 column.append(value)
             content.update(packet.data)
@@ -310,11 +404,36 @@ def read_packets(path: Path, limits: Limits, *arguments: str, units: str | None 
     if report.run.failed and units is not None:
         # At a packet that cannot be cut into units; without that, all may be well.
         return read_packets(path, limits, *arguments)._replace(with_units=found)
-    dts, pts, durations, keys = (np.frombuffer(column, np.int64) for column in columns)
+    dts, pts, durations, keys, places = (np.frombuffer(column, np.int64) for column in columns)
     if report.run.failed or not len(pts):
         raise report.run.unreadable()
     time_base, codec = Fraction(report.header["tb"]), report.header.get("codec_id", "")
+    if codec == "vp8":
+        shown = _shown_of_vp8(path, limits, stored)[places]
+        dts, pts, durations, keys = (column[shown] for column in (dts, pts, durations, keys))
     return Packets(dts, pts, durations, keys == 1, time_base, codec, content.hexdigest(), found)
+
+
+def _shown_of_vp8(path: Path, limits: Limits, count: int) -> NDArray[np.bool_]:
+    """Tell of each of `count` packets whether its frame is shown: others only refer to it.
+
+    In other codecs such a frame shares its packet with one that is shown.
+    """
+    output = ffmpeg.output(video_stream(path, limits), "pipe:", format="ivf", c="copy")
+    run = Run(path, output, limits, "-loglevel", "level+error")
+    shown = bytearray()
+    rest, ahead = b"", _IVF_FILE
+    for piece in run:
+        rest += piece
+        while len(rest) > ahead + _IVF_FRAME and len(shown) < count:
+            size = int.from_bytes(rest[ahead : ahead + 4], "little")
+            shown.append(size > 0 and rest[ahead + _IVF_FRAME] & _VP8_SHOWN > 0)
+            ahead += _IVF_FRAME + size
+        cut = min(ahead, len(rest))
+        rest, ahead = rest[cut:], ahead - cut
+    if run.failed or len(shown) != count or not any(shown):
+        raise run.unreadable()
+    return np.frombuffer(shown, np.bool_)
 
 
 def frame_ticks(packets: Packets, first: list[int]) -> tuple[NDArray[np.int64], bool]:

@@ -8,7 +8,7 @@ stands in a box of its header (ISO/IEC 14496-12, 8.7.3), which FFmpeg does not p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -24,15 +24,19 @@ from twinstroke.video.clock import Clock
 from twinstroke.video.ffmpeg import (
     SAMPLED_FRAMES,
     Report,
+    VideoStream,
     decoded,
     frame_ticks,
     read_packets,
     video_stream,
+    video_streams,
 )
 
 _LARGEST_TICK = 2**60
 """A time beyond it is a mistake, and kept out of all arithmetic."""
 _MOST_BOXES = 10_000
+_PIXEL_ASPECTS = Fraction(1, 8), Fraction(8)
+"""How many times as wide as high a pixel may be; those of cameras are 1/2 to 2."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Probe:
     fps: Fraction
     """Average frame rate in frames a second."""
     width: int
-    """Pixels, as displayed: the rotation flag is applied."""
+    """Pixels, as displayed: square, and the rotation flag is applied."""
     height: int
     variable_frame_rate: bool
     clock: Clock
@@ -57,11 +61,17 @@ class Probe:
     """SHA-256 over sizes and checksums of the packets: equal for a copy in another container."""
     rotation: int
     """Degrees, 0 to 359, by which the rotation flag turns the picture clockwise."""
+    mirrored: bool
+    """Whether the flag also mirrors it, so that left and right change places."""
     interlaced: bool
     """Whether a frame is made of two fields, each of its own moment."""
+    pixel_aspect: Fraction
+    """How many times as wide as high a stored pixel is displayed, before it is turned."""
+    streams: Sequence[VideoStream]
+    """The video streams of the file; this one is the first."""
     claimed_frames: int | None
     """Frames that the header counts, where it counts exactly (MP4 and QuickTime). None also if an
-    edit list hides frames and none of them is missing."""
+    edit list hides frames and none of them is missing, and for one of several streams."""
 
 
 def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
@@ -78,6 +88,7 @@ def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
         raise UserError(f"{path}: no such video; add the file")
     if path.stat().st_size == 0:
         raise UserError(f"{path}: the video file is empty; copy it again")
+    streams = video_streams(path, limits)
     sample = _sample(path, limits)
     packets = read_packets(path, limits)
     ticks, timed = frame_ticks(packets, sample.times)
@@ -100,8 +111,14 @@ def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
         timed=timed,
         content=packets.content,
         rotation=sample.rotation,
+        mirrored=sample.mirrored,
         interlaced=sample.interlaced,
-        claimed_frames=_claimed_frames(path, len(packets.pts), limits),
+        pixel_aspect=sample.pixel_aspect,
+        streams=streams,
+        # The header does not number streams as FFmpeg does.
+        claimed_frames=_claimed_frames(path, len(packets.pts), limits)
+        if len(streams) < 2
+        else None,
     )
 
 
@@ -128,7 +145,9 @@ class _Sample(NamedTuple):
     width: int
     height: int
     rotation: int
+    mirrored: bool
     interlaced: bool
+    pixel_aspect: Fraction
 
 
 def _sample(path: Path, limits: Limits) -> _Sample:
@@ -143,10 +162,38 @@ def _sample(path: Path, limits: Limits) -> _Sample:
     turned = re.search(r"displaymatrix: rotation of (-?[\d.]+) degrees", log)
     rotation = round(-float(turned[1])) % 360 if turned else 0
     width, height = map(int, report.header["dimensions"].split("x"))
+    numerator, denominator = map(int, report.header.get("sar", "1/1").split("/"))
+    # 0: not known.
+    aspect = Fraction(numerator, denominator) if numerator and denominator else Fraction(1)
+    if not _PIXEL_ASPECTS[0] <= aspect <= _PIXEL_ASPECTS[1]:
+        raise UserError(
+            f"{path}: its pixels claim to be {float(aspect):.4g} times as wide as high; "
+            "put that right in a copy: ffmpeg -i … -c copy -aspect 16:9 …"
+        )
+    width = max(1, round(width * aspect))
     if abs(rotation % 180 - 90) <= 1:
         width, height = height, width
+    mirrored = turned is not None and _is_mirrored(path, limits)
     interlaced = re.search(r"\bpts_time:.* i:[TB] ", log) is not None
-    return _Sample([frame.pts for frame in frames], width, height, rotation, interlaced)
+    times = [frame.pts for frame in frames]
+    return _Sample(times, width, height, rotation, mirrored, interlaced, aspect)
+
+
+def _is_mirrored(path: Path, limits: Limits) -> bool:
+    """Tell whether the filters by which FFmpeg obeys a rotation flag mirror the picture.
+
+    The angle does not tell: FFmpeg gives that of a mirror as if it were a turn.
+    """
+    report = decoded(
+        path, video_stream(path, limits), limits, "-loglevel", "level+debug", **{"frames:v": 1}
+    )
+    for _ in report:
+        pass
+    log = report.run.log
+    flips = {kind for kind in ("hflip", "vflip") if f"Filter '{kind}' formats" in log}
+    # A transposition with a flip is a turn by 90° that also mirrors.
+    flips |= {"transpose"} & set(re.findall(r"(transpose) @ .*'dir' to value 'c?clock_flip'", log))
+    return len(flips) % 2 == 1
 
 
 def _claimed_frames(path: Path, shown: int, limits: Limits) -> int | None:
