@@ -77,7 +77,7 @@ class Set:
             self.sums.append(f"{digest}  ./videos/{video}.mp4")
         (self.raw / "MD5SUMS").write_text("\n".join([*self.sums, ""]))
 
-    def check(self) -> tuple[int, str, list[dict[str, str]]]:
+    def check(self, **index: Any) -> tuple[int, str, list[dict[str, str]]]:
         """Run the command; give its status, what it prints, and the table that it writes."""
         yaml = YAML()
         preset = yaml.load((ROOT / "presets/demo.yaml").read_text())
@@ -93,8 +93,9 @@ class Set:
             "fps": FPS,
             "negatives": {"rule": "none"},
             "split": {"rule": "given"},
+            **index,
         }
-        (self.root / "presets").mkdir()
+        (self.root / "presets").mkdir(exist_ok=True)
         yaml.dump(preset, self.root / "presets/mine.yaml")
         params = (ROOT / "params.yaml").read_text().replace("preset: demo", "preset: mine")
         (self.root / "params.yaml").write_text(params)
@@ -308,6 +309,19 @@ def test_a_sound_data_set_raises_no_alarm(tmp_path: Path) -> None:
     assert status == 0
     assert "0 errors, 0 warnings" in printed
     assert "forehand           1           1           1" in printed
+
+
+def test_a_single_label_is_no_task_until_negatives_are_mined_beside_it(tmp_path: Path) -> None:
+    data = Set(tmp_path)
+    data.rows = [[*row[:3], "forehand", *row[4:]] for row in data.rows]
+    data.write()
+    status, printed, (found,) = data.check(classes="found")
+    assert status == 1
+    assert "Traceback" not in printed
+    assert "data/raw/mine: 'forehand' is the only class" in found["found"]
+    status, printed, _ = data.check(classes="found", negatives={"rule": "gaps", "frames": 16})
+    assert status == 0
+    assert "Negative" in printed
 
 
 @pytest.fixture(scope="module")
