@@ -144,10 +144,10 @@ def _refuse_doubt(
     unread = [start] if start.is_file() and start not in damaged else []
     if start.is_dir():
         stems = {path.stem for path in reading.videos.values()}
-        suffixes = (*UNREAD_SUFFIXES, ".txt")
+        doubtful = (*UNREAD_SUFFIXES, ".txt")
         unread = [
             file
-            for file in find_files(raw, settings.annotations, suffixes, reading.findings)
+            for file in find_files(raw, settings.annotations, doubtful, reading.findings)
             if file.suffix.lower() != ".txt" or file.stem in stems
         ]
     if not unread and folders > 1:
