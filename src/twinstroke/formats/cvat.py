@@ -281,9 +281,8 @@ class _Handler(ContentHandler):
             elif self._track is not None and frame < self._track.last:
                 self._drop(f"frame {frame} follows frame {self._track.last}")
         elif depth == 4 and self._shape is not None:
-            if name == "attribute":
-                if attrs.get("name", "").lower() in STROKE_ATTRIBUTES:
-                    self._text = ""
+            if _names_stroke(name, attrs):
+                self._text = ""
             elif "outside" in attrs:
                 # A skeleton is seen as long as one of its points is.
                 hidden = attrs["outside"] == "1" and self._shape.is_outside is not False
@@ -318,9 +317,8 @@ class _Handler(ContentHandler):
             self.shapes += 1
         elif depth == 3:
             self._shape = _Shape(self._line, None, None, label=attrs.get("label", ""))
-        elif depth == 4 and self._shape is not None and name == "attribute":
-            if attrs.get("name", "").lower() in STROKE_ATTRIBUTES:
-                self._text = ""
+        elif depth == 4 and self._shape is not None and _names_stroke(name, attrs):
+            self._text = ""
 
     def _end_tag(self, image: _Image) -> None:
         shape, self._shape = self._shape, None
@@ -354,6 +352,11 @@ class _Handler(ContentHandler):
         label = track.label if shape.value is None else shape.value
         hidden = shape.is_outside or shape.value in NO_STROKE
         track.see(shape.frame, None if hidden else label, shape.line)
+
+
+def _names_stroke(name: str, attrs: AttributesImpl) -> bool:
+    """Tell whether an element is an attribute, in CVAT's sense, that names the stroke."""
+    return name == "attribute" and attrs.get("name", "").lower() in STROKE_ATTRIBUTES
 
 
 class _Task:
@@ -400,7 +403,7 @@ class _Task:
 def _add_runs(handler: _Handler, file: Path, raw: Path, reading: Reading) -> None:
     tasks = _tasks(handler, file, reading)
     split = split_of(file.relative_to(raw).parts[:-1])
-    # Tasks of a project without a stroke may not be annotated yet; any other file is about its task.
+    # Tasks of a project without a stroke may not be annotated yet; other files are about theirs.
     wanted = handler.task_of_tracks if handler.is_project else {None, *handler.task_of_tracks}
     by_id = {task.fields.get("id", ""): task for task in tasks}
     found: dict[str | None, tuple[_Task, str] | None] = {}

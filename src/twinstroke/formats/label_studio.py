@@ -13,8 +13,9 @@ Read are results of type ``timelinelabels`` (a range of the video's timeline) an
 Frame n is shown from (n - 1) / rate on. Until 2025 the editor sought n / rate, one frame of its own
 later; exports do not tell which it did.
 
-Where ``TimelineLabels`` and ``VideoRectangle`` share a ``Video``, each box stands there once more, as
-``timelinelabels`` of the same id without ranges (Label Studio's issue 9744): that is passed over.
+Where ``TimelineLabels`` and ``VideoRectangle`` share a ``Video``, each box stands there once more,
+as ``timelinelabels`` of the same id without ranges (Label Studio's issue 9744): that is passed
+over.
 
 A task belongs to the video that its ``data`` names. Annotations that were cancelled, drafts and
 predictions are passed over, and so are tasks without annotations: nobody has looked at them yet.
