@@ -100,19 +100,12 @@ class Reading:
         """
         if name == self._last[0] and self._last[1] is not None:
             return self._last[1]
-        parts = PurePosixPath(name.replace("\\", "/")).parts
-        # A tool may have kept folders of the annotator's own computer: the innermost ones count.
-        for first in range(len(parts)):
-            found = self._names.get(_key("/".join(parts[first:])), set())
-            if len(found) == 1:
-                (video,) = found
-                self.annotated.add(video)
-                self._last = name, video
-                return video
-            if found:
-                break
-        else:
-            found = set()
+        found = self._meant(name)
+        if len(found) == 1:
+            (video,) = found
+            self.annotated.add(video)
+            self._last = name, video
+            return video
         if (place.file, name) not in self._missing:
             if len(self._missing) < LIMIT:
                 self._missing.add((place.file, name))
@@ -122,6 +115,7 @@ class Reading:
                     "video", place, f"{name!r} may be any of {files}", "write the folder too"
                 )
             else:
+                parts = _parts(name)
                 meant = self._like(parts[-1]) if parts else ""
                 self.findings.error(
                     "video",
@@ -132,6 +126,19 @@ class Reading:
                     else "add the video, or remove its annotations",
                 )
         return None
+
+    def knows(self, name: str) -> bool:
+        """Tell whether a name, as for :meth:`video_named`, is that of one video."""
+        return len(self._meant(name)) == 1
+
+    def _meant(self, name: str) -> set[str]:
+        """Ids of the videos that a name may mean."""
+        parts = _parts(name)
+        # A tool may have kept folders of the annotator's own computer: the innermost ones count.
+        for first in range(len(parts)):
+            if found := self._names.get(_key("/".join(parts[first:]))):
+                return found
+        return set()
 
     def _like(self, name: str) -> str:
         """File name of a video that may be meant; empty if none is."""
@@ -240,6 +247,11 @@ def split_of(folders: Sequence[str]) -> Split | None:
         if folder.lower() in SPLIT_NAMES:
             return SPLIT_NAMES[folder.lower()]
     return None
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Folders and file of a path, of whatever system."""
+    return PurePosixPath(name.replace("\\", "/")).parts
 
 
 def _key(name: str) -> str:
