@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,11 +78,14 @@ class Set:
             self.sums.append(f"{digest}  ./videos/{video}.mp4")
         (self.raw / "MD5SUMS").write_text("\n".join([*self.sums, ""]))
 
-    def check(self, *program: str, **environment: str) -> tuple[int, str, list[dict[str, str]]]:
+    def check(
+        self, *program: str, index: Mapping[str, Any] | None = None, **environment: str
+    ) -> tuple[int, str, list[dict[str, str]]]:
         """Run the command; give its status, what it prints, and the table that it writes.
 
         Args:
             program: Another to run, as Python is told.
+            index: Keys of that section of the preset, beside those of all data sets.
             environment: Beside that of this process.
         """
         yaml = YAML()
@@ -99,8 +102,9 @@ class Set:
             "fps": FPS,
             "negatives": {"rule": "none"},
             "split": {"rule": "given"},
+            **(index or {}),
         }
-        (self.root / "presets").mkdir()
+        (self.root / "presets").mkdir(exist_ok=True)
         yaml.dump(preset, self.root / "presets/mine.yaml")
         params = (ROOT / "params.yaml").read_text().replace("preset: demo", "preset: mine")
         (self.root / "params.yaml").write_text(params)
@@ -315,6 +319,21 @@ def test_a_sound_data_set_raises_no_alarm(tmp_path: Path) -> None:
     assert status == 0
     assert "0 errors, 0 warnings" in printed
     assert "forehand           1           1           1" in printed
+
+
+def test_a_single_label_is_no_task_until_negatives_are_mined_beside_it(tmp_path: Path) -> None:
+    data = Set(tmp_path)
+    data.rows = [[*row[:3], "forehand", *row[4:]] for row in data.rows]
+    data.write()
+    status, printed, (found,) = data.check(index={"classes": "found"})
+    assert status == 1
+    assert "Traceback" not in printed
+    assert "data/raw/mine: 'forehand' is the only class" in found["found"]
+    status, printed, _ = data.check(
+        index={"classes": "found", "negatives": {"rule": "gaps", "frames": 16}}
+    )
+    assert status == 0
+    assert "Negative" in printed
 
 
 @pytest.fixture(scope="module")

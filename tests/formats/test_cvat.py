@@ -183,7 +183,7 @@ def test_tracks_are_cut_where_what_each_frame_shows_changes(
     with tempfile.TemporaryDirectory() as folder:
         reading = _read(Path(folder), _document(body, meta))
     assert _strokes(reading) == expected
-    assert reading.findings.errors == []
+    assert [item.check for item in reading.findings.errors] == ([] if whole else ["track"])
 
 
 def test_other_attributes_leave_the_label_of_the_track(tmp_path: Path) -> None:
@@ -307,6 +307,108 @@ def test_projects_count_on_from_task_to_task_of_a_subset(tmp_path: Path) -> None
     assert [item.annotator for item in reading.annotations] == ["u5", "u6", "u6", "u7", "u8", "u9"]
 
 
+def _images(tags: Sequence[Sequence[str]], start: int = 0, step: int = 1, more: str = "") -> str:
+    """Frames as the export for images lists them, those without a tag too."""
+    lines = []
+    for n, labels in enumerate(tags):
+        frame = start + step * n
+        inner = "".join(
+            f'    <tag label={quoteattr(label)} source="manual">\n    </tag>\n' for label in labels
+        )
+        lines.append(
+            f'  <image id="{frame}" name="frame_{frame:06d}"{more} width="9" height="9">\n{inner}'
+            "  </image>\n"
+        )
+    return "".join(lines)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from(["Hit", "Push", "Cut"]), max_size=3), min_size=1),
+    st.integers(0, 7),
+    st.integers(1, 5),
+    st.integers(0, 4),
+    st.booleans(),
+)
+def test_consecutive_frames_with_the_same_tag_are_a_stroke(
+    tags: list[list[str]], start: int, step: int, rest: int, lists_all: bool
+) -> None:
+    stop = start + step * (len(tags) - 1) + min(rest, step - 1)
+    meta = TASK.replace("<start_frame>0<", f"<start_frame>{start}<")
+    meta = meta.replace("<stop_frame>99<", f"<stop_frame>{stop}<")
+    meta = meta.replace("<frame_filter><", f"<frame_filter>step={step}<")
+    shown = _images(tags, start, step)
+    if not lists_all:
+        # Whoever leaves frames without tags out says the same.
+        blocks = [f"{block}</image>\n" for block in shown.split("</image>\n")[:-1]]
+        shown = "".join(block for block in blocks if "<tag" in block)
+    expected = []
+    for label in ("Hit", "Push", "Cut"):
+        n = 0
+        for is_shown, run in itertools.groupby(label in labels for labels in tags):
+            length = len(list(run))
+            if is_shown:
+                end = min(start + step * (n + length), stop + 1)
+                expected.append(("a", start + step * n, end, label))
+            n += length
+    with tempfile.TemporaryDirectory() as folder:
+        reading = _read(Path(folder), _document(shown, meta))
+    assert sorted(_strokes(reading)) == sorted(expected)
+    assert len(reading.findings.errors) == (not expected)
+
+
+def test_an_attribute_of_a_tag_names_the_stroke(tmp_path: Path) -> None:
+    images = _images([["ball"], ["ball"], ["ball"], ["ball"]])
+    for n, value in enumerate(("Hit", "Hit", "", "Push")):
+        inner = f'<attribute name="Stroke">{value}</attribute><attribute name="x">1</attribute>'
+        images = images.replace(f"frame_{n:06d}", f"FRAME_{n}", 1)
+        head, _, tail = images.partition(f"FRAME_{n}")
+        images = f"{head}frame_{n:06d}{tail.replace('    </tag>', f'{inner}</tag>', 1)}"
+    reading = _read(tmp_path, _document(images))
+    assert _strokes(reading) == [("a", 0, 2, "Hit"), ("a", 3, 4, "Push")]
+
+
+def test_images_of_projects_count_in_their_own_task(tmp_path: Path) -> None:
+    meta = _project(_project_task(5, 100, "a.mp4"), _project_task(6, 30, "b.mp4"))
+    images = _images([["Hit"], ["Hit"]], 98, more=' task_id="5"')
+    # Whatever the id, the name has the frame of the task's own video.
+    images += _images([["Hit"], ["Hit"]], 3, more=' task_id="6"').replace('id="3"', 'id="103"')
+    reading = _read(tmp_path, _document(images, meta), ("a.mp4", "b.mp4"))
+    assert _strokes(reading) == [("a", 98, 100, "Hit"), ("b", 3, 5, "Hit")]
+    assert reading.findings.all == []
+
+
+def test_what_an_export_without_strokes_advises_is_true(tmp_path: Path) -> None:
+    (error,) = _read(tmp_path, _document("")).findings.errors
+    assert error.advice == "if the strokes are tags of frames, export it as CVAT for images 1.1"
+    tagged = _read(tmp_path, _document(_images([["Hit"], ["Hit"], []])))
+    assert (_strokes(tagged), tagged.findings.all) == ([("a", 0, 2, "Hit")], [])
+    box = _shape(0, 0).replace(' frame="0" outside="0"', ' label="Hit"')
+    boxes = _document(f'  <image id="0" name="frame_000000">\n{box}  </image>\n')
+    told = _read(tmp_path, boxes).findings.all
+    assert [item.severity for item in told] == ["error", "warning"]
+    assert all(item.advice.endswith("export it as CVAT for video 1.1") for item in told)
+    tracked = _read(tmp_path, _document(_track(_shape(0, 0), _shape(1, 1))))
+    assert (_strokes(tracked), tracked.findings.all) == ([("a", 0, 1, "Hit")], [])
+
+
+def test_one_video_without_strokes_beside_others_is_no_error(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    _read(tmp_path, _document("", TASK.replace("a.mp4", "b.mp4")), name="b.xml")
+    _read(tmp_path, _document(GOOD))
+    chosen = IndexSettings.model_validate(
+        {"classes": "found", "fps": 120.0, "split": {"rule": "given"}}
+    )
+    reading = Reading(ClassList(chosen), Findings())
+    for video in ("a", "b"):
+        reading.add_video(video, raw / f"{video}.mp4", PurePosixPath(f"{video}.mp4"))
+    cvat.read([raw / "annotations.xml", raw / "b.xml"], raw, chosen, reading)
+    assert reading.annotated == {"a", "b"}
+    assert [(item.severity, item.found) for item in reading.findings.all] == [
+        ("warning", "holds no track")
+    ]
+
+
 def test_tasks_of_a_project_without_tracks_may_not_be_annotated_yet(tmp_path: Path) -> None:
     meta = _project(_project_task(5, 100, "a.mp4"), _project_task(6, 30, "gone.mp4"))
     tracks = _of(5, _shape(10, 0), _shape(20, 1))
@@ -383,7 +485,9 @@ BOMB = "".join(f'<!ENTITY e{n} "&e{n - 1};&e{n - 1};">' for n in range(1, 40))
         ('<?xml version="1.0" encoding="klingon"?><annotations/>', None, "XML"),
         (_document(GOOD).encode("utf-16")[:-3], None, "not well-formed"),
         ("<video/>", 0, "root 'video'"),
-        (_document('  <image id="0" name="f.png"><box/></image>\n'), 0, "holds images"),
+        (_document('  <image id="0" name="f.png"><box/></image>\n'), 0, "no tag of a frame"),
+        (_document('  <image id="x" name="f.png"><tag/></image>\n'), "image", "is no frame of"),
+        (_document('  <image id="1" name="a"/><image id="1"/>\n'), "image", "1 follows frame 1"),
         (_document(GOOD, TASK.replace("<stop_frame>99", "<stop_frame>-1")), 0, "stop_frame"),
         (_document(_track(_shape("x", 0))), "frame", "frame is 'x'"),
         (_document(_track(_shape("", 0))), "frame", "frame is ''"),
@@ -453,7 +557,7 @@ def test_no_bytes_raise(content: bytes | str) -> None:
 @given(st.data())
 def test_no_order_of_elements_raises(data: st.DataObject) -> None:
     names = ["annotations", "meta", "project", "task", "job", "track", "box", "skeleton", "points"]
-    names += ["attribute", "assignee", "username", "source", "size", "id", "image"]
+    names += ["attribute", "assignee", "username", "source", "size", "id", "image", "tag"]
     text = st.sampled_from(["", "a", "5", "label", "-1", "0", "1"])
     attributes = st.dictionaries(
         st.sampled_from(["frame", "outside", "label", "name", "task_id"]), text, max_size=3

@@ -402,6 +402,166 @@ def test_arbitrary_damage_to_a_file_never_raises(data: st.DataObject) -> None:
     assert reading.annotations or reading.findings.errors
 
 
+def _tiers(*tiers: tuple[str, list[str]], media: str = "./a.mp4", mime: str = "video/mp4") -> str:
+    """A file with tiers (their attributes, and values of strokes of a second each)."""
+    slots, marks = "", ""
+    for number, (attributes, values) in enumerate(tiers):
+        marks += f'<TIER LINGUISTIC_TYPE_REF="t" {attributes}>'
+        for place, value in enumerate(values):
+            name = f"{number}_{place}"
+            for end in (0, 1):
+                slots += (
+                    f'<TIME_SLOT TIME_SLOT_ID="s{name}_{end}" TIME_VALUE="{1000 * (place + end)}"/>'
+                )
+            marks += (
+                f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{name}" '
+                f'TIME_SLOT_REF1="s{name}_0" TIME_SLOT_REF2="s{name}_1">'
+                f"<ANNOTATION_VALUE>{value}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>"
+            )
+        marks += "</TIER>"
+    return (
+        '<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR '
+        f'MEDIA_URL="{media}" MIME_TYPE="{mime}"/></HEADER><TIME_ORDER>{slots}</TIME_ORDER>{marks}'
+        '<LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="t"/></ANNOTATION_DOCUMENT>'
+    )
+
+
+def _meant(reading: Reading) -> list[tuple[str | None, str, str]]:
+    return [(a.label, a.annotator, a.group) for a in reading.annotations]
+
+
+ADA, BEN = 'TIER_ID="A" PARTICIPANT="Ada"', 'TIER_ID="B" PARTICIPANT="Ben"'
+BY_CLASS = (('TIER_ID="Hit"', ["Hit", "", " Hit"]), ('TIER_ID="Push" PARTICIPANT="Ada"', ["Push"]))
+MEANT: dict[str, tuple[tuple[tuple[str, list[str]], ...], dict[str, Any], str, list[Any]]] = {
+    "players": (
+        ((ADA, ["Hit"]), (BEN, ["Push"])),
+        {},
+        "players",
+        [("Hit", "", "Ada"), ("Push", "", "Ben")],
+    ),
+    "one player": (((ADA, ["Hit"]),), {}, "", [("Hit", "A", "Ada")]),
+    "two tiers of one player": (
+        ((ADA, ["Hit"]), ('TIER_ID="B" PARTICIPANT="Ada"', ["Push"])),
+        {},
+        "",
+        [("Hit", "A", "Ada"), ("Push", "B", "Ada")],
+    ),
+    "one tier without": (
+        ((ADA, ["Hit"]), (BEN, ["Push"]), ('TIER_ID="C"', ["Hit"])),
+        {},
+        "",
+        [("Hit", "A", "Ada"), ("Push", "B", "Ben"), ("Hit", "C", "")],
+    ),
+    "players with an annotator": (
+        ((f'{ADA} ANNOTATOR="Eve"', ["Hit"]), (BEN, ["Push"])),
+        {},
+        "",
+        [("Hit", "Eve", "Ada"), ("Push", "B", "Ben")],
+    ),
+    "players as said": (
+        (('TIER_ID="Ada" ANNOTATOR="Eve"', ["Hit"]), (BEN, ["Push"])),
+        {"elan": {"tiers_are": "players"}},
+        "",
+        [("Hit", "Eve", "Ada"), ("Push", "", "Ben")],
+    ),
+    "annotators as said": (
+        ((ADA, ["Hit"]), (BEN, ["Push"])),
+        {"elan": {"tiers_are": "annotators"}},
+        "",
+        [("Hit", "A", "Ada"), ("Push", "B", "Ben")],
+    ),
+    "another group": (
+        ((ADA, ["Hit"]),),
+        {"split": {"rule": "given", "group": "club"}},
+        "",
+        [("Hit", "A", "")],
+    ),
+    "classes": (BY_CLASS, {}, "classes", [("Hit", "", "")] * 3 + [("Push", "", "Ada")]),
+    "one other value": (
+        (*BY_CLASS, ('TIER_ID="C"', ["x"])),
+        {"classes": ["Hit", "Push", "x"]},
+        "",
+        [
+            ("Hit", "Hit", ""),
+            (None, "Hit", ""),
+            ("Hit", "Hit", ""),
+            ("Push", "Push", "Ada"),
+            ("x", "C", ""),
+        ],
+    ),
+    "without values": (
+        (('TIER_ID="Hit"', [""]), ('TIER_ID="Push"', [""])),
+        {},
+        "",
+        [(None, "Hit", ""), (None, "Push", "")],
+    ),
+    "listed, without values": (
+        (('TIER_ID="Hit"', [""]), ('TIER_ID="Push"', [""])),
+        {"classes": ["Hit", "Push"]},
+        "classes",
+        [("Hit", "", ""), ("Push", "", "")],
+    ),
+    "classes as said": (
+        (('TIER_ID="Hit" ANNOTATOR="Eve"', ["good"]), ('TIER_ID="Push"', ["?"])),
+        {"elan": {"tiers_are": "classes"}},
+        "",
+        [("Hit", "Eve", ""), ("Push", "", "")],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MEANT)
+def test_what_tiers_stand_for(tmp_path: Path, case: str) -> None:
+    tiers, changes, told, expected = MEANT[case]
+    _put(tmp_path, _tiers(*tiers))
+    reading = _read(tmp_path, **{"tiers": [], **changes})
+    assert _meant(reading) == expected
+    assert [(f.severity, f.check) for f in _told(reading)] == (
+        [("warning", "tier")] if told else []
+    )
+    if told:
+        (finding,) = _told(reading)
+        # The advice, followed: nothing changes but that nothing is told.
+        said = {"elan": {"tiers_are": told}}
+        assert f"index.elan.tiers_are: {told}" in finding.advice
+        again = _read(tmp_path, **{"tiers": [], **changes, **said})
+        assert (_meant(again), _told(again)) == (expected, [])
+
+
+def test_what_tiers_were_taken_for_is_told_once_for_all_files(tmp_path: Path) -> None:
+    for name in ("a.eaf", "b.eaf", "c.eaf"):
+        _put(tmp_path, _tiers(*BY_CLASS), name)
+    (told,) = _told(_read(tmp_path, tiers=[]))
+    assert told.found == "the tiers of this file, and of 2 others, are read as classes"
+
+
+@pytest.mark.parametrize(
+    ("media", "mime", "video"),
+    [
+        ("file:///C:/x/a.mpg", "video/mpeg", "a"),
+        ("./a.mov", "video/quicktime", "a"),
+        ("./gone.mpg", "video/mpeg", "b"),
+        ("./gone.mov", "video/quicktime", None),
+        ("./a.1", "video/mpeg", "b"),
+        ("./a.wav", "audio/x-wav", "b"),
+    ],
+)
+def test_a_video_that_got_another_suffix_is_found(
+    tmp_path: Path, media: str, mime: str, video: str | None
+) -> None:
+    _put(tmp_path, _tiers(('TIER_ID="x"', ["Hit"]), media=media, mime=mime), "b.eaf")
+    reading = _read(tmp_path, "a.mp4", "b.mp4", tiers=[])
+    assert [a.video for a in reading.annotations] == ([video] if video else [])
+    assert [media in error.found for error in reading.findings.errors] == ([] if video else [True])
+
+
+def test_a_medium_that_fits_no_video_is_named(tmp_path: Path) -> None:
+    text = _tiers(('TIER_ID="x"', ["Hit"]), media="./gone.mpg", mime="video/mpeg")
+    _put(tmp_path, text, "other.eaf")
+    (error,) = _read(tmp_path, tiers=[]).findings.errors
+    assert "no video './gone.mpg'" in error.found
+
+
 # Everything that XML 1.0 can hold, the awkward ones often.
 TEXT = st.text(
     st.one_of(
@@ -435,11 +595,13 @@ def _stroke(draw: st.DrawFn) -> tuple[Stroke, tuple[Any, ...]]:
     )
     first, last = (1000 * ms + part for ms, part in (begin, end))
     known = _composed(label)
-    return Stroke("v", first, last, label, annotator=annotator), (
+    player = draw(st.one_of(st.sampled_from(["", "Anna", "Ben", "Ben 2"]), TEXT))
+    return Stroke("v", first, last, label, annotator=annotator, group=player), (
         Fraction(begin[0], 1000),
         Fraction(end[0], 1000),
         known if known not in ("", "Unknown") else None,
         _composed(annotator) or "strokes",
+        _composed(player),
     )
 
 
@@ -462,7 +624,8 @@ def test_what_is_written_is_read_again(
         reading = _read(Path(folder), video, tiers=[])
     assert _told(reading) == []
     assert reading.annotated == {PurePosixPath(video).stem}
-    assert Counter(row[:4] for row in _rows(reading)) == Counter(row for _, row in strokes)
+    read = ((*_times(a), a.label, a.annotator, a.group) for a in reading.annotations)
+    assert Counter(read) == Counter(row for _, row in strokes)
 
 
 @settings(deadline=None)

@@ -145,6 +145,33 @@ def _task(*results: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return task
 
 
+def _shadow(box: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """What the editor puts beside a box where timeline labels share its video."""
+    value = {key: value for key, value in box["value"].items() if key != "labels"}
+    return {
+        **box,
+        "type": "timelinelabels",
+        "from_name": "videoLabels",
+        "value": {**value, "timelinelabels": []},
+        **changes,
+    }
+
+
+def test_boxes_that_stand_on_the_timeline_again_count_once(tmp_path: Path) -> None:
+    box = _boxes([(11, True), (20, False)])
+    results = [_range(5, 8, "Push"), _shadow(box), box]
+    reading = _read(tmp_path, [_task(*results)], annotation_fps=120.0)
+    assert sorted(_strokes(reading)) == [(4, 8, "Push"), (10, 20, "Hit")]
+    assert reading.findings.all == []
+
+
+def test_a_region_of_the_timeline_without_ranges_and_box_is_an_error(tmp_path: Path) -> None:
+    box = _boxes([(11, True), (20, False)])
+    for odd in (_shadow(box, id="other"), _shadow(box, id=None)):
+        (error,) = _read(tmp_path, [_task(box, odd)], annotation_fps=120.0).findings.errors
+        assert error.found == "ranges: is missing"
+
+
 def test_ranges_count_from_one_and_hold_their_last_frame(tmp_path: Path) -> None:
     # The example of the documentation, start 3 and end 5, marks three frames; a click marks one.
     ranges = [{"start": 3, "end": 5}, {"start": 9, "end": 9}]

@@ -280,7 +280,7 @@ def test_nothing_is_mined_where_a_stroke_is_left_out(raw: Path) -> None:
     "lost",
     [
         "a,90,70,push",
-        "a,70.0,90.0,push",
+        "a,70.5,90.5,push",
         "a,70,90",
         "a,70,900,push",
         "a,70,x,push",

@@ -577,6 +577,22 @@ def test_overlap_up_to_the_limit(tree: Path) -> None:
     assert "shares 5 of 20 frames" in _problems(tree, max_overlap=0.24)[0]
 
 
+def test_two_players_at_once_are_told_with_what_can_be_done(csv_tree: Path) -> None:
+    rows = [
+        f"{v},{row}" for v in "abc" for row in ("12,20,Hit,Ada", "15,23,Push,Ben", "30,60,Push,Ada")
+    ]
+    table, head = csv_tree / "raw/strokes.csv", "video,begin,end,label,player"
+    _write(table, "\n".join([head, *rows]))
+    problems = _problems(csv_tree, **CSV, split=BY_NAME)
+    assert len(problems) == 3
+    assert all("as Ada and Ben play at once" in problem for problem in problems)
+    # The advice, followed.
+    both = _build(csv_tree, **CSV, split=BY_NAME, max_overlap=0.625)
+    assert sum(s.origin == "annotated" for s in both.samples) == 9
+    _write(table, "\n".join([head, *(row for row in rows if "Ben" not in row)]))
+    assert _rows(_build(csv_tree, **CSV, split=BY_NAME)) == SOUND
+
+
 def test_every_stroke_within_a_long_one_is_named(tree: Path) -> None:
     _write(tree / "raw/xml/train/a.xml", _xml((0, 60, "Hit"), (10, 20, "Hit"), (30, 40, "Push")))
     problems = _problems(tree)

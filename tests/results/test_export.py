@@ -135,6 +135,28 @@ def test_round_trip(
         assert _read(form, raw, clocks) == sorted(expected)
 
 
+def test_elan_has_a_place_for_players_but_for_no_other_group(tmp_path: Path) -> None:
+    sample = Sample(
+        sample="x:10-20",
+        video="x",
+        begin=10,
+        end=20,
+        label=CLASSES[0],
+        class_index=0,
+        split="train",
+        origin="annotated",
+        group="Ada",
+        agreement=1.0,
+        votes="",
+    )
+    clock = Clock(np.arange(41), Fraction(1, 10))
+    for group, kept in (("Player", True), ("club", False)):
+        (path,) = export_index(
+            "elan", [sample], [], {"x": tmp_path / "x.mp4"}, {"x": clock}, group, tmp_path
+        )
+        assert ('PARTICIPANT="Ada"' in path.read_text()) == kept
+
+
 def test_a_stroke_of_no_split_stands_in_the_file_of_its_neighbours(tmp_path: Path) -> None:
     rows = [("x", 10, "train"), ("x", 30, "test"), ("a.b", 10, "validation")]
     samples = [
@@ -196,8 +218,8 @@ def test_a_whole_index_survives(tmp_path: Path, form: ExportFormat) -> None:
     )
     again = build_index(_settings("auto", **changes), **arguments)
     assert again.videos == first.videos
-    # The votes are counted by now; and only CSV knows players.
-    lost = {} if form == "csv" else {"group": ""}
+    # The votes are counted by now; and MediaEval knows no players.
+    lost = {"group": ""} if form == "mediaeval" else {}
     told = {"votes": "", "agreement": 1.0, **lost}
     assert again.samples == [sample.model_copy(update=told) for sample in first.samples]
     assert again.unlabelled == [mark.model_copy(update=lost) for mark in first.unlabelled]
@@ -256,9 +278,11 @@ def test_the_verb_exports_the_preset_of_the_project(
     old.parent.mkdir(parents=True)
     old.touch()
     assert twinstroke("export", "elan") == 0
+    assert capsys.readouterr().out.splitlines() == [f"export: 1 files below {data}/export/elan"]
+    assert twinstroke("export", "mediaeval") == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"export: 1 files below {data}/export/elan",
-        "export: elan has no place for the column player; csv has",
+        f"export: 1 files below {data}/export/mediaeval",
+        "export: mediaeval has no place for the column player; csv has",
     ]
     files = [path for path in (data / "export/elan").rglob("*") if path.is_file()]
     assert files == [data / "export/elan/train/v.eaf"]

@@ -140,6 +140,12 @@ PROBLEMS = [
     ),
     ("demo", {"index__split__fold": 1}, r"fold: 1 is none of the folds"),
     ("demo", {"index__split__folds": 2}, r"split\.folds: .*greater than or equal to 3"),
+    ("demo", {"index__elan": {"tiers_are": "layers"}}, r"tiers_are: .*'players'"),
+    (
+        "demo",
+        {"index__elan": {"tiers_are": "players"}, "index__split__group": "club"},
+        r"tiers_are: players, but the samples are grouped by 'club'",
+    ),
     ("demo", {"index__format": "xls"}, r"index\.format: .*'label_studio'"),
     ("demo", {"index__annotation_fps": 0}, r"annotation_fps: .*greater than 0.*'video'"),
     ("demo", {"balance__min_agreement": 1.1}, r"min_agreement: .*less than or equal to 1"),

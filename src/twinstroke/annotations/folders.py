@@ -13,6 +13,21 @@ from twinstroke.findings import Findings, Place
 
 ODD = re.compile(r"[\\\x00-\x1f\ud800-\udfff]")
 """Separators of other systems, control characters, and bytes that are no UTF-8."""
+UNREAD_SUFFIXES = (
+    ".boris",
+    ".ods",
+    ".odt",
+    ".doc",
+    ".docx",
+    ".srt",
+    ".textgrid",
+    ".vtt",
+    ".xls",
+    ".xlsm",
+    ".xlsx",
+    ".zip",
+)
+"""Of files in which people keep annotations that nothing here reads."""
 LARGEST_FILE = 2**28
 """Bytes of a file that is read at once; years of annotations are smaller."""
 

@@ -107,23 +107,12 @@ class Reading:
         """
         if name == self._last[0] and self._last[1] is not None:
             return self._last[1]
-        path = PurePosixPath(name.replace("\\", "/"))
-        parts = path.parts
-        # A tool may have kept folders of the annotator's own computer: the innermost ones count.
-        ways = [_key("/".join(parts[first:])) for first in range(len(parts))]
-        if path.suffix.lower() in REWRAPPED:
-            ways += [way.removesuffix(path.suffix) for way in ways]
-        for way in ways:
-            found = self._names.get(way, set())
-            if len(found) == 1:
-                (video,) = found
-                self.annotated.add(video)
-                self._last = name, video
-                return video
-            if found:
-                break
-        else:
-            found = set()
+        found = self._meant(name)
+        if len(found) == 1:
+            (video,) = found
+            self.annotated.add(video)
+            self._last = name, video
+            return video
         if (place.file, name) not in self._missing:
             if len(self._missing) < LIMIT:
                 self._missing.add((place.file, name))
@@ -132,10 +121,11 @@ class Reading:
                 self.findings.error(
                     "video", place, f"{name!r} may be any of {files}", "write the folder too"
                 )
-            elif there := [self._unread[way] for way in ways if way in self._unread]:
+            elif there := [self._unread[way] for way in _ways(name) if way in self._unread]:
                 what, advice = unread(there[0])
                 self.findings.error("video", place, f"{there[0]} {what}", advice)
             else:
+                parts = _parts(name)
                 meant = self._like(parts[-1]) if parts else ""
                 self.findings.error(
                     "video",
@@ -146,6 +136,17 @@ class Reading:
                     else "add the video, or remove its annotations",
                 )
         return None
+
+    def knows(self, name: str) -> bool:
+        """Tell whether a name, as for :meth:`video_named`, is that of one video."""
+        return len(self._meant(name)) == 1
+
+    def _meant(self, name: str) -> set[str]:
+        """Ids of the videos that a name may mean."""
+        for way in _ways(name):
+            if found := self._names.get(way):
+                return found
+        return set()
 
     def _like(self, name: str) -> str:
         """File name of a video that may be meant; empty if none is."""
@@ -261,6 +262,22 @@ def _ways_to_name(relative: PurePosixPath) -> set[str]:
     bare = relative.with_suffix("")
     names = relative, bare, relative.name, relative.stem, "__".join(bare.parts)
     return {_key(str(name)) for name in names}
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Folders and file of a path, of whatever system."""
+    return PurePosixPath(name.replace("\\", "/")).parts
+
+
+def _ways(name: str) -> list[str]:
+    """What a name may stand for, the likeliest first."""
+    parts = _parts(name)
+    # A tool may have kept folders of the annotator's own computer: the innermost ones count.
+    ways = [_key("/".join(parts[first:])) for first in range(len(parts))]
+    suffix = PurePosixPath(parts[-1]).suffix if parts else ""
+    if suffix.lower() in REWRAPPED:
+        ways += [way.removesuffix(suffix) for way in ways]
+    return ways
 
 
 def _key(name: str) -> str:

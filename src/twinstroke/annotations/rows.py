@@ -5,14 +5,17 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from twinstroke.findings import Findings, Place
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 DELIMITERS = ",;\t"
+SYNONYMS = {"file": "video", "start": "begin", "stop": "end", "class": "label", "move": "label"}
+"""Other names of columns, for tables that lack the one they stand for."""
 LONGEST_LINE = 2**16
 """Characters of a header; more is no table."""
 
@@ -23,7 +26,10 @@ def read_rows(
     """Read a table with a header, row by row: memory does not grow with their number.
 
     Commas, semicolons and tabs separate; UTF-8 with or without byte order mark, or UTF-16 with one
-    (what spreadsheets call Unicode text). Columns may stand in any order and others beside them.
+    (what spreadsheets call Unicode text). Columns may stand in any order and others beside them,
+    and some may have other names (`SYNONYMS`), of which a warning tells. What spreadsheets leave is
+    forgiven: a line ``sep=;`` before the header, columns without name and cells, and rows that lack
+    empty cells at their end, as long as they reach all needed columns.
 
     Args:
         file: The table.
@@ -44,18 +50,46 @@ def read_rows(
         )
 
 
-def header_of(start: str, columns: Sequence[str]) -> tuple[str, list[str]] | None:
-    """Delimiter and column names (in lower case) of a table; None without the needed columns."""
-    first_line = re.split(r"[\r\n]", start.removeprefix("\ufeff"), maxsplit=1)[0]
-    for delimiter in DELIMITERS:
+class Header(NamedTuple):
+    """How a table begins."""
+
+    delimiter: str
+    names: list[str]
+    """Of all columns, in lower case; empty where a column has none."""
+    renamed: dict[str, str]
+    """What columns are called in the file, by what they are read as, if that differs."""
+    line: int
+    """Where the names stand, from 1."""
+
+
+def header_of(start: str, columns: Sequence[str]) -> Header | None:
+    """Read the first line or two of a table; None without the needed columns."""
+    lines = re.split(r"\r\n|\r|\n", start.removeprefix("\ufeff"), maxsplit=2)
+    said = _separator(lines[0])
+    line = 2 if said else 1
+    for delimiter in said or DELIMITERS:
         try:
-            names = next(csv.reader([first_line], delimiter=delimiter), [])
+            names = next(csv.reader(lines[line - 1 : line], delimiter=delimiter), [])
         except csv.Error:
             continue
-        header = [name.strip().lower() for name in names]
-        if set(columns) <= set(header):
-            return delimiter, header
+        names = [name.strip().lower() for name in names]
+        times = Counter(SYNONYMS.get(name, name) for name in names)
+        renamed = {
+            SYNONYMS[name]: name
+            for name in names
+            if name in SYNONYMS and SYNONYMS[name] in columns and times[SYNONYMS[name]] == 1
+        }
+        back = {name: column for column, name in renamed.items()}
+        names = [back.get(name, name) for name in names]
+        if set(columns) <= set(names):
+            return Header(delimiter, names, renamed, line)
     return None
+
+
+def _separator(line: str) -> str:
+    """The separator that a first line ``sep=;`` tells spreadsheets; empty if it is none."""
+    match = re.fullmatch(f'"?sep=([{DELIMITERS}])"?[{DELIMITERS}]*', line, re.IGNORECASE)
+    return match[1] if match else ""
 
 
 def _encoding(start: bytes) -> str:
@@ -66,6 +100,8 @@ def _rows(
     text: TextIO, file: Path, columns: Sequence[str], findings: Findings
 ) -> Iterator[tuple[Place, dict[str, str]]]:
     start = text.readline(LONGEST_LINE)
+    if _separator(start.strip("\r\n")):
+        start += text.readline(LONGEST_LINE)
     found = header_of(start, columns)
     if found is None:
         findings.error(
@@ -76,31 +112,51 @@ def _rows(
             "mend the header, or see that the right file is read",
         )
         return
-    delimiter, header = found
-    if len(set(header)) < len(header):
-        findings.error(
-            "table", Place(str(file), "1"), "a column stands there twice", "keep one of them"
-        )
+    header, name = found.names, str(file)
+    place = Place(name, str(found.line))
+    named = [column for column in header if column]
+    if len(set(named)) < len(named):
+        findings.error("table", place, "a column stands there twice", "keep one of them")
         return
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
-    name = str(file)
+    if found.renamed:
+        findings.warning(
+            "table",
+            place,
+            ", ".join(f"{theirs!r} is read as {ours!r}" for ours, theirs in found.renamed.items()),
+            "name the columns so, to be sure",
+        )
+    needed = 1 + max(header.index(column) for column in columns)
+    reader = csv.reader(text, delimiter=found.delimiter, strict=True)
     try:
         for fields in reader:
-            place = Place(name, str(1 + reader.line_num))
+            place = Place(name, str(found.line + reader.line_num))
             values = [field.strip() for field in fields]
             if not any(values):
                 continue
-            if len(values) == len(header):
-                yield place, dict(zip(header, values, strict=True))
-            else:
+            values += [""] * (len(header) - len(values))
+            nameless = [
+                value for column, value in zip(header, values, strict=False) if value and not column
+            ]
+            if len(fields) < needed or any(values[len(header) :]):
                 findings.error(
                     "table",
                     place,
                     f"{len(fields)} fields, but the header has {len(header)}",
                     "a separator is missing or too many (decimal commas need semicolons between)",
                 )
+            elif nameless:
+                findings.error(
+                    "table",
+                    place,
+                    f"{nameless[0][:40]!r} stands in a column without name",
+                    f"name the column in line {found.line}, or empty the cell",
+                )
+            else:
+                row = dict(zip(header, values, strict=False))
+                row.pop("", None)
+                yield place, row
     except csv.Error as error:
-        place = Place(str(file), str(1 + reader.line_num))
+        place = Place(name, str(found.line + reader.line_num))
         findings.error("table", place, f"malformed CSV ({error})", "mend the quotes")
 
 

@@ -38,14 +38,21 @@ def add_clips(videos: Iterable[str], raw: Path, reading: Reading) -> None:
     for video in videos:
         path = reading.videos[video]
         folders = path.relative_to(raw).parts[:-1]
-        is_labelled = folders and (
-            folders[-1].lower() not in SPLIT_NAMES or folders[-1] in reading.classes.names
-        )
-        label, problem = reading.classes.checked(folders[-1] if is_labelled else None)
+        name = class_folder(path, raw, reading)
+        label, problem = reading.classes.checked(name)
         if problem and path.parent not in refused:
             # One finding a folder, not one a clip.
             refused.add(path.parent)
             reading.findings.error("label", Place(str(path.parent)), *problem)
-        split = split_of(folders[:-1] if is_labelled else folders)
+        split = split_of(folders if name is None else folders[:-1])
         reading.annotated.add(video)
         reading.annotations.append(Annotation(video, 0, None, label, split, Place(str(path))))
+
+
+def class_folder(path: Path, raw: Path, reading: Reading) -> str | None:
+    """Name of the folder of a clip; None if the clip lies in that of a split, or in none."""
+    folders = path.relative_to(raw).parts[:-1]
+    if not folders:
+        return None
+    is_split = folders[-1].lower() in SPLIT_NAMES and folders[-1] not in reading.classes.names
+    return None if is_split else folders[-1]

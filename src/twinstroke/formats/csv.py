@@ -3,12 +3,13 @@
 Columns that may stand beside them: ``split``, ``annotator``, and the one that
 ``index.split.group`` names (``player``). ``video`` is a file name, with or without suffix and
 folders. Plain numbers are frames, or seconds where ``index.times`` says so; clock times such as
-``1:02.5`` are understood either way.
+``1:02.5`` are understood either way. Spreadsheets write whole numbers as ``20.0`` at times.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -77,7 +78,7 @@ def read_strokes(table: Path) -> dict[str, list[Stroke]]:
     findings = Findings()
     strokes: dict[str, list[Stroke]] = defaultdict(list)
     for place, row in read_rows(table, COLUMNS, findings):
-        begin, end = (frame_number(row[name]) for name in ("begin", "end"))
+        begin, end = (_frame(row[name]) for name in ("begin", "end"))
         if begin is None or end is None or begin >= end:
             findings.error(
                 "time",
@@ -117,7 +118,7 @@ def _time(
     name: str, text: str, video: str, settings: IndexSettings, place: Place, findings: Findings
 ) -> Time | None:
     if settings.times == "frames" and ":" not in text:
-        frame = frame_number(text)
+        frame = _frame(text)
         if frame is None:
             findings.error(
                 "time",
@@ -137,3 +138,8 @@ def _time(
             video=video,
         )
     return time
+
+
+def _frame(text: str) -> int | None:
+    """A frame number, also as ``20.0`` or ``20,00``; three zeros may be thousands, and are not."""
+    return frame_number(re.sub(r"[.,]0{1,2}$", "", text))

@@ -1,10 +1,16 @@
-"""CVAT: XML of the export "CVAT for video 1.1", of a task, a job or a project (CVAT 1.0 to 2.x).
+"""CVAT: XML of the exports "CVAT for video 1.1" and, for tags of frames, "CVAT for images 1.1".
+
+Of a task, a job or a project (CVAT 1.0 to 2.x). In the first, strokes are tracks.
 
 A track lists its shapes, one for each frame on which it is seen and one with ``outside="1"`` on the
 frame on which it is seen no more: a stroke lasts from the first to before that. A track that is
 never ended lasts to its last shape. Its label names the stroke, unless its shapes have an attribute
 ``label``, ``class`` or ``stroke``: then the track follows a player, and a stroke lasts as long as
 the value of the attribute; no value (or ``__undefined__``) means no stroke.
+
+CVAT writes tags of frames to the second only, which lists the frames as images: consecutive frames
+with the same tag are one stroke. An attribute of the tag of one of these names counts before its
+label. Shapes on images are no strokes; tracks are not told apart there.
 
 Frames count those of the video from 0, even if the task holds every k-th only (``frame_filter``) or
 begins later (``start_frame``). In the export of a project each task goes on counting where the one
@@ -53,22 +59,42 @@ def recognises(start: str) -> bool:
 
 
 def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Reading) -> None:
-    """Read the tracks of all files; a file that is not well-formed gives none."""
+    """Read the strokes of all files; a file that is not well-formed gives none."""
+    empty = []
+    before = len(reading.annotations), len(reading.findings.errors)
     for file in files:
         handler = _Handler(file, reading.findings)
         if not parse_xml(file, handler, reading.findings):
             continue
-        if handler.root != "annotations" or handler.has_images:
+        if handler.root != "annotations":
             reading.findings.error(
                 "xml",
                 Place(str(file)),
-                "holds images, as CVAT for images does"
-                if handler.has_images
-                else f"root {handler.root[:40]!r} where 'annotations' was expected",
+                f"root {handler.root[:40]!r} where 'annotations' was expected",
                 "export it as CVAT for video 1.1",
             )
             continue
+        if handler.shapes:
+            reading.findings.warning(
+                "track",
+                Place(str(file)),
+                f"{handler.shapes} shapes on images are not read, only tags are",
+                "if the strokes are tracks, export it as CVAT for video 1.1",
+            )
+        is_bare = handler.has_images or not handler.task_of_tracks
+        if is_bare and not handler.runs and not handler.is_project:
+            empty.append((file, handler))
         _add_runs(handler, file, raw, reading)
+    nothing = before == (len(reading.annotations), len(reading.findings.errors))
+    for file, handler in empty:
+        (reading.findings.error if nothing else reading.findings.warning)(
+            "track",
+            Place(str(file)),
+            "no tag of a frame names a stroke" if handler.has_images else "holds no track",
+            "if the strokes are tracks, export it as CVAT for video 1.1"
+            if handler.has_images
+            else "if the strokes are tags of frames, export it as CVAT for images 1.1",
+        )
 
 
 @dataclass(slots=True)
@@ -83,6 +109,8 @@ class _Run:
     end: int | None = None
     """Frame after the last one; None: the track ends without being ended."""
     task: str | None = None
+    is_tagged: bool = False
+    """Whether tags of frames say so, and no track."""
 
 
 @dataclass(slots=True)
@@ -123,6 +151,24 @@ class _Shape:
     """None: as its parts say (a skeleton)."""
     value: str | None = None
     """Of the attribute that names the stroke."""
+    label: str = ""
+    """Of a tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A frame in an export for images."""
+
+    frame: int
+    task: str | None
+    step: int
+    """Frames of the video from one image to the next."""
+
+
+def _step(fields: Mapping[str, str]) -> int:
+    """Frames of the video from one frame of a task to the next."""
+    match = re.search(r"step\s*=\s*([0-9]{1,6})", fields.get("frame_filter", ""))
+    return max(1, int(match[1])) if match else 1
 
 
 class _Handler(ContentHandler):
@@ -145,6 +191,14 @@ class _Handler(ContentHandler):
         self._text: str | None = None
         self._track: _Track | None = None
         self._shape: _Shape | None = None
+        self.shapes = 0
+        """How many shapes images have."""
+        self._image: _Image | None = None
+        self._frames: dict[str | None, int] = {}
+        """Last image of each task."""
+        self._steps: dict[str | None, int] = {}
+        self._tags: dict[tuple[str | None, str], _Run] = {}
+        """What the last image with such a tag belongs to."""
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (name given by SAX)
         self._path.append(name)
@@ -159,13 +213,16 @@ class _Handler(ContentHandler):
             elif name == "project" and depth == 3:
                 self.is_project = True
         elif depth == 2:
-            self.has_images |= name == "image"
-            if name == "track":
+            if name == "image":
+                self._start_image(attrs)
+            elif name == "track":
                 task = attrs.get("task_id")
                 self._track = _Track(attrs.get("label", ""), task, self._line)
                 self.task_of_tracks.add(task)
         elif self._track is not None:
             self._start_in_track(name, attrs, depth)
+        elif self._image is not None:
+            self._start_in_image(name, attrs, depth)
 
     def endElement(self, name: str) -> None:  # noqa: N802 (as above)
         depth = len(self._path)
@@ -175,6 +232,8 @@ class _Handler(ContentHandler):
         elif depth == 4 and self._shape is not None and self._text is not None:
             if self._shape.value is None:
                 self._shape.value = text
+        elif depth == 3 and self._image is not None:
+            self._end_tag(self._image)
         elif depth == 3:
             self._end_shape()
         elif depth == 2 and self._track is not None:
@@ -187,6 +246,8 @@ class _Handler(ContentHandler):
                     "name the strokes, or remove the attribute to let the track's label count",
                 )
             self._track = None
+        elif depth == 2:
+            self._image = None
         self._text = None
         self._path.pop()
 
@@ -220,13 +281,57 @@ class _Handler(ContentHandler):
             elif self._track is not None and frame < self._track.last:
                 self._drop(f"frame {frame} follows frame {self._track.last}")
         elif depth == 4 and self._shape is not None:
-            if name == "attribute":
-                if attrs.get("name", "").lower() in STROKE_ATTRIBUTES:
-                    self._text = ""
+            if _names_stroke(name, attrs):
+                self._text = ""
             elif "outside" in attrs:
                 # A skeleton is seen as long as one of its points is.
                 hidden = attrs["outside"] == "1" and self._shape.is_outside is not False
                 self._shape.is_outside = hidden
+
+    def _start_image(self, attrs: AttributesImpl) -> None:
+        self.has_images = True
+        task = attrs.get("task_id")
+        self.task_of_tracks.add(task)
+        named = re.fullmatch(r"(?:.*/)?frame_([0-9]{6,12})(?:\.\w+)?", attrs.get("name", ""))
+        frame = frame_number(named[1] if named else attrs.get("id", ""))
+        last = self._frames.get(task, -1)
+        if frame is None or frame <= last:
+            self._findings.error(
+                "frame",
+                Place(self._file, str(self._line)),
+                f"image {attrs.get('name', '')[:40]!r} is no frame of a video"
+                if frame is None
+                else f"frame {frame} follows frame {last}",
+                "export the task of a video anew",
+            )
+            return
+        self._frames[task] = frame
+        if task not in self._steps:
+            # What the file says of a task stands before its images.
+            own = (fields for fields in self.tasks if task is None or fields.get("id") == task)
+            self._steps[task] = _step(next(own, {}))
+        self._image = _Image(frame, task, self._steps[task])
+
+    def _start_in_image(self, name: str, attrs: AttributesImpl, depth: int) -> None:
+        if depth == 3 and name != "tag":
+            self.shapes += 1
+        elif depth == 3:
+            self._shape = _Shape(self._line, None, None, label=attrs.get("label", ""))
+        elif depth == 4 and self._shape is not None and _names_stroke(name, attrs):
+            self._text = ""
+
+    def _end_tag(self, image: _Image) -> None:
+        shape, self._shape = self._shape, None
+        if shape is None or shape.value in NO_STROKE:
+            return
+        label = shape.label if shape.value is None else shape.value
+        run = self._tags.get((image.task, label))
+        if run is not None and image.frame <= run.last + image.step:
+            run.last = image.frame
+            return
+        run = _Run(label, shape.line, image.frame, image.frame, task=image.task, is_tagged=True)
+        self._tags[image.task, label] = run
+        self.runs.append(run)
 
     def _drop(self, problem: str) -> None:
         """Give up a track of which a shape is wrong: nobody knows where its strokes end."""
@@ -249,6 +354,11 @@ class _Handler(ContentHandler):
         track.see(shape.frame, None if hidden else label, shape.line)
 
 
+def _names_stroke(name: str, attrs: AttributesImpl) -> bool:
+    """Tell whether an element is an attribute, in CVAT's sense, that names the stroke."""
+    return name == "attribute" and attrs.get("name", "").lower() in STROKE_ATTRIBUTES
+
+
 class _Task:
     """One task or job, with its numbers."""
 
@@ -267,8 +377,7 @@ class _Task:
                     f"{name} of task {fields.get('id', '')!r} is {text[:40]!r}, no whole number",
                     "export it anew",
                 )
-        step = re.search(r"step\s*=\s*([0-9]{1,6})", fields.get("frame_filter", ""))
-        self.step = max(1, int(step[1])) if step else 1
+        self.step = _step(fields)
         self.stop = numbers["stop_frame"]
         """Last frame of the video that may belong to the task."""
         size = numbers["size"]
@@ -279,13 +388,14 @@ class _Task:
         if run.end is not None:
             return run.end
         end = run.last + self.step
-        if self.stop is not None and self.offset is not None:
-            end = max(run.last + 1, min(end, self.stop + self.offset + 1))
+        offset = 0 if run.is_tagged else self.offset
+        if self.stop is not None and offset is not None:
+            end = max(run.last + 1, min(end, self.stop + offset + 1))
         return end
 
     def lists_too_few(self, run: _Run) -> bool:
         """Tell whether a track that is never ended lacks shapes up to the end of the task."""
-        if run.end is not None or self.stop is None or self.offset is None:
+        if run.end is not None or run.is_tagged or self.stop is None or self.offset is None:
             return False
         return run.last + self.step < self.stop + self.offset
 
@@ -293,7 +403,7 @@ class _Task:
 def _add_runs(handler: _Handler, file: Path, raw: Path, reading: Reading) -> None:
     tasks = _tasks(handler, file, reading)
     split = split_of(file.relative_to(raw).parts[:-1])
-    # Tasks of a project without a track may not be annotated yet; any other file is about its task.
+    # Tasks of a project without a stroke may not be annotated yet; other files are about theirs.
     wanted = handler.task_of_tracks if handler.is_project else {None, *handler.task_of_tracks}
     by_id = {task.fields.get("id", ""): task for task in tasks}
     found: dict[str | None, tuple[_Task, str] | None] = {}
@@ -317,7 +427,7 @@ def _add_runs(handler: _Handler, file: Path, raw: Path, reading: Reading) -> Non
         if known is None:
             continue
         task, video = known
-        offset = task.offset or 0
+        offset = 0 if run.is_tagged else task.offset or 0
         place = Place(str(file), str(run.line))
         if task.lists_too_few(run):
             reading.findings.warning(

@@ -1,6 +1,11 @@
 """ELAN: ``.eaf`` files by the schemas EAF 2.8 and 3.0, which ELAN has saved since 2014.
 
-A tier holds the strokes of one annotator: its ``ANNOTATOR`` if filled in, else its ``TIER_ID``.
+A tier holds the strokes of one annotator: its ``ANNOTATOR`` if filled in, else its ``TIER_ID``. Its
+``PARTICIPANT`` is the player. By ``index.elan.tiers_are`` the ``TIER_ID`` may name the class of its
+strokes instead, or their player; then ``ANNOTATOR`` alone tells who marked them. Where nothing is
+said, that is so in a file whose tiers name no annotator, if all values are the names of their tiers
+(classes), or if all tiers have participants, and several (players).
+
 Tiers that ``index.tiers`` does not name are left alone. An annotation is a stroke, and its value
 the label; one on a child tier by symbolic association has the times of what it refers to.
 
@@ -22,11 +27,13 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from itertools import count
 from pathlib import Path, PurePosixPath
+from typing import Literal
 from urllib.parse import unquote
 from xml.sax.handler import ContentHandler
 from xml.sax.saxutils import escape, quoteattr
 from xml.sax.xmlreader import AttributesImpl, Locator
 
+from twinstroke.annotations.classes import tidy
 from twinstroke.annotations.containers import VIDEO_SUFFIXES
 from twinstroke.annotations.folders import is_too_large
 from twinstroke.annotations.records import Reading, Seconds, split_of
@@ -35,9 +42,11 @@ from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.findings import Findings, Place
 from twinstroke.formats.xml import ILLEGAL, parse_xml, root_of
-from twinstroke.settings.index import IndexSettings
+from twinstroke.settings.index import PLAYER, IndexSettings
 from twinstroke.video.clock import Clock
 
+Tiers = Literal["annotators", "classes", "players"]
+"""What tiers stand for."""
 SUFFIXES = (".eaf",)
 ROOT = "ANNOTATION_DOCUMENT"
 NOBODY = "strokes"
@@ -54,20 +63,31 @@ def recognises(start: str) -> bool:
 
 def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Reading) -> None:
     """Read the tiers that the settings name, of all files."""
+    recognised: dict[Tiers, list[_Document]] = defaultdict(list)
     for file in files:
         if is_too_large(file, reading.findings):
             continue
         document = _Document(file, reading.findings)
         if parse_xml(file, document, reading.findings) and document.is_usable:
-            _add_strokes(document, file.relative_to(raw), settings.tiers, reading)
+            kind = _add_strokes(document, file.relative_to(raw), settings, reading)
+            if kind not in (settings.elan.tiers_are, "annotators"):
+                recognised[kind].append(document)
+    for kind, documents in recognised.items():
+        others = f", and of {len(documents) - 1} others," if len(documents) > 1 else ""
+        reading.findings.warning(
+            "tier",
+            documents[0].place(),
+            f"the tiers of this file{others} are read as {kind}",
+            f"if that is right, say index.elan.tiers_are: {kind}; if not, annotators",
+        )
 
 
 def write(path: Path, video: str, strokes: Iterable[Stroke], clock: Clock) -> None:
     """Write the strokes of one video as a file that ELAN opens and :func:`read` reads.
 
-    Times are rounded to milliseconds. There is one tier an annotator, and further ones where
-    strokes of one annotator overlap, since the annotations of a tier must not. Strokes of which
-    nobody is named as the annotator are those of ``strokes``.
+    Times are rounded to milliseconds. There is one tier an annotator and group, the group being its
+    participant, and further ones where strokes of one tier overlap, since annotations must not.
+    Strokes of which nobody is named as the annotator are those of ``strokes``.
 
     Args:
         path: Where to.
@@ -80,7 +100,7 @@ def write(path: Path, video: str, strokes: Iterable[Stroke], clock: Clock) -> No
     """
     tiers = _layered(strokes)
     members = [stroke for tier in tiers.values() for stroke in tier]
-    for text in (video, *(text for s in members for text in (s.label or "", s.annotator))):
+    for text in (video, *(text for s in members for text in (s.label or "", s.annotator, s.group))):
         if ILLEGAL.search(text):
             raise UserError(f"{path}: {text!r} holds characters that XML cannot; rename it")
     times = [milliseconds(clock.time_of(frame)) for s in members for frame in (s.begin, s.end)]
@@ -105,9 +125,10 @@ def write(path: Path, video: str, strokes: Iterable[Stroke], clock: Clock) -> No
     ]
     numbers = count()
     for tier, own in tiers.items():
+        player = f"PARTICIPANT={quoteattr(own[0].group)} " if own[0].group else ""
         lines.append(
             f"<TIER ANNOTATOR={quoteattr(own[0].annotator)} "
-            f'LINGUISTIC_TYPE_REF="strokes" TIER_ID={quoteattr(tier)}>'
+            f'LINGUISTIC_TYPE_REF="strokes" {player}TIER_ID={quoteattr(tier)}>'
         )
         lines += [
             f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{number + 1}" '
@@ -124,23 +145,33 @@ def write(path: Path, video: str, strokes: Iterable[Stroke], clock: Clock) -> No
 
 def _layered(strokes: Iterable[Stroke]) -> dict[str, list[Stroke]]:
     """Strokes by the id of their tier, so that none overlaps another of its tier."""
-    named = [replace(s, annotator=s.annotator.strip() or NOBODY) for s in strokes]
+    named = [
+        replace(s, annotator=s.annotator.strip() or NOBODY, group=s.group.strip()) for s in strokes
+    ]
     layers: dict[str, list[list[Stroke]]] = defaultdict(list)
-    for stroke in sorted(named, key=lambda s: (s.annotator, s.begin, s.end, s.label or "")):
-        own = layers[stroke.annotator]
-        free = (layer for layer in own if layer[-1].end <= stroke.begin)
+    for stroke in sorted(
+        named, key=lambda s: (s.annotator, s.group, s.begin, s.end, s.label or "")
+    ):
+        # As ELAN's users name the tiers of several participants.
+        own = layers[f"{stroke.annotator}@{stroke.group}" if stroke.group else stroke.annotator]
+        free = (
+            layer
+            for layer in own
+            if layer[-1].end <= stroke.begin
+            and (layer[-1].annotator, layer[-1].group) == (stroke.annotator, stroke.group)
+        )
         layer = next(free, None)
         if layer is None:
             own.append([stroke])
         else:
             layer.append(stroke)
-    tiers = {annotator: own[0] for annotator, own in layers.items()}
-    for annotator, own in layers.items():
+    tiers = {name: own[0] for name, own in layers.items()}
+    for name, own in layers.items():
         for layer in own[1:]:
             number = 2
-            while f"{annotator} {number}" in tiers:
+            while f"{name} {number}" in tiers:
                 number += 1
-            tiers[f"{annotator} {number}"] = layer
+            tiers[f"{name} {number}"] = layer
     return tiers
 
 
@@ -162,12 +193,27 @@ class _Mark:
     refers_to: str
     label: str
 
+    @property
+    def tier_name(self) -> str:
+        return self.tier.get("TIER_ID", "")
+
+    @property
+    def annotator(self) -> str:
+        return self.tier.get("ANNOTATOR", "").strip()
+
+    @property
+    def participant(self) -> str:
+        return self.tier.get("PARTICIPANT", "").strip()
+
 
 def _add_strokes(
-    document: _Document, relative: Path, patterns: Sequence[str], reading: Reading
-) -> None:
+    document: _Document, relative: Path, settings: IndexSettings, reading: Reading
+) -> Tiers:
+    """Add the strokes of one file; tell what its tiers were taken for."""
+    patterns = settings.tiers
+    kind: Tiers = "annotators"
     media = document.video()
-    name = relative.with_suffix("").as_posix() if media is None else _name_of(media, reading)
+    name = _name_of(media, relative.with_suffix("").as_posix(), reading)
     origin = "0" if media is None else media.get("TIME_ORIGIN", "0")
     if not re.fullmatch("-?[0-9]{1,12}", origin):
         reading.findings.error(
@@ -176,24 +222,27 @@ def _add_strokes(
             f"TIME_ORIGIN of {name[:80]!r} is {origin[:40]!r}",
             "write whole milliseconds",
         )
-        return
+        return kind
     wanted = [
         mark
         for mark in document.marks
-        if not patterns or any(fnmatchcase(mark.tier.get("TIER_ID", ""), p) for p in patterns)
+        if not patterns or any(fnmatchcase(mark.tier_name, p) for p in patterns)
     ]
     if document.marks and not wanted:
-        tiers = sorted({mark.tier.get("TIER_ID", "") for mark in document.marks})
+        tiers = sorted({mark.tier_name for mark in document.marks})
         reading.findings.error(
             "tier",
             document.place(),
             f"index.tiers names none of its tiers; they are {', '.join(tiers)[:200]}",
             "rename a tier, or change index.tiers",
         )
-        return
+        return kind
     video = reading.video_named(name, document.place())
     if video is None:
-        return
+        return kind
+    told = settings.elan.tiers_are
+    kind = _recognised(wanted, reading) if told == "auto" else told
+    has_players = settings.split.group.lower() == PLAYER
     for mark in wanted:
         times = document.times(mark)
         if isinstance(times, str):
@@ -206,22 +255,51 @@ def _add_strokes(
             )
             continue
         begin, end = (Seconds(Fraction(time + int(origin), 1000)) for time in times)
+        player = mark.participant or (mark.tier_name if kind == "players" else "")
         reading.add(
             document.place(mark),
             video=video,
             begin=begin,
             end=end,
-            label=mark.label,
+            label=mark.tier_name if kind == "classes" else mark.label,
             split=split_of(relative.parts[:-1]),
-            annotator=mark.tier.get("ANNOTATOR", "").strip() or mark.tier.get("TIER_ID", ""),
+            annotator=mark.annotator or (mark.tier_name if kind == "annotators" else ""),
+            group=player if has_players else "",
         )
+    return kind
 
 
-def _name_of(media: Mapping[str, str], reading: Reading) -> str:
+def _recognised(marks: Sequence[_Mark], reading: Reading) -> Tiers:
+    """What the tiers of one file stand for, by its strokes."""
+    values = defaultdict(set)
+    for mark in marks:
+        values[tidy(mark.tier_name)].add(tidy(mark.label))
+    if not marks or any(mark.annotator for mark in marks):
+        return "annotators"
+    if all(own - {""} == {tier} for tier, own in values.items()):
+        return "classes"
+    listed = not reading.classes.are_found and set(values) <= set(reading.classes.names)
+    if listed and all(own <= {"", tier} for tier, own in values.items()):
+        return "classes"
+    players = {mark.participant for mark in marks}
+    return "players" if len(players) > 1 and "" not in players else "annotators"
+
+
+def _name_of(media: Mapping[str, str] | None, own: str, reading: Reading) -> str:
+    """How to call the video of a file, whose own name is `own`."""
+    if media is None:
+        return own
     url = _url(media)
     # ELAN writes names as they are, other tools as URLs: "50%20" may be either.
     files = {path.name for path in reading.videos.values()}
-    return url if PurePosixPath(url).name in files else unquote(url)
+    name = url if PurePosixPath(url).name in files else unquote(url)
+    # The video may have been converted since, and got another suffix.
+    bare = re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", name)
+    is_usual = PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES
+    for candidate in (name, bare, *([] if is_usual else [own])):
+        if reading.knows(candidate):
+            return candidate
+    return name
 
 
 def _url(media: Mapping[str, str]) -> str:
@@ -253,11 +331,12 @@ class _Document(ContentHandler):
         return Place(self._file, f"annotation {mark.name}" if mark else "")
 
     def video(self) -> Mapping[str, str] | None:
-        """Attributes of the first medium that is a video by its suffix."""
+        """Attributes of the first medium that is a video by its suffix, or else by its kind."""
         for media in self._media:
             if PurePosixPath(_url(media)).suffix.lower() in VIDEO_SUFFIXES:
                 return media
-        return None
+        videos = (m for m in self._media if m.get("MIME_TYPE", "").startswith("video/"))
+        return next(videos, None)
 
     def times(self, mark: _Mark) -> tuple[int, int] | str:
         """Begin and end in milliseconds, or why there are none."""

@@ -13,6 +13,10 @@ Read are results of type ``timelinelabels`` (a range of the video's timeline) an
 Frame n is shown from (n - 1) / rate on. Until 2025 the editor sought n / rate, one frame of its own
 later; exports do not tell which it did.
 
+Where ``TimelineLabels`` and ``VideoRectangle`` share a ``Video``, each box stands there once more,
+as ``timelinelabels`` of the same id without ranges (Label Studio's issue 9744): that is passed
+over.
+
 A task belongs to the video that its ``data`` names. Annotations that were cancelled, drafts and
 predictions are passed over, and so are tasks without annotations: nobody has looked at them yet.
 """
@@ -100,6 +104,16 @@ class _Result(_Part):
     type: str = ""
     to_name: str = ""
     value: Any = None
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether it has the form in which the editor repeats a box on the timeline."""
+        return (
+            self.id not in (None, "")
+            and self.type == "timelinelabels"
+            and isinstance(self.value, dict)
+            and "ranges" not in self.value
+        )
 
 
 class _Range(_Part):
@@ -255,9 +269,13 @@ class _Reader:
     ) -> list[tuple[str, str, _Timeline | _Rectangle]]:
         """Row, name of the tag ``Video``, and value of each region that may be strokes."""
         regions = []
-        for number, item in enumerate(annotation.result or [], start=1):
-            result = self._checked(_Result, item, f"{row}, result number {number}")
-            if result is None:
+        results = [
+            (number, self._checked(_Result, item, f"{row}, result number {number}"))
+            for number, item in enumerate(annotation.result or [], start=1)
+        ]
+        boxes = {result.id for _, result in results if result and result.type == "videorectangle"}
+        for number, result in results:
+            if result is None or (result.id in boxes and result.is_shadow):
                 continue
             if result.type not in REGIONS:
                 self._unread[result.type] += 1

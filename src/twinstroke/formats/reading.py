@@ -11,7 +11,8 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from twinstroke.annotations.folders import VIDEO_SUFFIXES, find_files, find_videos
+from twinstroke.annotations.containers import VIDEO_SUFFIXES
+from twinstroke.annotations.folders import UNREAD_SUFFIXES, find_files, find_videos
 from twinstroke.annotations.records import Reading
 from twinstroke.errors import UserError
 from twinstroke.formats import clips, csv, cvat, elan, label_studio, mediaeval, via
@@ -75,8 +76,10 @@ def read_annotations(
     find_videos(raw, settings.videos, reading)
     if not reading.videos:
         # If there are some that cannot be read, that is what is wrong.
+        findings = reading.findings
+        unread = findings.errors or [item for item in findings.all if item.check == "container"]
         raise NoVideosError(
-            [str(error) for error in reading.findings.errors]
+            [str(finding) for finding in unread]
             or f"{videos}: no video ({', '.join(VIDEO_SUFFIXES)}) there; put the videos there, or "
             "change index.videos"
         )
@@ -95,7 +98,7 @@ def read_annotations(
     name: str = settings.format
     reason = ""
     if name == "auto":
-        name, files, reason = _recognised(raw, settings, files)
+        name, files, reason = _recognised(raw, settings, files, reading, damaged)
     form = FORMATS[name]
     if form.SUFFIXES and not files:
         raise UserError(
@@ -111,7 +114,11 @@ def read_annotations(
 
 
 def _recognised(
-    raw: Path, settings: IndexSettings, files: Sequence[Path]
+    raw: Path,
+    settings: IndexSettings,
+    files: Sequence[Path],
+    reading: Reading,
+    damaged: Container[Path],
 ) -> tuple[str, list[Path], str]:
     """Name of the format, the files to read, and why."""
     found: dict[str, list[Path]] = defaultdict(list)
@@ -142,4 +149,46 @@ def _recognised(
             f"(a table needs the columns {', '.join(csv.COLUMNS)}), say which it is with "
             "index.format, or if folders name the classes: index.format: clips"
         )
-    return "clips", [], "there is no annotation file, so folders name the classes"
+    folders = {clips.class_folder(path, raw, reading) for path in reading.videos.values()} - {None}
+    _refuse_doubt(raw, settings, len(folders), reading, damaged)
+    return "clips", [], f"there is no annotation file, so {len(folders)} folders name the classes"
+
+
+def _refuse_doubt(
+    raw: Path, settings: IndexSettings, folders: int, reading: Reading, damaged: Container[Path]
+) -> None:
+    """Stop where folders of videos need not be classes.
+
+    That is so where there are fewer than two of them, or where a file lies about in which people
+    keep annotations: one of a suffix that is not read, or a text of the name of a video.
+    """
+    start = raw / settings.annotations
+    unread = [start] if start.is_file() and start not in damaged else []
+    if start.is_dir():
+        stems = {path.stem for path in reading.videos.values()}
+        doubtful = (*UNREAD_SUFFIXES, ".txt")
+        unread = [
+            file
+            for file in find_files(raw, settings.annotations, doubtful, reading.findings)
+            if file.suffix.lower() != ".txt" or file.stem in stems
+        ]
+    if not unread and folders > 1:
+        return
+    suffixes = sorted({suffix for form in FORMATS.values() for suffix in form.SUFFIXES})
+    advice = (
+        f"save annotations as a table (.csv) with the columns {', '.join(csv.COLUMNS)}, or as "
+        f"another format of docs/formats.md ({', '.join(suffixes)})"
+    )
+    if folders > 1:
+        advice += f", or if the {folders} folders of videos name the classes: index.format: clips"
+    if unread:
+        more = len(unread) - 1
+        others = f", and so {'is 1 other file' if more == 1 else f'are {more} other files'}"
+        raise UserError(
+            f"{unread[0]}: annotations that are not read{others if more else ''}; {advice}"
+        )
+    raise UserError(
+        f"{start}: "
+        + ("no annotation file" if start.exists() else "no such file or folder")
+        + f", and no two folders of videos that name classes; {advice}"
+    )

@@ -72,11 +72,15 @@ def overlapping(strokes: Sequence[Stroke], max_overlap: float, findings: Finding
                     video=stroke.video,
                 )
             else:
+                both = sorted({stroke.group, furthest.group} - {""})
                 findings.error(
                     "overlap",
                     stroke.place,
                     f"{found}, but index.max_overlap is {max_overlap:g}",
-                    "correct the frames",
+                    f"correct the frames, or as {both[0]} and {both[1]} play at once and a window "
+                    "shows one place only, leave one of them out or raise index.max_overlap"
+                    if len(both) > 1
+                    else "correct the frames",
                     video=stroke.video,
                 )
         if stroke.end > furthest.end:

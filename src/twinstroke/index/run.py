@@ -30,7 +30,7 @@ def checked_index(settings: Settings) -> Index:
     Raises:
         BrokenDataError: It cannot be used.
         NoVideosError: There is nothing to check.
-        UserError: The format is not known, or the kept splits are damaged.
+        UserError: The format is not known, there is one class only, or the kept splits are damaged.
     """
     raw, reports = raw_folder(settings), Path("reports", settings.name)
     step = settings.decode.frame_step
@@ -48,6 +48,7 @@ def checked_index(settings: Settings) -> Index:
             kept=_kept(placements),
             limits=settings.decode.limits,
         )
+        _check_class_count(index, raw)
     except BrokenDataError as broken:
         write_table(reports / "findings.csv", broken.findings, Finding)
         raise
@@ -61,6 +62,15 @@ def checked_index(settings: Settings) -> Index:
         raise
     write_table(reports / "findings.csv", index.findings, Finding)
     return index
+
+
+def _check_class_count(index: Index, raw: Path) -> None:
+    if len(index.classes) < 2:
+        raise UserError(
+            f"{raw}: {index.classes[0].label!r} is the only class, and a network tells at least "
+            "two apart; annotate another one, or let index.negatives.rule mine what is no stroke "
+            "(gaps)"
+        )
 
 
 def _kept(placements: Path) -> list[Placement]:

@@ -4,7 +4,7 @@ Formats are those that `index` reads back unchanged: ``csv`` (one table), ``medi
 each video and split) and ``elan`` (an .eaf for each video and split, which opens its video). They
 go to ``data/<preset>/export/<format>``; files of an earlier export that are no longer needed are
 deleted. Strokes without a class are written as ``Unknown``. Mined negatives are left out: `index`
-mines them again. Only ``csv`` has a column for the player; votes of several annotators are in none.
+mines them again. ``mediaeval`` has no place for the player, and none for votes of annotators.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from twinstroke.annotations.classes import UNKNOWN
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.formats import csv, elan, mediaeval
 from twinstroke.settings.choices import ExportFormat
+from twinstroke.settings.index import PLAYER
 from twinstroke.settings.load import Settings
 from twinstroke.tables import Sample, Unlabelled, Video, read_table
 from twinstroke.video.clock import Clock
@@ -43,7 +45,7 @@ def export_index(
         unlabelled: Strokes that are no samples.
         videos: Their files, by id.
         clocks: When their frames begin, by id; ``elan`` needs them.
-        group: Column that names the group, for ``csv``.
+        group: What the group is: a column of ``csv``; ``elan`` knows players only.
         target: Folder of the files.
 
     Returns:
@@ -79,9 +81,16 @@ def export_index(
         if form == "mediaeval":
             mediaeval.write(path, own)
         else:
+            if not _keeps(form, group):
+                own = [replace(stroke, group="") for stroke in own]
             elan.write(path, os.path.relpath(videos[video], path.parent), own, clocks[video])
         paths.append(path)
     return paths
+
+
+def _keeps(form: ExportFormat, group: str) -> bool:
+    """Tell whether a format has a place for the group."""
+    return form == "csv" or (form == "elan" and group.lower() == PLAYER)
 
 
 class Exported(NamedTuple):
@@ -113,5 +122,5 @@ def export_preset(settings: Settings, form: ExportFormat) -> Exported:
         # Of an earlier export: read again, they would bring old strokes back.
         if path.is_file() and path not in written:
             path.unlink()
-    lost = group if form != "csv" and any(sample.group for sample in samples) else ""
+    lost = group if not _keeps(form, group) and any(sample.group for sample in samples) else ""
     return Exported(len(written), target, lost)

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from twinstroke.settings.base import Count, Fraction01, Positive, Section
 
+PLAYER = "player"
+"""The group that formats know which have a place for it."""
+
 
 class NegativeSettings(Section):
     """How samples of the rejection class are mined from the gaps between strokes."""
@@ -31,7 +34,7 @@ class SplitSettings(Section):
     whole videos are drawn; ``group``: all strokes of one player (or another group) are drawn
     together; ``stroke``: strokes are drawn within each class, as the paper does, which puts one
     player into several splits."""
-    group: Annotated[str, Field(min_length=1)] = "player"
+    group: Annotated[str, Field(min_length=1)] = PLAYER
     """Column of the table of strokes, or of `IndexSettings.groups`, that names the group."""
     train: list[str] = []
     """Rule ``names``: shell patterns of the training videos, e.g. ``fold[012]_*``."""
@@ -58,6 +61,15 @@ class ConsensusSettings(Section):
     """Share of a video's annotators that must have marked a stroke for it to count."""
 
 
+class ElanSettings(Section):
+    """How files of ELAN are meant."""
+
+    tiers_are: Literal["auto", "annotators", "classes", "players"] = "auto"
+    """What a tier stands for. ``annotators``: for who marked its strokes; ``classes``: its name is
+    the class of its strokes, whatever their values; ``players``: its participant, or else its name,
+    is the player. ``auto`` takes classes or players where a file leaves no doubt, and tells."""
+
+
 class IndexSettings(Section):
     """Where annotations come from and what they may say. Times are frames of the source video."""
 
@@ -78,6 +90,7 @@ class IndexSettings(Section):
     """Frame rate at which the annotation tool counted frames, if not that of the videos."""
     tiers: list[str] = []
     """Format ``elan``: shell patterns of the tiers that hold strokes; all if left out."""
+    elan: ElanSettings = ElanSettings()
     classes: Literal["ttstroke21", "found"] | list[str]
     """Class names in the order of their index, ``ttstroke21``, or ``found``: every label that
     occurs."""

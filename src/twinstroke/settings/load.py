@@ -13,6 +13,7 @@ from twinstroke.errors import UserError
 from twinstroke.settings.base import Section
 from twinstroke.settings.execution import ExecutionSettings
 from twinstroke.settings.experiment import Experiment
+from twinstroke.settings.index import PLAYER
 from twinstroke.settings.network import POOLINGS, Architecture, Modality, Targets
 from twinstroke.settings.preset import PRESET_NAME, Preset
 from twinstroke.settings.train import TrainSettings, optimisation
@@ -195,6 +196,11 @@ def _preset_nonsense(preset: Preset) -> list[str]:
             f"window.frames: {window.frames} kept frames ({source_frames} of "
             f"the source) are longer than a mined negative (index.negatives.frames: "
             f"{mined.frames}); shorten the window or lengthen the negatives"
+        )
+    if index.elan.tiers_are == "players" and index.split.group.lower() != PLAYER:
+        problems.append(
+            "index.elan.tiers_are: players, but the samples are grouped by "
+            f"{index.split.group!r} (index.split.group); group them by {PLAYER}, or say annotators"
         )
     if isinstance(index.classes, list):
         if len(set(index.classes)) < max(2, len(index.classes)):
