@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,7 +79,7 @@ class Set:
         (self.raw / "MD5SUMS").write_text("\n".join([*self.sums, ""]))
 
     def check(
-        self, *program: str, index: Mapping[str, Any] | None = None, **environment: str
+        self, *program: str, index: Any = None, **environment: str
     ) -> tuple[int, str, list[dict[str, str]]]:
         """Run the command; give its status, what it prints, and the table that it writes.
 
