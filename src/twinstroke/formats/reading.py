@@ -14,7 +14,7 @@ from typing import Protocol
 from twinstroke.annotations.folders import UNREAD_SUFFIXES, find_files, find_videos
 from twinstroke.annotations.records import Reading
 from twinstroke.errors import UserError
-from twinstroke.formats import clips, csv, cvat, elan, label_studio, mediaeval, via
+from twinstroke.formats import clips, csv, cvat, elan, label_studio, mediaeval, srt, via
 from twinstroke.settings.index import IndexSettings
 
 
@@ -42,6 +42,7 @@ FORMATS: Mapping[str, Format] = {
     "via": via,
     "label_studio": label_studio,
     "cvat": cvat,
+    "srt": srt,
 }
 START = 2**16
 """Bytes of a file that are enough to recognise it."""
