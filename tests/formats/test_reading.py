@@ -40,7 +40,7 @@ def _refused(raw: Path, **changes: Any) -> str:
     return problem
 
 
-UNREAD = ("strokes.xlsx", "strokes.ODS", "a.srt", "a.boris", "notes.zip", "sub/a.vtt", "a.txt")
+UNREAD = ("strokes.xlsx", "strokes.ODS", "a.TextGrid", "a.boris", "notes.zip", "sub/a.vtt", "a.txt")
 
 
 @pytest.mark.parametrize("name", UNREAD)

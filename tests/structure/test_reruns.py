@@ -42,6 +42,7 @@ SETTINGS = [
     ("index", "max_overlap: Fraction01 = 0.25", "max_overlap: Fraction01 = 0.5", "index"),
     ("index", "frames: Positive = 200", "frames: Positive = 100", "index"),
     ("index", "quorum: Fraction01 = 0.5", "quorum: Fraction01 = 1", "index"),
+    ("index", '"players"] = "auto"', '"players"] = "classes"', "index"),
     ("limits", "timeout_s: float = 120", "timeout_s: float = 60", "index decode"),
     ("load", "holds no keys; write", "has no keys; write", ""),
     ("network", "POOLINGS = 3", "POOLINGS = 2", ""),

@@ -19,7 +19,6 @@ UNREAD_SUFFIXES = (
     ".odt",
     ".doc",
     ".docx",
-    ".srt",
     ".textgrid",
     ".vtt",
     ".xls",

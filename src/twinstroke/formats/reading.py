@@ -15,7 +15,7 @@ from twinstroke.annotations.containers import VIDEO_SUFFIXES
 from twinstroke.annotations.folders import UNREAD_SUFFIXES, find_files, find_videos
 from twinstroke.annotations.records import Reading
 from twinstroke.errors import UserError
-from twinstroke.formats import clips, csv, cvat, elan, label_studio, mediaeval, via
+from twinstroke.formats import clips, csv, cvat, elan, label_studio, mediaeval, srt, via
 from twinstroke.settings.index import IndexSettings
 
 
@@ -43,6 +43,7 @@ FORMATS: Mapping[str, Format] = {
     "via": via,
     "label_studio": label_studio,
     "cvat": cvat,
+    "srt": srt,
 }
 
 

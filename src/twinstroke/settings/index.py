@@ -73,9 +73,9 @@ class ElanSettings(Section):
 class IndexSettings(Section):
     """Where annotations come from and what they may say. Times are frames of the source video."""
 
-    format: Literal["auto", "mediaeval", "csv", "clips", "elan", "via", "label_studio", "cvat"] = (
-        "auto"
-    )
+    format: Literal[
+        "auto", "mediaeval", "csv", "clips", "elan", "via", "label_studio", "cvat", "srt"
+    ] = "auto"
     """What the annotations are; ``auto`` recognises it, and says what was recognised."""
     videos: str = "."
     """Folder of the videos, below the raw folder of the preset."""
