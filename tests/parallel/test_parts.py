@@ -113,6 +113,16 @@ def test_leftovers_of_killed_processes_go(tmp_path: Path) -> None:
     assert [path.name for path in bad[0].folder.iterdir()] == ["0.h5"]
 
 
+def test_parts_of_a_file_that_is_finished_go(tmp_path: Path) -> None:
+    """A run was killed between the last name and the end of its parts."""
+    whole = output_file(tmp_path / "x.h5", [Piece(0, 5)])
+    make_in_parts("test", "rows", [whole], made, HERE)
+    whole.folder.mkdir()
+    whole.part(0).write_bytes(b"a part")
+    assert take(whole)
+    assert not whole.folder.exists()
+
+
 def test_parts_of_another_run_are_never_joined(tmp_path: Path) -> None:
     """A worker of a run that was killed may go on for a while, on a cluster."""
     ours = output_file(tmp_path / "x.h5", [Piece(0, 5), Piece(5, 9)])

@@ -30,8 +30,8 @@ KILLS = 30
 EPOCHS = 3
 TIMED = ("training.json", "pace.json", "index.html", "kept.json")
 """What holds times."""
-TRIAL = re.compile(r"\.[\w-]{22}\.tmp")
-"""Names of files with which DVC tries whether a disk has links."""
+NOTHING = re.compile(r"\.[\w-]{22}\.tmp|.*\.lock")
+"""Names of files that hold nothing: DVC's, to try whether a disk has links, and those of locks."""
 
 SAVED = "os.rename work/train/.* work/train/[^/]*/state.pt"
 THROUGH = r"os.rename work/train/finished/\S* work/train/finished/[^/]*"
@@ -131,7 +131,7 @@ class Watched:
             )
             for folder in ("data", "reports", "work")
             for path in (self.folder / folder).rglob("*")
-            if path.is_file() and not TRIAL.fullmatch(path.name)
+            if path.is_file() and not NOTHING.fullmatch(path.name)
         }
 
 

@@ -35,13 +35,16 @@ def project_store() -> Path:
 def link(kept: Path, target: Path) -> None:
     """Give a file of the store another name; where links are not possible, copy it.
 
+    Parts of it that are still there go: a run was killed when it had put them together.
+
     Args:
-        kept: The file.
+        kept: The file, which is finished.
         target: Its other name; a file that is there is replaced, never written to.
 
     Raises:
         OSError: The file is gone, or the target cannot be written.
     """
+    shutil.rmtree(kept.with_suffix(PARTS), ignore_errors=True)
     if target.exists() and target.samefile(kept):
         return
     with replacing(target) as partial:
