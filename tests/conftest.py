@@ -3,8 +3,8 @@
 import os
 
 # One thread a test process: the tensors are tiny, and several programs run at once. Before torch is
-# imported, and inherited by the programs that tests start. MKL has a variable of its own, which Dask
-# sets to 1 in whatever process starts its workers: said here, it is the same in every test.
+# imported, and inherited by the programs that tests start. MKL has a variable of its own, which
+# Dask sets to 1 in whatever process starts its workers: said here, it is the same in every test.
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 import shutil
