@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import secrets
 import signal
 import subprocess
 from collections import Counter
@@ -25,7 +24,7 @@ from tests.processes import all_ended
 pytestmark = pytest.mark.pipeline
 
 SEED = "KILLS_SEED"
-"""Variable that brings the moments of an earlier run back."""
+"""Variable that draws other moments: `for n in $(seq 100); do KILLS_SEED=$n pytest …; done`."""
 KILLS = 30
 EPOCHS = 3
 TIMED = ("training.json", "pace.json", "index.html", "kept.json")
@@ -240,8 +239,7 @@ def renamed(seen: list[Event], kind: str) -> Counter[str]:
 
 
 def test_killed_at_thirty_moments_it_ends_with_the_same_bits(tmp_path: Path) -> None:
-    seed = int(os.environ.get(SEED) or secrets.randbelow(1_000_000))
-    print(f"to see the same moments again: {SEED}={seed}")
+    seed = int(os.environ.get(SEED, "502"))
     undisturbed, killed = (Watched(tmp_path / name) for name in ("undisturbed", "killed"))
     status, printed = undisturbed.repro()
     assert status == 0, printed
