@@ -113,19 +113,22 @@ def tree(path: Path) -> ast.Module:
 @cache
 def imported(path: Path) -> frozenset[str]:
     """Modules of the package that a file imports, wherever in it the import stands."""
+    return frozenset(name for node in ast.walk(tree(path)) for name in named(node, path))
+
+
+def named(node: ast.AST, path: Path) -> set[str]:
+    """Modules of the package that one statement of a file imports; none if it is no import."""
     found = set()
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = path.relative_to(PACKAGE.parent).parts[: -node.level]
-                base = ".".join([*above, *filter(None, [base])])
-            for alias in node.names:
-                inner = f"{base}.{alias.name}"
-                found.add(inner if inner in modules() else base)
-    return frozenset(found & modules().keys())
+    if isinstance(node, ast.Import):
+        found = {alias.name for alias in node.names}
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            above = path.relative_to(PACKAGE.parent).parts[: -node.level]
+            base = ".".join([*above, *filter(None, [base])])
+        inner = {f"{base}.{alias.name}" for alias in node.names}
+        found = {name if name in modules() else base for name in inner}
+    return found & modules().keys()
 
 
 def reached(script: Path) -> set[str]:

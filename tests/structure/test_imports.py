@@ -7,66 +7,54 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 
-from tests.structure.edges import PACKAGE, modules, tree
+from tests import quick
+from tests.structure.edges import PACKAGE, modules, named, tree
 
-EACH_FIRST = """
-import gc, importlib, os, sys
-
-libraries, names = (argument.split(",") for argument in sys.argv[1:])
-for library in libraries:
-    importlib.import_module(library)
-assert not [name for name in sys.modules if name.startswith("twinstroke")]
-gc.freeze()  # else children would copy the memory of libraries to count references
-failed = []
-for name in names:
-    sys.stdout.flush()
-    child = os.fork()
-    if not child:
-        try:
-            importlib.import_module(name)
-        except BaseException as error:
-            print(f"{name}: {type(error).__name__}: {error}", flush=True)
-            os._exit(1)
-        os._exit(0)
-    if os.waitpid(child, 0)[1]:
-        failed.append(name)
-sys.exit(len(failed) > 0)
-"""
-"""A child begins with other people's libraries and without any module of ours: what a fresh
-interpreter would do differently is to load these libraries again, which know nothing of us."""
 WITHOUT_TORCH = ("annotations", "formats", "index", "report", "results")
 LARGEST_SHARE = 0.1
 
 
-def libraries() -> list[str]:
-    """Everything of others that some module imports as it is loaded."""
-    found = set()
-    for path in modules().values():
-        for node in tree(path).body:
-            if isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                found.add(node.module or "")
-    own = {name for name in found if name.partition(".")[0] in {"twinstroke", "__future__"}}
-    return sorted(found - own)
+def loaded(path: Path) -> set[str]:
+    """Modules of ours that run before a file does: not those that functions or types ask for."""
+    found: set[str] = set()
+    pending: list[ast.AST] = [tree(path)]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending += node.orelse
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            found |= named(node, path)
+            pending += ast.iter_child_nodes(node)
+    return found
 
 
 def test_every_module_can_be_imported_first() -> None:
-    command = [sys.executable, "-c", EACH_FIRST, ",".join(libraries()), ",".join(modules())]
+    """There is an order in which each comes after all that it asks for, and in it all are there."""
+    graph = {name: loaded(path) for name, path in modules().items()}
+    assert sum(map(len, graph.values())) > len(graph)
+    order = [*TopologicalSorter(graph).static_order()]
+    command = [quick.python(), "-c", "\n".join(f"import {name}" for name in order)]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr
 
 
-def test_a_module_that_cannot_be_imported_is_found() -> None:
-    command = [sys.executable, "-c", EACH_FIRST, "json", "twinstroke.tables,twinstroke.no_such"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stdout == (
-        "twinstroke.no_such: ModuleNotFoundError: No module named 'twinstroke.no_such'\n"
+def test_imports_that_run_later_are_told_from_those_that_run_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text(
+        "import json, twinstroke.tables\n"
+        "if TYPE_CHECKING:\n    from twinstroke import files\n"
+        "else:\n    import twinstroke.errors\n"
+        "class A:\n    from twinstroke.video import probe\n"
+        "def f():\n    import twinstroke.hdf5\n"
+        "try:\n    from twinstroke.models import TSTCNN\nexcept ImportError:\n    pass\n"
     )
+    names = ("tables", "errors", "video.probe", "models")
+    assert loaded(file) == {f"twinstroke.{name}" for name in names}
 
 
 @pytest.mark.parametrize("package", WITHOUT_TORCH)
