@@ -92,26 +92,18 @@ def test_another_default_is_in_the_strokes(clone: Clone) -> None:
     assert clone.run("git", "status", "--porcelain") == ""
 
 
-def test_experiments_train_again_and_touch_nothing_before(clone: Clone) -> None:
+def test_an_experiment_trains_again_and_touches_nothing_before(clone: Clone) -> None:
     flow = clone.folder / "data/tiny/flow"
     before = {path: path.stat().st_mtime_ns for path in flow.iterdir()}
-    expected = {
-        "attention": ("attention_blocks=1", 360_790 + 2 * 29_520),
-        "where": ("targets=strokes modality=rgb", 180_800),
-    }
-    for name, (changes, parameters) in expected.items():
-        overrides = [f"--set-param={change}" for change in changes.split()]
-        printed = clone.run("dvc", "exp", "run", "-n", name, *overrides)
-        assert ran(printed) == ["train", "evaluate", "attend", "detect", "report"], printed
-        page = (clone.folder / "reports/tiny/index.html").read_text()
-        assert ("<video" in page) == (name == "attention")
-        if name == "attention":
-            shutil.copy(clone.folder / "reports/tiny/index.html", clone.folder.parent / PAGE)
-        assert clone.scores()["parameters.without_fully_connected"] == parameters
-        clone.run("git", "checkout", "-q", ".")
+    printed = clone.run("dvc", "exp", "run", "-n", "attention", "-S", "attention_blocks=1")
+    assert ran(printed) == ["train", "evaluate", "attend", "detect", "report"], printed
+    page = clone.folder / "reports/tiny/index.html"
+    assert "<video" in page.read_text()
+    shutil.copy(page, clone.folder.parent / PAGE)
+    assert clone.scores()["parameters.without_fully_connected"] == 360_790 + 2 * 29_520
+    clone.run("git", "checkout", "-q", ".")
     assert {path: path.stat().st_mtime_ns for path in flow.iterdir()} == before
     shown = list(csv.DictReader(clone.run("dvc", "exp", "show", "--csv").splitlines()))
-    assert {row["Experiment"] for row in shown} >= set(expected)
     assert all(float(row["sec"]) > 0 for row in shown if row["Experiment"])
     accuracy = {row["Experiment"]: float(row["test"]) for row in shown}
     assert accuracy["attention"] == pytest.approx(100 * clone.accuracy("attention"), abs=0.05)
