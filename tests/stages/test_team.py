@@ -20,6 +20,7 @@ CHANGES = {
     "{frames: 16, height: 32, width: 32}": "{frames: 8, height: 24, width: 24}",
     "detect: {stride: 4": "detect: {stride: 8",
     "evaluate: {stride: 4": "evaluate: {stride: 8",
+    "frame_step: 1, context: 4": "frame_step: 4, context: 8",
 }
 """Of the preset of the tests' own videos."""
 AFTER_DATA = ["train", "evaluate", "attend", "detect", "report"]
