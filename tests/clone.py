@@ -39,6 +39,7 @@ class Clone:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             # Its own code runs, which a test may change, and not the installed one.
             "PYTHONPATH": str(folder / "src"),
+            quick.ALONE: "1",
             **{f"GIT_{who}_NAME": "test" for who in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{who}_EMAIL": "test@localhost" for who in ("AUTHOR", "COMMITTER")},
         }

@@ -71,7 +71,7 @@ class Project:
         return subprocess.Popen(
             [python, str(ROOT / "stages" / f"{stage}.py")],
             cwd=self.folder,
-            env={**os.environ, **environment},
+            env={**os.environ, quick.ALONE: "1", **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

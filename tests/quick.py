@@ -10,12 +10,16 @@ its arguments, environment, folder and open files to the server, waits, and ends
 What a fork cannot do as the real program would, it leaves to the real one: other settings of the
 interpreter or of threads, options of Python's own, and a server that has gone.
 
+Where the variable `ALONE` is set, a stage does in its own process what it would spread over others,
+each of which would load the libraries: the bits are the same.
+
 The child is in no process group of the program that asked for it: what is killed or interrupted has
 to be started with `sys.executable`.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import multiprocessing.process
@@ -83,6 +87,10 @@ os._exit(status)
 
 FOLDER = "TWINSTROKE_QUICK_PROGRAMS"
 """Variable that tells tests where the programs are, where there is a server."""
+
+
+ALONE = "TWINSTROKE_QUICK_ALONE"
+"""Variable that lets stages work without other processes."""
 
 
 def path() -> str:
@@ -193,6 +201,9 @@ def _run(arguments: list[str], folder: str, environment: dict[str, str]) -> None
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     else:
         sys.argv = arguments
+        if ALONE in environment and Path(kind).parent.name == "stages":
+            workers = importlib.import_module("twinstroke.parallel.workers").Workers
+            workers.__init__ = functools.partialmethod(workers.__init__, count=0)
         runpy.run_path(kind, run_name="__main__")
 
 

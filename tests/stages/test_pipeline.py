@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import quick
 from tests.browser import DESK, PHONE, opened
 from tests.clone import ROOT, STAGES, Clone, ran
 from tests.metrics import METRICS
@@ -22,7 +23,9 @@ PAGE = "attention.html"
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone = Clone(tmp_path_factory.mktemp("clone"))
+    alone = clone.environment.pop(quick.ALONE)
     printed = clone.run("dvc", "repro")
+    clone.environment[quick.ALONE] = alone
     # Each stage ran, in this order, and said in one line what it did.
     positions = [printed.index(f"\n{stage}: ") for stage in STAGES]
     assert positions == sorted(positions)

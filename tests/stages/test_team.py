@@ -10,6 +10,7 @@ import pytest
 
 from tests.clone import Clone, ran
 from tests.project import VIDEOS, indexed
+from twinstroke.annotations.containers import VIDEO_SUFFIXES
 
 pytestmark = pytest.mark.pipeline
 LARGE = ("frames", "flow", "motion")
@@ -91,7 +92,7 @@ def test_nothing_is_lost_where_there_are_no_videos(owner: Clone, colleague: Clon
     # Annotations alone: only `index` finds that out.
     shutil.copy(owner.folder / "data/raw/own/strokes.csv", raw)
     (raw / "videos").mkdir()
-    expected = "error: data/raw/own/videos: no video (.avi, .m4v, .mkv, .mov, .mp4, .webm) there"
+    expected = f"error: data/raw/own/videos: no video ({', '.join(VIDEO_SUFFIXES)}) there"
     (line,) = errors(colleague.run("dvc", "repro", fails=True))
     assert line.startswith(expected)
     shutil.copy(owner.folder / "presets/own.yaml", raw / "videos/other.mp4")
