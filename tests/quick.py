@@ -19,6 +19,7 @@ to be started with `sys.executable`.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import importlib
@@ -36,9 +37,11 @@ from pathlib import Path
 
 LIBRARIES = (
     "torch.utils.data",
+    "torch._inductor",  # which torch loads to be deterministic
     "torchmetrics.functional.classification",
     "safetensors.torch",
     "sklearn.metrics",
+    "scipy.cluster.hierarchy",
     "scipy.stats",
     "matplotlib.backends.backend_agg",
     "cv2",
@@ -46,13 +49,23 @@ LIBRARIES = (
     "hdf5plugin",
     "ffmpeg",
     "imageio_ffmpeg",
-    "pydantic",
+    "pydantic.functional_validators",
     "ruamel.yaml",
-    "distributed",
+    "defusedxml.sax",
+    "distributed.http.proxy",
+    "tornado.platform.asyncio",
+    "cryptography.x509",
     "jinja2",
     "filelock",
+    "networkx",
+    "scmrepo.git",
+    "hydra.core.override_parser.overrides_parser",
     "dvc.cli.parser",
     "dvc.commands.experiments.run",
+    "dvc.repo.experiments.executor.local",
+    "dvc.repo.experiments.queue.celery",
+    "dvc.repo.experiments.show",
+    "dvc.repo.metrics.diff",
     "dvc.repo.reproduce",
     "dvc.stage.cache",
     "dvc_data.index",
@@ -216,7 +229,19 @@ def _serve(listener: socket.socket) -> None:
         request = _received(connection)
         if program := os.fork():
             _attend(connection, program)
-    _run(*request)
+    try:
+        _run(*request)
+        status = 0
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            raise
+        status = ended.code or 0
+    # What Python does at its end, but for taking all libraries apart.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status & 0xFF)
 
 
 if __name__ == "__main__":
