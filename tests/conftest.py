@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import twinstroke  # noqa: F401 -- sets what torch reads as it starts; see tests/quick.py
 from tests import once, quick
 from tests.stored import strokes_file
 

@@ -52,7 +52,6 @@ LIBRARIES = (
     "pydantic.functional_validators",
     "ruamel.yaml",
     "defusedxml.sax",
-    "distributed.http.proxy",
     "tornado.platform.asyncio",
     "cryptography.x509",
     "jinja2",

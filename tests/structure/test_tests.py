@@ -1,9 +1,16 @@
-"""Tests share helpers, and never what another file of tests holds."""
+"""Tests share helpers, never what another file of tests holds; and their programs start quickly."""
 
 from __future__ import annotations
 
+import importlib
+import os
 import re
+import subprocess
 from pathlib import Path
+
+import pytest
+
+from tests import quick
 
 TESTS = Path(__file__).parents[1]
 IMPORT = re.compile(r"^\s*(?:from|import) (tests\b[^\n(]*(?:\([^)]*\))?)", re.MULTILINE)
@@ -30,3 +37,13 @@ def test_such_an_import_is_found() -> None:
     bad += ["from tests import rows, test_wheel", "from tests.train import (\n    test_train,\n)"]
     good = ["from tests.trainings import run", "import tests.prepared", "from tests import rows"]
     assert taken_from_tests("\n".join([*bad, *good])) == [line.split(maxsplit=1)[1] for line in bad]
+
+
+@pytest.mark.skipif(quick.FOLDER not in os.environ, reason="programs are quick beside xdist only")
+def test_programs_start_quickly_whatever_was_loaded_here() -> None:
+    """What some library, or we, set for it to read at its start must not make them slow again."""
+    importlib.import_module("twinstroke.parallel.workers")
+    importlib.import_module("twinstroke.train.fit")
+    command = [quick.python(), "-c", "import sys; print('torch' in sys.modules)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
