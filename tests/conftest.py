@@ -63,10 +63,19 @@ def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
+AT_START = quick.read_at_start()
+
+
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Take back what a test, or a benchmark that it ran, has set: the number decides bits."""
+def _as_at_the_start() -> Iterator[None]:
+    """Take back what a test, or a library that it used, has set for programs and for threads.
+
+    The number of threads decides bits, and programs in another environment do not start quickly.
+    """
     yield
+    for name in quick.read_at_start().keys() - AT_START.keys():
+        del os.environ[name]
+    os.environ.update(AT_START)
     torch = sys.modules.get("torch")
     if torch and torch.get_num_threads() != 1:
         torch.set_num_threads(1)

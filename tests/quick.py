@@ -105,6 +105,13 @@ ALONE = "TWINSTROKE_QUICK_ALONE"
 """Variable that lets stages work without other processes."""
 
 
+def read_at_start() -> dict[str, str]:
+    """Variables that interpreters and libraries read as they start, but for PYTHONPATH."""
+    found = {n: v for n, v in os.environ.items() if n.startswith(READ_AT_START)}
+    found.pop("PYTHONPATH", None)
+    return found
+
+
 def path() -> str:
     """A PATH on which `python` and `dvc` are ours, and quick where there is a server."""
     folders = [os.environ.get(FOLDER), str(Path(sys.executable).parent), os.environ["PATH"]]
@@ -119,13 +126,11 @@ def python() -> str:
 def start(folder: Path) -> subprocess.Popen[bytes]:
     """Start a server, and write the programs that ask it into a folder."""
     address = folder / "server"
-    at_start = {n: v for n, v in os.environ.items() if n.startswith(READ_AT_START)}
-    at_start.pop("PYTHONPATH", None)
     text = PROGRAM.format(
         python=sys.executable,
         programs=f"{Path(sys.executable).parent}{os.sep}",
         at_start=READ_AT_START,
-        own=at_start,
+        own=read_at_start(),
         address=str(address),
     )
     for name in ("python", "dvc"):
