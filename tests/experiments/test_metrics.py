@@ -13,6 +13,7 @@ from tests.structure.edges import stages
 
 CHANGING = [name for content in METRICS.values() for name in content if name not in ("leaks", "n")]
 MODEL = "data/tiny/model.safetensors"
+SHOW = ("dvc", "exp", "show", "--only-changed")
 WITHOUT_HASHES = ("--drop", "(data|reports|src)/")
 """As in the README: DVC shows the hash of each changed file that a stage depends on, 32 letters."""
 
@@ -65,13 +66,17 @@ def write(folder: Path, number: int) -> None:
 
 
 def test_the_table_fits_a_terminal_of_120_columns(clone: Clone) -> None:
-    shown = clone.run("dvc", "exp", "show", "--only-changed", *WITHOUT_HASHES).splitlines()
+    shown = clone.run(*SHOW, *WITHOUT_HASHES).splitlines()
     _, head, _, *rows, _ = (line.strip() for line in shown)
     assert head.split() == ["Experiment", "Created", *CHANGING, "attention_blocks"]
     assert sorted(row.split()[-1] for row in rows) == ["0", "0", "1", "2", "3"]
     assert max(len(line.rstrip()) for line in shown) <= 120
+    # Without a pager DVC itself leaves out what a terminal has no room for, from the right.
+    fitted = clone.run("env", "COLUMNS=120", *SHOW, "--no-pager").splitlines()
+    assert max(len(line.rstrip()) for line in fitted) <= 120
+    assert {*CHANGING} <= {*fitted[1].split()}
     # The whole table begins with these columns: what a terminal cuts off is hashes.
-    whole = clone.run("dvc", "exp", "show", "--only-changed").splitlines()[1]
+    whole = clone.run(*SHOW).splitlines()[1]
     assert whole.strip().startswith(f"{head}   {MODEL}")
 
 
