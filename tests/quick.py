@@ -52,6 +52,7 @@ LIBRARIES = (
     "pydantic.functional_validators",
     "ruamel.yaml",
     "defusedxml.sax",
+    "distributed",
     "tornado.platform.asyncio",
     "cryptography.x509",
     "jinja2",
