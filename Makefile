@@ -6,7 +6,7 @@ BIN := .venv/bin
 # dvc starts `python` for each stage: let that be ours.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test environment lock
+.PHONY: repro test types tests environment lock
 
 repro: environment
 	dvc repro
@@ -14,8 +14,13 @@ repro: environment
 test: environment
 	ruff check .
 	ruff format --check .
-	mypy
 	lint-imports
+	@$(MAKE) --no-print-directory --jobs types tests
+
+types:
+	mypy
+
+tests:
 	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
 
 environment: .venv/finished

@@ -11,11 +11,18 @@ from pathlib import Path
 def spawned(pid: int) -> list[int]:
     """Python processes that a process has started with multiprocessing, the first one first."""
     found = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(int(child))
+    for child in _children(pid):
+        command = Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"multiprocessing.forkserver" in command:
+            found += _children(child)
+        elif b"spawn_main" in command:
+            found.append(child)
     return found
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for children in tasks for child in children.read_text().split()]
 
 
 def all_ended(pids: Iterable[int], within_s: float = 60) -> bool:

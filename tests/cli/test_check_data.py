@@ -384,14 +384,16 @@ def test_nothing_is_found_that_was_not_planted(
     assert [row for row in found if row["video"] in SOUND] == []
 
 
-@pytest.mark.parametrize("program", [(), (str(ROOT / "stages/index.py"),)], ids=["check", "index"])
 @pytest.mark.parametrize(
-    "environment",
+    ("program", "environment"),
     [
-        {"PYTHONIOENCODING": "latin-1"},
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        ((), {"PYTHONIOENCODING": "latin-1"}),
+        (
+            (str(ROOT / "stages/index.py"),),
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        ),
     ],
-    ids=["terminal", "locale"],
+    ids=["check, terminal", "index, locale"],
 )
 def test_what_no_terminal_shows_is_written_all_the_same(
     tmp_path: Path, program: tuple[str, ...], environment: dict[str, str]

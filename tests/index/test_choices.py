@@ -466,11 +466,11 @@ def test_labels_that_are_no_classes_do_not_take_minutes(raw: Path) -> None:
         _build(raw, [*EACH, *rows], max_overlap=1.0)
 
 
-def test_a_million_rows_of_nonsense(raw: Path) -> None:
-    rows = [f"v{number},x,{number},push" for number in range(1_000_000)]
+def test_200_000_rows_of_nonsense(raw: Path) -> None:
+    rows = [f"v{number},x,{number},push" for number in range(200_000)]
     with pytest.raises(BrokenDataError) as caught:
         _build(raw, [*EACH, *rows])
     assert len([f for f in caught.value.findings if f.severity == "error"]) == 2 * (1000 + 1)
     # What is printed fits on a screen.
     assert len(caught.value.problems) < 25
-    assert "999,000 more of the same kind" in str(caught.value.findings)
+    assert "199,000 more of the same kind" in str(caught.value.findings)

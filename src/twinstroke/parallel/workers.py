@@ -69,6 +69,10 @@ _LOCAL_CONFIG: dict[str, object] = {
     # A busy machine is no reason to give up a connection to itself.
     "distributed.comm.timeouts.connect": "120s",
     "distributed.comm.timeouts.tcp": "120s",
+    # Libraries are loaded once for all of them. (On macOS some of them do not bear a fork.)
+    "distributed.worker.multiprocessing-method": (
+        "forkserver" if sys.platform == "linux" else "spawn"
+    ),
     # What somebody set for a cluster is not meant for these processes.
     "distributed.worker.lifetime.duration": None,
     **{f"distributed.{kind}.preload": [] for kind in ("scheduler", "nanny", "worker")},
