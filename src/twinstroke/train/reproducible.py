@@ -29,7 +29,8 @@ def make_deterministic(seed: int) -> torch.device:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - libraries may draw from the global generator
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
+    # The same as use_deterministic_algorithms(True), which loads torch's compiler for a second.
+    torch.set_deterministic_debug_mode("error")
     # Would fill every new tensor, at a price; nothing here reads memory that was not written. The
     # documented switch is missing in torch's type hints.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
