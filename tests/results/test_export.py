@@ -1,4 +1,4 @@
-"""Whatever an index holds can be written in three formats, and read again unchanged."""
+"""Whatever an index holds can be written in several formats, and read again unchanged."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _read(form: str, raw: Path, clocks: dict[str, Clock]) -> list[Row]:
     return sorted((s.video, s.begin, s.end, s.label or "", s.split or "") for s in strokes)
 
 
-@pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])
+@pytest.mark.parametrize("form", ["csv", "mediaeval", "elan", "sportscode"])
 @given(index=indices())
 @settings(max_examples=60)
 def test_round_trip(
@@ -184,7 +184,7 @@ def test_a_stroke_of_no_split_stands_in_the_file_of_its_neighbours(tmp_path: Pat
     }
 
 
-@pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])
+@pytest.mark.parametrize("form", ["csv", "mediaeval", "elan", "sportscode"])
 def test_a_whole_index_survives(tmp_path: Path, form: ExportFormat) -> None:
     """Real videos, one of 120000/1001 and one of variable rate: tables in, the same tables out.
 

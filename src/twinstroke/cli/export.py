@@ -16,7 +16,8 @@ def command(form: ExportFormat) -> None:
     """Write the strokes of the data set for other programs.
 
     csv is one table. mediaeval is an XML file for each video and split. elan is an .eaf file for
-    each video and split, which opens its video. The stage index can read all of them again, and
+    each video and split, which opens its video. sportscode is the XML of Hudl Sportscode and its
+    like for each video and split. The stage index can read all of them again, and
     gets the same strokes. The files go to data/<preset>/export/<format>. Files of an earlier export
     that are no longer needed are deleted.
 

@@ -15,7 +15,7 @@ from twinstroke.annotations.containers import VIDEO_SUFFIXES
 from twinstroke.annotations.folders import UNREAD_SUFFIXES, find_files, find_videos
 from twinstroke.annotations.records import Reading
 from twinstroke.errors import UserError
-from twinstroke.formats import clips, csv, cvat, elan, label_studio, mediaeval, srt, via
+from twinstroke.formats import clips, csv, cvat, elan, label_studio, mediaeval, sportscode, srt, via
 from twinstroke.settings.index import IndexSettings
 
 
@@ -43,6 +43,7 @@ FORMATS: Mapping[str, Format] = {
     "via": via,
     "label_studio": label_studio,
     "cvat": cvat,
+    "sportscode": sportscode,
     "srt": srt,
 }
 
@@ -93,6 +94,7 @@ def read_annotations(
         file
         for file in present
         if file not in damaged
+        and not _is_of_another(file, settings)
         and file.name.lower() != "md5sums.txt"
         and not (settings.groups and file == raw / settings.groups)
     ]
@@ -112,6 +114,16 @@ def read_annotations(
         # One line, rather than one for each of them.
         raise NoVideosError(f"{videos}: none of the annotated videos is there; {unknown[0]}")
     return f"{name} ({reason})" if reason else name
+
+
+def _is_of_another(file: Path, settings: IndexSettings) -> bool:
+    """Tell whether the preset means the other of ``a.xml`` and ``a.sportscode.xml``.
+
+    `twinstroke detect` puts both into one folder.
+    """
+    if settings.format == sportscode.NAME:
+        return file.with_suffix(f".{sportscode.NAME}.xml").exists()
+    return settings.format != "auto" and file.name.endswith(f".{sportscode.NAME}.xml")
 
 
 def _recognised(

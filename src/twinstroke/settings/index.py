@@ -74,7 +74,16 @@ class IndexSettings(Section):
     """Where annotations come from and what they may say. Times are frames of the source video."""
 
     format: Literal[
-        "auto", "mediaeval", "csv", "clips", "elan", "via", "label_studio", "cvat", "srt"
+        "auto",
+        "mediaeval",
+        "csv",
+        "clips",
+        "elan",
+        "via",
+        "label_studio",
+        "cvat",
+        "sportscode",
+        "srt",
     ] = "auto"
     """What the annotations are; ``auto`` recognises it, and says what was recognised."""
     videos: str = "."
@@ -89,7 +98,8 @@ class IndexSettings(Section):
     annotation_fps: Annotated[float, Field(gt=0)] | Literal["video"] = "video"
     """Frame rate at which the annotation tool counted frames, if not that of the videos."""
     tiers: list[str] = []
-    """Format ``elan``: shell patterns of the tiers that hold strokes; all if left out."""
+    """Formats ``elan`` and ``sportscode``: shell patterns of the tiers, or codes, that hold
+    strokes; all if left out."""
     elan: ElanSettings = ElanSettings()
     classes: Literal["ttstroke21", "found"] | list[str]
     """Class names in the order of their index, ``ttstroke21``, or ``found``: every label that
