@@ -11,9 +11,11 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from twinstroke.annotations import excel
 from twinstroke.annotations.containers import VIDEO_SUFFIXES
 from twinstroke.annotations.folders import UNREAD_SUFFIXES, find_files, find_videos
 from twinstroke.annotations.records import Reading
+from twinstroke.annotations.rows import start_of
 from twinstroke.errors import UserError
 from twinstroke.formats import clips, csv, cvat, elan, label_studio, mediaeval, sportscode, srt, via
 from twinstroke.settings.index import IndexSettings
@@ -136,10 +138,7 @@ def _recognised(
     """Name of the format, the files to read, and why."""
     found: dict[str, list[Path]] = defaultdict(list)
     for file in files:
-        with file.open("rb") as stream:
-            content = stream.read(START)
-        utf_16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-        start = content.decode("utf-16" if utf_16 else "utf-8-sig", errors="replace")
+        start = start_of(file, START, settings.sheet)
         for name, form in FORMATS.items():
             if file.suffix.lower() in form.SUFFIXES and form.recognises(start):
                 found[name].append(file)
@@ -156,6 +155,9 @@ def _recognised(
         return name, [file for file in files if file.suffix.lower() in alike], reason
     # Notes may lie about; but a table or an export that nobody recognises is no set of clips.
     odd = [file for file in files if file.suffix.lower() != ".txt"]
+    if odd and all(file.suffix.lower() in excel.SUFFIXES for file in odd):
+        # Tables are all that a workbook can be: reading says what is wrong with these.
+        return "csv", odd, f"{len(odd)} workbooks"
     if odd:
         raise UserError(
             f"{odd[0]}: of no format that is known, and so are {len(odd) - 1} other files; mend it "

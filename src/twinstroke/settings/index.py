@@ -93,6 +93,8 @@ class IndexSettings(Section):
     groups: str = ""
     """Table ``video,player`` (or another group) below the raw folder, if the annotations do not
     name the group themselves."""
+    sheet: str = ""
+    """Format ``csv``: sheet of a workbook (``.xlsx``); the first one if left out."""
     times: Literal["frames", "seconds"] = "frames"
     """Format ``csv``: what plain numbers are; clock times (``1:02.5``) are understood anyway."""
     annotation_fps: Annotated[float, Field(gt=0)] | Literal["video"] = "video"
