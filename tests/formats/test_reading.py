@@ -42,7 +42,7 @@ def _refused(raw: Path, **changes: Any) -> str:
     return problem
 
 
-UNREAD = ("strokes.xls", "strokes.ODS", "a.TextGrid", "a.boris", "notes.zip", "sub/a.vtt", "a.txt")
+UNREAD = ("strokes.xls", "strokes.ODS", "a.TextGrid", "notes.zip", "sub/a.vtt", "a.txt")
 
 
 @pytest.mark.parametrize("name", UNREAD)
@@ -64,8 +64,9 @@ def test_a_file_that_the_preset_names_is_never_passed_over(tmp_path: Path) -> No
     assert "strokes.dat: annotations that are not read" in _refused(
         tmp_path, annotations="strokes.dat"
     )
-    assert "strokes.dat: no annotation file (.csv, .tsv, .txt, .xlsm, .xlsx) of format csv" in _refused(
-        tmp_path, annotations="strokes.dat", format="csv"
+    assert (
+        "strokes.dat: no annotation file (.csv, .tsv, .txt, .xlsm, .xlsx) of format csv"
+        in _refused(tmp_path, annotations="strokes.dat", format="csv")
     )
 
 

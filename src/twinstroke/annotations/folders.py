@@ -14,7 +14,6 @@ from twinstroke.findings import Findings, Place
 ODD = re.compile(r"[\\\x00-\x1f\ud800-\udfff]")
 """Separators of other systems, control characters, and bytes that are no UTF-8."""
 UNREAD_SUFFIXES = (
-    ".boris",
     ".ods",
     ".odt",
     ".doc",

@@ -17,7 +17,19 @@ from twinstroke.annotations.folders import UNREAD_SUFFIXES, find_files, find_vid
 from twinstroke.annotations.records import Reading
 from twinstroke.annotations.rows import start_of
 from twinstroke.errors import UserError
-from twinstroke.formats import clips, csv, cvat, elan, label_studio, mediaeval, sportscode, srt, via
+from twinstroke.formats import (
+    activitynet,
+    boris,
+    clips,
+    csv,
+    cvat,
+    elan,
+    label_studio,
+    mediaeval,
+    sportscode,
+    srt,
+    via,
+)
 from twinstroke.settings.index import IndexSettings
 
 
@@ -46,6 +58,8 @@ FORMATS: Mapping[str, Format] = {
     "label_studio": label_studio,
     "cvat": cvat,
     "sportscode": sportscode,
+    "boris": boris,
+    "activitynet": activitynet,
     "srt": srt,
 }
 

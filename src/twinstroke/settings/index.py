@@ -83,6 +83,8 @@ class IndexSettings(Section):
         "label_studio",
         "cvat",
         "sportscode",
+        "boris",
+        "activitynet",
         "srt",
     ] = "auto"
     """What the annotations are; ``auto`` recognises it, and says what was recognised."""
@@ -94,7 +96,7 @@ class IndexSettings(Section):
     """Table ``video,player`` (or another group) below the raw folder, if the annotations do not
     name the group themselves."""
     sheet: str = ""
-    """Format ``csv``: sheet of a workbook (``.xlsx``); the first one if left out."""
+    """Formats ``csv`` and ``boris``: sheet of a workbook (``.xlsx``); the first one if left out."""
     times: Literal["frames", "seconds"] = "frames"
     """Format ``csv``: what plain numbers are; clock times (``1:02.5``) are understood anyway."""
     annotation_fps: Annotated[float, Field(gt=0)] | Literal["video"] = "video"
