@@ -45,10 +45,8 @@ def read_rows(
     if file.suffix.lower() in excel.SUFFIXES:
         yield from _rows_of_sheet(file, sheet, columns, findings)
         return
-    with file.open("rb") as stream:
-        encoding = _encoding(stream.read(2))
     try:
-        with file.open(encoding=encoding, newline="") as text:
+        with file.open(encoding=encoding_of(file), newline="") as text:
             yield from _rows(text, file, columns, findings)
     except UnicodeError:
         findings.error(
@@ -119,6 +117,12 @@ def _separator(line: str) -> str:
     """The separator that a first line ``sep=;`` tells spreadsheets; empty if it is none."""
     match = re.fullmatch(f'"?sep=([{DELIMITERS}])"?[{DELIMITERS}]*', line, re.IGNORECASE)
     return match[1] if match else ""
+
+
+def encoding_of(file: Path) -> str:
+    """Encoding of a text: UTF-16 if its byte order mark says so, or else UTF-8."""
+    with file.open("rb") as stream:
+        return _encoding(stream.read(2))
 
 
 def _encoding(start: bytes) -> str:

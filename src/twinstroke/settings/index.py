@@ -79,6 +79,7 @@ class IndexSettings(Section):
         "csv",
         "clips",
         "elan",
+        "elan_text",
         "via",
         "label_studio",
         "cvat",
@@ -102,8 +103,8 @@ class IndexSettings(Section):
     annotation_fps: Annotated[float, Field(gt=0)] | Literal["video"] = "video"
     """Frame rate at which the annotation tool counted frames, if not that of the videos."""
     tiers: list[str] = []
-    """Formats ``elan`` and ``sportscode``: shell patterns of the tiers, or codes, that hold
-    strokes; all if left out."""
+    """Formats ``elan``, ``elan_text`` and ``sportscode``: shell patterns of the tiers, or codes,
+    that hold strokes; all if left out."""
     elan: ElanSettings = ElanSettings()
     classes: Literal["ttstroke21", "found"] | list[str]
     """Class names in the order of their index, ``ttstroke21``, or ``found``: every label that
