@@ -167,7 +167,7 @@ def _told(remarks: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     """Names of the columns, and attributes, as the remarks before an export CSV tell them."""
     told = dict(re.findall(r"(?m)^#\s*(\w+)\s*=\s*(.*?)\s*$", "".join(remarks)))
     header = [name.strip() for name in told["CSV_HEADER"].split(",")]
-    attributes = json.loads(told.get("ATTRIBUTE") or told.get("ATTRIBUTES") or "{}")
+    attributes = json.loads(told["ATTRIBUTE"] if "ATTRIBUTE" in told else told["ATTRIBUTES"])
     # Older versions tell names of attributes only.
     return header, {
         name: {"aname": own, "type": 1} if isinstance(own, str) else own
@@ -214,13 +214,14 @@ class _Strokes:
             files = [self._files.get(str(file)) for file in view.fid_list]
             if len(files) == 1 and files[0] is not None and files[0].type == VIDEO:
                 self._video(name, Place(self._file, f"view {name}"))
-        attribute = self._label_attribute()
+        attribute, is_known = self._label_attribute()
         for name, stroke in self._segments.items():
             place = Place(self._file, name)
             video = self._video(str(stroke.vid), place)
             if video is None:
                 continue
-            label, problem = None, ""
+            # Nothing at all is told below as a stroke without a label.
+            label, problem = "" if is_known else None, ""
             if attribute is not None:
                 value = stroke.av.get(attribute, "")
                 label, problem = _label(self._attributes[attribute], value)
@@ -274,7 +275,8 @@ class _Strokes:
             return None
         return self._reading.video_named(_file_name(files[0].fname), place)
 
-    def _label_attribute(self) -> str | None:
+    def _label_attribute(self) -> tuple[str | None, bool]:
+        """The attribute that holds the class (None: none does), and whether that is sure."""
         used = {
             name: self._attributes[name].aname
             for stroke in self._segments.values()
@@ -290,8 +292,8 @@ class _Strokes:
                 f"{len(named) or 'none'} of them is called label, class or stroke",
                 "give that name to the one that holds the class",
             )
-            return None
-        return next(iter(named or used), None)
+            return None, False
+        return next(iter(named or used), None), True
 
 
 def _label(attribute: _Attribute, value: Any) -> tuple[str | None, str]:
