@@ -33,6 +33,7 @@ from twinstroke.detect.video import open_video
 from twinstroke.errors import UserError
 from twinstroke.evaluate.evaluation import evaluate
 from twinstroke.export_model import export_model
+from twinstroke.results.tables import FORMS
 from twinstroke.settings.detect import DetectSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS
 from twinstroke.tables import STROKE_OR_NOT
@@ -155,7 +156,7 @@ def test_detect_writes_everything_and_asks_the_network_once(
     names = {path.name for path in out.iterdir()}
     assert names == {
         ".tracks",
-        *(f"v.{form}" for form in ("csv", "json", "xml", "eaf", "vtt", "html", "found.mp4")),
+        *(f"v.{form}" for form in (*FORMS, "html", "found.mp4")),
         *(f"label-studio.{form}" for form in ("xml", "json")),
     }
     first = rows(out / "v.csv")

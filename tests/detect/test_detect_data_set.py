@@ -15,6 +15,7 @@ from twinstroke.annotations.classes import with_superclasses
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.detect.data_set import detect_held_out, held_out, write_measured
 from twinstroke.errors import UserError
+from twinstroke.results.tables import FORMS
 from twinstroke.settings.detect import DetectSettings
 from twinstroke.tables import STROKE_OR_NOT, Unlabelled
 from twinstroke.train.windows import StrokeWindows
@@ -70,7 +71,7 @@ def test_results_are_the_same_wherever_the_videos_lie(tmp_path: Path) -> None:
         (own,) = found
         assert len(own.detections) == 1
     assert made[0] == made[1]
-    assert set(made[0]) == {f"v.{form}" for form in ("csv", "json", "xml", "eaf", "vtt", "html")}
+    assert set(made[0]) == {f"v.{form}" for form in (*FORMS, "html")}
     assert b'"../../../data/own/v.mp4"' in made[0]["v.html"]
     assert b'MEDIA_URL="./../../../data/own/v.mp4"' in made[0]["v.eaf"]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pytest
 from ruamel.yaml import YAML
 
@@ -69,7 +71,15 @@ def test_example(example: Example, chosen: str, tmp_path: Path, rally: Path) -> 
         video.write_bytes(rally.read_bytes())
     for name, content in example.files.items():
         (raw / name).parent.mkdir(parents=True, exist_ok=True)
-        (raw / name).write_text(content, encoding="utf-8")
+        if name.endswith(".xlsx"):
+            # The page shows the cells of a workbook as a table of text.
+            book = openpyxl.Workbook()
+            assert book.active is not None
+            for row in csv.reader(content.splitlines()):
+                book.active.append([float(c) if c[:1].isdigit() else c for c in row])
+            book.save(raw / name)
+        else:
+            (raw / name).write_text(content, encoding="utf-8")
     preset = YAML(typ="safe", pure=True).load(example.preset)
     form = preset["format"]
     if chosen == "recognised":

@@ -426,12 +426,62 @@ def test_the_folder_names_the_split(tmp_path: Path) -> None:
 
 
 def test_results_of_other_types_are_told_once_a_file(tmp_path: Path) -> None:
-    choice = {"id": "c", "type": "choices", "to_name": "video", "value": {"choices": ["good"]}}
+    choice = {"id": "c", "type": "brushlabels", "to_name": "video", "value": {"rle": []}}
     reading = _read(tmp_path, [_task(choice, choice)])
     (warning,) = reading.findings.all
     assert (warning.severity, warning.check) == ("warning", "type")
     assert "2 results" in warning.found
+    assert "'brushlabels'" in warning.found
+
+
+def _seconds(start: float, end: float, *labels: str) -> dict[str, Any]:
+    value = {"start": start, "end": end, "channel": 0, "labels": list(labels)}
+    return {"id": "s", "type": "labels", "to_name": "audio", "from_name": "l", "value": value}
+
+
+def test_ranges_of_the_sound_are_in_seconds(tmp_path: Path) -> None:
+    reading = _read(tmp_path, [_task(_seconds(0.1, 2.5, "Hit"))], annotation_fps=24)
+    assert _strokes(reading) == [(Seconds(Fraction(1, 10)), Seconds(Fraction(5, 2)), "Hit")]
+    assert reading.findings.all == []
+    (error,) = _read(tmp_path, [_task(_seconds(-1, 2, "Hit"))]).findings.errors
+    assert "start: " in error.found
+    (error,) = _read(tmp_path, [_task(_seconds(2, 1, "Hit"))]).findings.errors
+    assert "is not before end" in error.found
+
+
+def _choice(*choices: Any, name: str = "class") -> dict[str, Any]:
+    value = {"choices": list(choices)}
+    return {"id": "c", "type": "choices", "to_name": "video", "from_name": name, "value": value}
+
+
+def test_a_choice_is_the_class_of_a_clip(tmp_path: Path) -> None:
+    reading = _read(tmp_path, [_task(_choice("Hit"))])
+    assert _strokes(reading) == [(0, None, "Hit")]
+    assert (reading.findings.all, reading.annotated) == ([], {"a"})
+    reading = _read(tmp_path, [_task(_choice("Hit"), _choice("good"))])
+    (error,) = reading.findings.errors
+    assert error.found == "has 2 choices, 'Hit', 'good'"
+    assert _strokes(reading) == [(0, None, None)]
+    (error,) = _read(tmp_path, [_task(_choice(3))]).findings.errors
+    assert "choices.0" in error.found
+
+
+def test_a_choice_beside_ranges_is_something_else(tmp_path: Path) -> None:
+    reading = _read(tmp_path, [_task(_choice("good"), _seconds(1, 2, "Hit"))])
+    assert _strokes(reading) == [(Seconds(Fraction(1)), Seconds(Fraction(2)), "Hit")]
+    (warning,) = reading.findings.all
     assert "'choices'" in warning.found
+
+
+def test_json_min_is_named(tmp_path: Path) -> None:
+    item = {"video": "/data/upload/1/a.mp4", "id": 1, "annotator": 1, "annotation_id": 2}
+    item |= {"strokes": [{"ranges": [{"start": 1, "end": 5}], "timelinelabels": ["Hit"]}]}
+    assert label_studio.recognises(json.dumps([item]))
+    (error,) = _read(tmp_path, [item, item]).findings.errors
+    assert "JSON-MIN" in error.found
+    assert error.advice == "export the project as JSON"
+    # The advice, followed.
+    assert _strokes(_read(tmp_path, [_task(_range(1, 5, "Hit"))])) == [(0, 5, "Hit")]
 
 
 def _with(value: Any, *path: str | int) -> bytes:

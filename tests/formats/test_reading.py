@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from twinstroke.annotations.classes import ClassList
@@ -40,7 +42,7 @@ def _refused(raw: Path, **changes: Any) -> str:
     return problem
 
 
-UNREAD = ("strokes.xlsx", "strokes.ODS", "a.TextGrid", "a.boris", "notes.zip", "sub/a.vtt", "a.txt")
+UNREAD = ("strokes.xls", "strokes.ODS", "a.TextGrid", "notes.zip", "sub/a.vtt", "a.txt")
 
 
 @pytest.mark.parametrize("name", UNREAD)
@@ -62,8 +64,9 @@ def test_a_file_that_the_preset_names_is_never_passed_over(tmp_path: Path) -> No
     assert "strokes.dat: annotations that are not read" in _refused(
         tmp_path, annotations="strokes.dat"
     )
-    assert "strokes.dat: no annotation file (.csv, .tsv, .txt) of format csv" in _refused(
-        tmp_path, annotations="strokes.dat", format="csv"
+    assert (
+        "strokes.dat: no annotation file (.csv, .tsv, .txt, .xlsm, .xlsx) of format csv"
+        in _refused(tmp_path, annotations="strokes.dat", format="csv")
     )
 
 
@@ -84,8 +87,32 @@ def test_folders_name_classes_if_there_are_two_and_nothing_else(tmp_path: Path) 
 def test_with_annotations_beside_them_folders_are_classes_if_the_preset_says_so(
     tmp_path: Path,
 ) -> None:
-    _put(tmp_path, "videos/drive/a.mp4", "videos/push/b.mp4", "strokes.xlsx", "marks.xls")
+    _put(tmp_path, "videos/drive/a.mp4", "videos/push/b.mp4", "strokes.zip", "marks.xls")
     problem = _refused(tmp_path)
     assert "marks.xls: annotations that are not read, and so is 1 other file" in problem
     assert "index.format: clips" in problem
     assert _read(tmp_path, format="clips") == ("clips", ["drive", "push"])
+
+
+def test_a_workbook_is_recognised_and_one_that_is_no_table_is_told(tmp_path: Path) -> None:
+    _put(tmp_path, "videos/a.mp4", "~$strokes.xlsx", "strokes.xlsx")
+    assert "strokes.xlsx: not readable as a workbook" in _unread(tmp_path)
+    book = openpyxl.Workbook()
+    book.create_sheet("Strokes")
+    for row in csv.reader(TABLE.splitlines()):
+        book["Strokes"].append(row)
+    book.save(tmp_path / "strokes.xlsx")
+    assert "strokes.xlsx: holds no row; see that the right sheet" in _unread(tmp_path)
+    # The advice, followed.
+    told, labels = _read(tmp_path, sheet="Strokes")
+    assert told.startswith("csv (recognised by 1 of its files")
+    assert labels == ["drive"]
+
+
+def _unread(raw: Path) -> str:
+    values = {"classes": "found", "fps": 25.0, "split": {"rule": "stroke"}, "videos": "videos"}
+    settings = IndexSettings.model_validate(values)
+    reading = Reading(ClassList(settings), Findings())
+    read_annotations(raw, settings, reading)
+    (error,) = reading.findings.errors
+    return str(error)

@@ -399,3 +399,64 @@ def test_any_value_in_any_place_never_raises(value: Any, data: st.DataObject) ->
 )
 def test_recognises_projects_only(start: str, expected: bool) -> None:
     assert via.recognises(start) is expected
+
+
+TABLE = """# Exported using VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)
+# ATTRIBUTE = {"1":{"aname":"stroke","anchor_id":"FILE1_Z2_XY0","type":4,"options":{"f":"Hit"}}}
+# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,metadata
+"1_a","[""a.mp4""]",0,"[0.1,2.5]","[]","{""1"":""f""}"
+"1_b","[""a.mp4""]",0,"[4]","[2,1,1,5,5]","{""1"":""f""}"
+"1_c","[""a.mp4""]",0,"[3,4]","[]","{""1"":""Lob""}"
+"""
+OLD_TABLE = """# Exported using VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)
+# CSV_HEADER = metadata_id, file_list, temporal_segment_start, temporal_segment_end, metadata
+# ATTRIBUTES = {"s":"stroke"}
+"1_a","[""a.mp4""]",0.1,2.5,"{""s"":""Hit""}"
+"""
+
+
+def _table(raw: Path, content: str | bytes) -> Reading:
+    raw.mkdir(parents=True, exist_ok=True)
+    file = raw / "export.csv"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    values = {"classes": "found", "fps": 25.0, "split": {"rule": "given"}}
+    chosen = IndexSettings.model_validate(values)
+    reading = Reading(ClassList(chosen), Findings())
+    reading.add_video("a", raw / "a.mp4", PurePosixPath("a.mp4"))
+    via.read([file], raw, chosen, reading)
+    return reading
+
+
+def test_an_export_csv_tells_what_the_project_tells(tmp_path: Path) -> None:
+    for content, count in ((TABLE, 2), (OLD_TABLE, 1)):
+        assert via.recognises(content)
+        reading = _table(tmp_path, content)
+        assert reading.findings.all == []
+        assert [(a.begin, a.end, a.label) for a in reading.annotations] == [
+            (Seconds(Fraction(1, 10)), Seconds(Fraction(5, 2)), "Hit"),
+            (Seconds(Fraction(3)), Seconds(Fraction(4)), "Lob"),
+        ][:count]
+        assert {a.annotator for a in reading.annotations} == {"export"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ('"[0.1,2.5]"', '"[2.5,0.1]"', "is not before end"),
+        ('"[0.1,2.5]"', '"[0.1,"', "no export CSV of VIA 3"),
+        ('"1_c"', '"1_a"', "1_a is there twice"),
+        ('"[""a.mp4""]",0,"[3', '"3",0,"[3', "no export CSV of VIA 3"),
+        ('"[""a.mp4""]",0,"[3', '"[""a.mp4"", ""b.mp4""]",0,"[3', "shows 2 files"),
+        (',"{""1"":""Lob""}"', "", "no export CSV of VIA 3"),
+        ("# CSV_HEADER", "# HEADER", "no export CSV of VIA 3"),
+        ("Lob", "\udce4", "not UTF-8"),
+    ],
+)
+def test_what_is_wrong_with_an_export_csv_is_told(
+    tmp_path: Path, old: str, new: str, found: str
+) -> None:
+    assert old in TABLE
+    content = TABLE.replace(old, new).encode(errors="surrogateescape")
+    (error,) = _table(tmp_path, content).findings.errors
+    assert found in error.found
+    assert error.advice

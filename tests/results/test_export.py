@@ -1,4 +1,4 @@
-"""Whatever an index holds can be written in three formats, and read again unchanged."""
+"""Whatever an index holds can be written in several formats, and read again unchanged."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _read(form: str, raw: Path, clocks: dict[str, Clock]) -> list[Row]:
     return sorted((s.video, s.begin, s.end, s.label or "", s.split or "") for s in strokes)
 
 
-@pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])
+@pytest.mark.parametrize("form", ["csv", "mediaeval", "elan", "sportscode", "activitynet"])
 @given(index=indices())
 @settings(max_examples=60)
 def test_round_trip(
@@ -184,7 +184,7 @@ def test_a_stroke_of_no_split_stands_in_the_file_of_its_neighbours(tmp_path: Pat
     }
 
 
-@pytest.mark.parametrize("form", ["csv", "mediaeval", "elan"])
+@pytest.mark.parametrize("form", ["csv", "mediaeval", "elan", "sportscode", "activitynet"])
 def test_a_whole_index_survives(tmp_path: Path, form: ExportFormat) -> None:
     """Real videos, one of 120000/1001 and one of variable rate: tables in, the same tables out.
 
@@ -218,8 +218,8 @@ def test_a_whole_index_survives(tmp_path: Path, form: ExportFormat) -> None:
     )
     again = build_index(_settings("auto", **changes), **arguments)
     assert again.videos == first.videos
-    # The votes are counted by now; and MediaEval knows no players.
-    lost = {"group": ""} if form == "mediaeval" else {}
+    # The votes are counted by now; and MediaEval and ActivityNet know no players.
+    lost = {"group": ""} if form in ("mediaeval", "activitynet") else {}
     told = {"votes": "", "agreement": 1.0, **lost}
     assert again.samples == [sample.model_copy(update=told) for sample in first.samples]
     assert again.unlabelled == [mark.model_copy(update=lost) for mark in first.unlabelled]

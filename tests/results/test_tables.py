@@ -27,7 +27,14 @@ from twinstroke.findings import Findings
 from twinstroke.formats.reading import read_annotations
 from twinstroke.index.build import build_index
 from twinstroke.results.palette import stroke_colours
-from twinstroke.results.tables import percent, write_csv, write_json, write_outputs, write_webvtt
+from twinstroke.results.tables import (
+    FORMS,
+    percent,
+    write_csv,
+    write_json,
+    write_outputs,
+    write_webvtt,
+)
 from twinstroke.settings.index import IndexSettings
 from twinstroke.tables import StrokeClass
 from twinstroke.video.clock import Clock
@@ -105,11 +112,9 @@ def test_index_reads_tables_xml_and_eaf(case: tuple[str, Clock, list[Detection]]
             (raw / path).touch()
         out, file = raw / "found", raw / VIDEOS[video]
         paths = write_outputs(out, file, strokes, clock, CLASSES, {}, name=video)
-        assert paths == {
-            form: out / f"{video}.{form}" for form in ("csv", "json", "xml", "eaf", "vtt")
-        }
+        assert paths == {form: out / f"{video}.{form}" for form in FORMS}
         assert sorted(out.iterdir()) == sorted(paths.values())
-        for form in ("csv", "mediaeval", "elan"):
+        for form in ("csv", "mediaeval", "elan", "sportscode"):
             own, findings = _settings(form), Findings()
             reading = Reading(ClassList(own), findings)
             assert read_annotations(raw, own, reading) == form
@@ -138,7 +143,7 @@ def test_a_real_index_is_built_from_each_form(tmp_path: Path) -> None:
         expected += [(d.video, d.begin, d.end, d.label) for d in strokes]
         out = raw / "found"
         write_outputs(out, raw / f"{name}.mp4", strokes, clock, CLASSES, {}, name=name)
-    for form in ("csv", "mediaeval", "elan"):
+    for form in ("csv", "mediaeval", "elan", "sportscode"):
         index = build_index(
             _settings(form, annotations="found"),
             raw=raw,

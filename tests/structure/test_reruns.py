@@ -29,7 +29,7 @@ SETTINGS = [
     ("attend", "samples: Count", "samples: Count = 4", ""),  # the preset says it
     ("balance", "Fraction01 = 0.0", "Fraction01 = 0.5", "balance"),
     ("base", "Field(ge=0, le=1)", "Field(ge=0, le=2)", ""),
-    ("choices", '["csv", "mediaeval", "elan"]', '["csv", "elan"]', ""),
+    ("choices", '["csv", "mediaeval", ', '["csv", ', ""),
     ("decode", "context: Count = 20", "context: Count = 24", "index decode"),
     ("decode", "Positive = Limits.max_pixels", "Positive = 1_000", "index decode"),
     ("detect", "= 0.1\n", "= 0.2\n", "detect"),

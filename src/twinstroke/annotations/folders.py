@@ -14,7 +14,6 @@ from twinstroke.findings import Findings, Place
 ODD = re.compile(r"[\\\x00-\x1f\ud800-\udfff]")
 """Separators of other systems, control characters, and bytes that are no UTF-8."""
 UNREAD_SUFFIXES = (
-    ".boris",
     ".ods",
     ".odt",
     ".doc",
@@ -22,8 +21,6 @@ UNREAD_SUFFIXES = (
     ".textgrid",
     ".vtt",
     ".xls",
-    ".xlsm",
-    ".xlsx",
     ".zip",
 )
 """Of files in which people keep annotations that nothing here reads."""
@@ -65,7 +62,8 @@ def find_files(raw: Path, folder: str, suffixes: Iterable[str], findings: Findin
     pending = [start]
     while pending:
         for path in pending.pop().iterdir():
-            if path.name.startswith("."):
+            # Excel keeps ~$strokes.xlsx beside a table that is open.
+            if path.name.startswith((".", "~$")):
                 continue
             is_wanted = path.suffix.lower() in suffixes
             is_folder = path.is_dir()

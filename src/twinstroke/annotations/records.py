@@ -97,13 +97,16 @@ class Reading:
         for name in _ways_to_name(relative):
             self._unread[name] = path
 
-    def video_named(self, name: str, place: Place) -> str | None:
+    def video_named(
+        self, name: str, place: Place, advice: str = "add the video, or remove its annotations"
+    ) -> str | None:
         r"""Id of the video that an annotation names; if there is none, note it once and give None.
 
         Args:
             name: File name, with or without suffix and folders; ``\`` separates folders too. It may
                 be that of a video of which only a copy in another container can be read.
             place: Where the name stands.
+            advice: What to do if there is no such video, nor one of a similar name.
         """
         if name == self._last[0] and self._last[1] is not None:
             return self._last[1]
@@ -131,9 +134,7 @@ class Reading:
                     "video",
                     place,
                     f"no video {name!r} below the folder of the videos",
-                    f"did you mean {meant!r}?"
-                    if meant
-                    else "add the video, or remove its annotations",
+                    f"did you mean {meant!r}?" if meant else advice,
                 )
         return None
 

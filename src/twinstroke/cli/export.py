@@ -16,13 +16,14 @@ def command(form: ExportFormat) -> None:
     """Write the strokes of the data set for other programs.
 
     csv is one table. mediaeval is an XML file for each video and split. elan is an .eaf file for
-    each video and split, which opens its video. The stage index can read all of them again, and
-    gets the same strokes. The files go to data/<preset>/export/<format>. Files of an earlier export
-    that are no longer needed are deleted.
+    each video and split, which opens its video. sportscode is the XML of Hudl Sportscode and its
+    like for each video and split. activitynet is its JSON for each split. The stage index can read
+    all of them again, and gets the same strokes. The files go to data/<preset>/export/<format>.
+    Files of an earlier export that are no longer needed are deleted.
 
     A stroke without a class is written as Unknown. Negatives that index cut from the gaps are left
-    out, because index cuts them again. Only csv says who the player is. No format holds the votes
-    of several annotators.
+    out, because index cuts them again. csv and sportscode say who the player is, and so does elan,
+    but of no other group. No format holds the votes of several annotators.
     """
     # Only now: --help need not wait for HDF5 and the reading of videos.
     from twinstroke.results.export import export_preset

@@ -1,4 +1,4 @@
-"""Spreadsheets: tables with the columns ``video,begin,end,label``.
+"""Spreadsheets: tables with the columns ``video,begin,end,label``, as text or as a workbook.
 
 Columns that may stand beside them: ``split``, ``annotator``, and the one that
 ``index.split.group`` names (``player``). ``video`` is a file name, with or without suffix and
@@ -36,7 +36,11 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
     """Read the rows of all tables."""
     group = settings.split.group.lower()
     for file in files:
-        for place, row in read_rows(file, COLUMNS, reading.findings):
+        for place, row in read_rows(file, COLUMNS, reading.findings, settings.sheet):
+            if not row["video"]:
+                advice = "write its name into each row (of merged cells only the first counts)"
+                reading.findings.error("video", place, "names no video", advice)
+                continue
             video = reading.video_named(row["video"], place)
             begin, end = (
                 _time(name, row[name], video or "", settings, place, reading.findings)

@@ -271,7 +271,7 @@ class _Handler(ContentHandler):
     def _start_in_track(self, name: str, attrs: AttributesImpl, depth: int) -> None:
         if depth == 3:
             frame = frame_number(attrs.get("frame", ""))
-            outside = attrs.get("outside", "" if name == "skeleton" else "0")
+            outside = attrs.get("outside", "")
             is_outside = {"0": False, "1": True}.get(outside)
             self._shape = _Shape(self._line, frame, is_outside)
             if frame is None:

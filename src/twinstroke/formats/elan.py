@@ -63,7 +63,7 @@ def recognises(start: str) -> bool:
 
 def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Reading) -> None:
     """Read the tiers that the settings name, of all files."""
-    recognised: dict[Tiers, list[_Document]] = defaultdict(list)
+    recognised: dict[Tiers, list[Place]] = defaultdict(list)
     for file in files:
         if is_too_large(file, reading.findings):
             continue
@@ -71,12 +71,17 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
         if parse_xml(file, document, reading.findings) and document.is_usable:
             kind = _add_strokes(document, file.relative_to(raw), settings, reading)
             if kind not in (settings.elan.tiers_are, "annotators"):
-                recognised[kind].append(document)
-    for kind, documents in recognised.items():
-        others = f", and of {len(documents) - 1} others," if len(documents) > 1 else ""
+                recognised[kind].append(document.place())
+    tell_recognised(recognised, reading)
+
+
+def tell_recognised(recognised: Mapping[Tiers, Sequence[Place]], reading: Reading) -> None:
+    """Warn of files whose tiers were taken for something that no setting says."""
+    for kind, places in recognised.items():
+        others = f", and of {len(places) - 1} others," if len(places) > 1 else ""
         reading.findings.warning(
             "tier",
-            documents[0].place(),
+            places[0],
             f"the tiers of this file{others} are read as {kind}",
             f"if that is right, say index.elan.tiers_are: {kind}; if not, annotators",
         )
@@ -182,7 +187,7 @@ def milliseconds(seconds: Fraction) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
+class Mark:
     """An annotation as it stands in the file."""
 
     name: str
@@ -195,14 +200,17 @@ class _Mark:
 
     @property
     def tier_name(self) -> str:
+        """Its ``TIER_ID``."""
         return self.tier.get("TIER_ID", "")
 
     @property
     def annotator(self) -> str:
+        """Its ``ANNOTATOR``; may be empty."""
         return self.tier.get("ANNOTATOR", "").strip()
 
     @property
     def participant(self) -> str:
+        """Its ``PARTICIPANT``; may be empty."""
         return self.tier.get("PARTICIPANT", "").strip()
 
 
@@ -241,7 +249,7 @@ def _add_strokes(
     if video is None:
         return kind
     told = settings.elan.tiers_are
-    kind = _recognised(wanted, reading) if told == "auto" else told
+    kind = tiers_meant(wanted, reading) if told == "auto" else told
     has_players = settings.split.group.lower() == PLAYER
     for mark in wanted:
         times = document.times(mark)
@@ -269,7 +277,7 @@ def _add_strokes(
     return kind
 
 
-def _recognised(marks: Sequence[_Mark], reading: Reading) -> Tiers:
+def tiers_meant(marks: Sequence[Mark], reading: Reading) -> Tiers:
     """What the tiers of one file stand for, by its strokes."""
     values = defaultdict(set)
     for mark in marks:
@@ -312,21 +320,21 @@ class _Document(ContentHandler):
     def __init__(self, file: Path, findings: Findings) -> None:
         super().__init__()
         self.is_usable = True
-        self.marks: list[_Mark] = []
+        self.marks: list[Mark] = []
         self._file = str(file)
         self._findings = findings
         self._media: list[Mapping[str, str]] = []
         self._slots: dict[str, str] = {}
-        self._by_name: dict[str, _Mark] = {}
+        self._by_name: dict[str, Mark] = {}
         self._subdivisions: set[str] = set()
-        self._sources: dict[str, _Mark | str] = {}
+        self._sources: dict[str, Mark | str] = {}
         self._locator: Locator
         self._is_root = True
         self._tier: Mapping[str, str] = {}
         self._open: dict[str, str] = {}
         self._text: list[str] | None = None
 
-    def place(self, mark: _Mark | None = None) -> Place:
+    def place(self, mark: Mark | None = None) -> Place:
         """The file, or an annotation in it."""
         return Place(self._file, f"annotation {mark.name}" if mark else "")
 
@@ -338,7 +346,7 @@ class _Document(ContentHandler):
         videos = (m for m in self._media if m.get("MIME_TYPE", "").startswith("video/"))
         return next(videos, None)
 
-    def times(self, mark: _Mark) -> tuple[int, int] | str:
+    def times(self, mark: Mark) -> tuple[int, int] | str:
         """Begin and end in milliseconds, or why there are none."""
         source = self._source(mark)
         if isinstance(source, str):
@@ -355,11 +363,11 @@ class _Document(ContentHandler):
             times.append(int(value))
         return times[0], times[1]
 
-    def _source(self, mark: _Mark) -> _Mark | str:
+    def _source(self, mark: Mark) -> Mark | str:
         """The annotation that has the times of another one, or why there is none."""
         chain: list[str] = []
-        source: _Mark | str = mark
-        while isinstance(source, _Mark) and source.bounds is None:
+        source: Mark | str = mark
+        while isinstance(source, Mark) and source.bounds is None:
             name, target = source.name, source.refers_to
             if name in self._sources:
                 source = self._sources[name]
@@ -412,7 +420,7 @@ class _Document(ContentHandler):
         if name not in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION") or self._text is None:
             return
         own = self._open
-        mark = _Mark(
+        mark = Mark(
             own["ANNOTATION_ID"],
             self._tier,
             (own.get("TIME_SLOT_REF1", ""), own.get("TIME_SLOT_REF2", ""))

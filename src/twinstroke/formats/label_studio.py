@@ -17,6 +17,10 @@ Where ``TimelineLabels`` and ``VideoRectangle`` share a ``Video``, each box stan
 as ``timelinelabels`` of the same id without ranges (Label Studio's issue 9744): that is passed
 over.
 
+Read are also results of type ``labels`` (a range in seconds, as the tags ``Audio`` and ``Labels``
+give it, where the video is played beside its sound) and, in annotations without any of these,
+``choices``: then the task is a trimmed clip, and the choice its class.
+
 A task belongs to the video that its ``data`` names. Annotations that were cancelled, drafts and
 predictions are passed over, and so are tasks without annotations: nobody has looked at them yet.
 """
@@ -35,7 +39,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from twinstroke.annotations.containers import VIDEO_SUFFIXES
-from twinstroke.annotations.records import LARGEST_FRAME, Reading, Seconds, Time, split_of
+from twinstroke.annotations.records import (
+    LARGEST_FRAME,
+    Annotation,
+    Reading,
+    Seconds,
+    Time,
+    split_of,
+)
 from twinstroke.findings import Findings, Place
 from twinstroke.formats.json import parse_json
 from twinstroke.settings.index import IndexSettings
@@ -43,13 +54,17 @@ from twinstroke.settings.index import IndexSettings
 SUFFIXES = (".json",)
 UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 """Name under which Label Studio keeps an uploaded file."""
+MIN = '"annotation_id"'
+"""Key of the export JSON-MIN, which is recognised to be refused: it does not tell results apart."""
+CHOICES = "choices"
 RATES = (1, 1000)
 """Frames a second: a rate beyond them was not written by the editor."""
 
 
 def recognises(start: str) -> bool:
     """Tell whether a file that starts so is an export of Label Studio."""
-    return re.match(r"\s*\[\s*\{", start) is not None and '"annotations"' in start
+    own = '"annotations"' in start or MIN in start
+    return re.match(r"\s*\[\s*\{", start) is not None and own
 
 
 def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Reading) -> None:
@@ -121,6 +136,12 @@ class _Range(_Part):
     end: Frame
 
 
+class _Choices(_Part):
+    """Value of a result of type ``choices`` about a whole task."""
+
+    choices: list[str]
+
+
 class _KeyFrame(_Part):
     frame: Frame
     enabled: bool
@@ -136,7 +157,7 @@ class _Timeline(_Part):
     labels: list[str] = Field([], alias="timelinelabels")
 
     @property
-    def spans(self) -> list[tuple[int, int]]:
+    def spans(self) -> list[tuple[Time, Time]]:
         return [(item.start - 1, item.end) for item in self.ranges]
 
     @property
@@ -158,9 +179,9 @@ class _Rectangle(_Part):
         return self
 
     @property
-    def spans(self) -> list[tuple[int, int]]:
-        spans = []
-        begin = None
+    def spans(self) -> list[tuple[Time, Time]]:
+        spans: list[tuple[Time, Time]] = []
+        begin: int | None = None
         for key in self.key_frames:
             if begin is None:
                 begin = key.frame - 1
@@ -176,9 +197,28 @@ class _Rectangle(_Part):
         return sorted(self.sequence, key=lambda key: key.frame)
 
 
-REGIONS: Mapping[str, type[_Timeline] | type[_Rectangle]] = {
+class _Seconds(_Part):
+    """Value of a result of type ``labels``."""
+
+    start: Annotated[float, Field(ge=0)]
+    end: float
+    labels: list[str] = []
+
+    @property
+    def spans(self) -> list[tuple[Time, Time]]:
+        # As decimals: 0.1 s is meant, not the binary number next to it.
+        return [(Seconds(Fraction(str(self.start))), Seconds(Fraction(str(self.end))))]
+
+    @property
+    def key_frames(self) -> list[_KeyFrame]:
+        return []
+
+
+Region = _Timeline | _Rectangle | _Seconds
+REGIONS: Mapping[str, type[_Timeline] | type[_Rectangle] | type[_Seconds]] = {
     "timelinelabels": _Timeline,
     "videorectangle": _Rectangle,
+    "labels": _Seconds,
 }
 
 
@@ -198,7 +238,16 @@ class _Reader:
         self._unread: Counter[str] = Counter()
 
     def read(self) -> None:
-        for number, item in enumerate(_items(self._file, self._findings), start=1):
+        items = _items(self._file, self._findings)
+        if items and all(isinstance(item, dict) and _is_min(item) for item in items):
+            self._findings.error(
+                "json",
+                self._place(),
+                "is the export JSON-MIN, which does not tell whose and what its results are",
+                "export the project as JSON",
+            )
+            return
+        for number, item in enumerate(items, start=1):
             task = self._checked(_Task, item, f"task number {number}")
             if task is not None:
                 self._read_task(task, _row("task", task.id, number))
@@ -218,7 +267,7 @@ class _Reader:
                 self._place(),
                 f"{self._unread.total()} results are of other types than {', '.join(REGIONS)}: "
                 f"{types}",
-                "they are not read; mark strokes with TimelineLabels or VideoRectangle",
+                "they are not read; mark strokes with TimelineLabels, VideoRectangle or Labels",
             )
 
     def _read_task(self, task: _Task, row: str) -> None:
@@ -231,6 +280,8 @@ class _Reader:
 
     def _read_annotation(self, annotation: _Annotation, names: dict[str, str], row: str) -> None:
         regions = self._regions(annotation, row)
+        if not regions and self._add_clip(annotation, names, row):
+            return
         if not regions:
             # Somebody has looked at the video and found no stroke.
             self._video(names, "", self._place(row))
@@ -252,7 +303,7 @@ class _Reader:
                 )
             rate = rates.get(to_name)
             for begin, end in region.spans:
-                if rate is None and self._finds_rates:
+                if rate is None and self._finds_rates and isinstance(begin, int):
                     self._rateless += 1
                 self._reading.add(
                     place,
@@ -264,11 +315,10 @@ class _Reader:
                     annotator=annotation.annotator,
                 )
 
-    def _regions(
-        self, annotation: _Annotation, row: str
-    ) -> list[tuple[str, str, _Timeline | _Rectangle]]:
+    def _regions(self, annotation: _Annotation, row: str) -> list[tuple[str, str, Region]]:
         """Row, name of the tag ``Video``, and value of each region that may be strokes."""
-        regions = []
+        regions: list[tuple[str, str, Region]] = []
+        others: Counter[str] = Counter()
         results = [
             (number, self._checked(_Result, item, f"{row}, result number {number}"))
             for number, item in enumerate(annotation.result or [], start=1)
@@ -278,13 +328,45 @@ class _Reader:
             if result is None or (result.id in boxes and result.is_shadow):
                 continue
             if result.type not in REGIONS:
-                self._unread[result.type] += 1
+                others[result.type] += 1
                 continue
             own_row = f"{row}, {_row('result', result.id, number)}"
             region = self._checked(REGIONS[result.type], result.value, own_row)
             if region is not None:
                 regions.append((own_row, result.to_name, region))
+        if not regions:
+            # Without ranges, a choice is about the whole task.
+            del others[CHOICES]
+        self._unread += others
         return regions
+
+    def _add_clip(self, annotation: _Annotation, names: dict[str, str], row: str) -> bool:
+        """Add a task whose class was chosen as a whole; tell whether it is one."""
+        results = [
+            self._checked(_Result, item, row)
+            for item in annotation.result or []
+            if isinstance(item, dict) and item.get("type") == CHOICES
+        ]
+        if not results:
+            return False
+        place = self._place(row)
+        video = self._video(names, results[0].to_name if results[0] else "", place)
+        values = [self._checked(_Choices, result.value, row) for result in results if result]
+        if video is None or None in values:
+            return True
+        chosen = [name for value in values if value is not None for name in value.choices]
+        label, problem = None, None
+        if len(chosen) == 1:
+            label, problem = self._reading.classes.checked(chosen[0])
+        else:
+            named = ", ".join(f"{name[:40]!r}" for name in chosen[:5])
+            problem = f"has {len(chosen)} choices, {named}", "leave the task one choice"
+        if problem:
+            self._findings.error("label", place, *problem, video=video)
+        self._reading.annotations.append(
+            Annotation(video, 0, None, label, self._split, place, annotation.annotator)
+        )
+        return True
 
     def _video(self, names: dict[str, str], to_name: str, place: Place) -> str | None:
         # What data to_name shows stands in the project's settings, which are not exported; but
@@ -388,7 +470,11 @@ def _decoded(value: str) -> str:
     return unquote(url.path)
 
 
-def _rates(regions: Iterable[tuple[str, str, _Timeline | _Rectangle]]) -> dict[str, Fraction]:
+def _is_min(item: Mapping[str, Any]) -> bool:
+    return "annotations" not in item and "data" not in item and MIN.strip('"') in item
+
+
+def _rates(regions: Iterable[tuple[str, str, Region]]) -> dict[str, Fraction]:
     """Frame rate of each tag ``Video``, where a key frame tells it; the last one tells it best."""
     last: dict[str, tuple[int, float]] = {}
     for _, to_name, region in regions:
@@ -403,5 +489,5 @@ def _rates(regions: Iterable[tuple[str, str, _Timeline | _Rectangle]]) -> dict[s
     return rates
 
 
-def _time(frame: int, rate: Fraction | None) -> Time:
-    return frame if rate is None else Seconds(frame / rate)
+def _time(time: Time, rate: Fraction | None) -> Time:
+    return time if rate is None or isinstance(time, Seconds) else Seconds(time / rate)

@@ -11,11 +11,26 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from twinstroke.annotations import excel
 from twinstroke.annotations.containers import VIDEO_SUFFIXES
 from twinstroke.annotations.folders import UNREAD_SUFFIXES, find_files, find_videos
 from twinstroke.annotations.records import Reading
+from twinstroke.annotations.rows import start_of
 from twinstroke.errors import UserError
-from twinstroke.formats import clips, csv, cvat, elan, label_studio, mediaeval, srt, via
+from twinstroke.formats import (
+    activitynet,
+    boris,
+    clips,
+    csv,
+    cvat,
+    elan,
+    elan_text,
+    label_studio,
+    mediaeval,
+    sportscode,
+    srt,
+    via,
+)
 from twinstroke.settings.index import IndexSettings
 
 
@@ -40,9 +55,13 @@ FORMATS: Mapping[str, Format] = {
     "csv": csv,
     "clips": clips,
     "elan": elan,
+    "elan_text": elan_text,
     "via": via,
     "label_studio": label_studio,
     "cvat": cvat,
+    "sportscode": sportscode,
+    "boris": boris,
+    "activitynet": activitynet,
     "srt": srt,
 }
 
@@ -93,6 +112,7 @@ def read_annotations(
         file
         for file in present
         if file not in damaged
+        and not _is_of_another(file, settings)
         and file.name.lower() != "md5sums.txt"
         and not (settings.groups and file == raw / settings.groups)
     ]
@@ -114,6 +134,16 @@ def read_annotations(
     return f"{name} ({reason})" if reason else name
 
 
+def _is_of_another(file: Path, settings: IndexSettings) -> bool:
+    """Tell whether the preset means the other of ``a.xml`` and ``a.sportscode.xml``.
+
+    `twinstroke detect` puts both into one folder.
+    """
+    if settings.format == sportscode.NAME:
+        return file.with_suffix(f".{sportscode.NAME}.xml").exists()
+    return settings.format != "auto" and file.name.endswith(f".{sportscode.NAME}.xml")
+
+
 def _recognised(
     raw: Path,
     settings: IndexSettings,
@@ -124,10 +154,7 @@ def _recognised(
     """Name of the format, the files to read, and why."""
     found: dict[str, list[Path]] = defaultdict(list)
     for file in files:
-        with file.open("rb") as stream:
-            content = stream.read(START)
-        utf_16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-        start = content.decode("utf-16" if utf_16 else "utf-8-sig", errors="replace")
+        start = start_of(file, START, settings.sheet)
         for name, form in FORMATS.items():
             if file.suffix.lower() in form.SUFFIXES and form.recognises(start):
                 found[name].append(file)
@@ -144,6 +171,9 @@ def _recognised(
         return name, [file for file in files if file.suffix.lower() in alike], reason
     # Notes may lie about; but a table or an export that nobody recognises is no set of clips.
     odd = [file for file in files if file.suffix.lower() != ".txt"]
+    if odd and all(file.suffix.lower() in excel.SUFFIXES for file in odd):
+        # Tables are all that a workbook can be: reading says what is wrong with these.
+        return "csv", odd, f"{len(odd)} workbooks"
     if odd:
         raise UserError(
             f"{odd[0]}: of no format that is known, and so are {len(odd) - 1} other files; mend it "

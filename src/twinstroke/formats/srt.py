@@ -6,13 +6,13 @@ subtitles do not matter. The name of the file names the video, so no annotator i
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from twinstroke.annotations.folders import is_too_large
 from twinstroke.annotations.records import Reading, Seconds, seconds, split_of
+from twinstroke.annotations.rows import encoding_of
 from twinstroke.findings import Findings, Place
 from twinstroke.settings.index import IndexSettings
 
@@ -71,12 +71,10 @@ def _subtitles(
 
 def _blocks(file: Path, findings: Findings) -> Iterator[list[tuple[int, str]]]:
     """Lines that belong together, with their numbers from 1."""
-    with file.open("rb") as stream:
-        is_wide = stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     block: list[tuple[int, str]] = []
     number = 0
     try:
-        with file.open(encoding="utf-16" if is_wide else "utf-8-sig") as text:
+        with file.open(encoding=encoding_of(file)) as text:
             while line := text.readline(LONGEST_LINE):
                 number += 1
                 if line.strip():

@@ -1,5 +1,7 @@
 """VGG Image Annotator 3 (VIA 3): projects with temporal segments, data formats 3.1.0 and 3.1.1.
 
+Its export CSV holds the same, a row for each mark, and is read as such a project.
+
 ``metadata`` holds what was marked: a stroke has two times ``z`` in seconds and no region ``xy``.
 Its ``vid`` names a ``view``, that one a ``file``, and that one the video. Its values ``av`` belong
 to what ``attribute`` describes; the label is the value of the only attribute that strokes carry, or
@@ -12,22 +14,29 @@ saved a project about the same videos are told apart.
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, FailFast, FiniteFloat, ValidationError
 
+from twinstroke.annotations.folders import is_too_large
 from twinstroke.annotations.records import Reading, Seconds, split_of
+from twinstroke.annotations.rows import encoding_of
 from twinstroke.findings import Findings, Place
 from twinstroke.formats.json import parse_json
 from twinstroke.settings.index import IndexSettings
 
-SUFFIXES = (".json",)
+SUFFIXES = (".csv", ".json")
+TABLE = re.compile(r"#\s*CSV_HEADER\s*=\s*metadata_id,")
+"""Line of an export CSV."""
 LABEL_NAMES = ("label", "class", "stroke")
 CHECKBOX, RADIO, SELECT = 2, 3, 4
 """Kinds of attributes whose value is the id of an option; several with commas for the first."""
@@ -75,6 +84,8 @@ _AnyPart = TypeVar("_AnyPart", bound=_Part)
 
 def recognises(start: str) -> bool:
     """Tell whether a file that starts so is a project: an object of which some parts are VIA's."""
+    if re.search(rf"^{TABLE.pattern}", start, re.MULTILINE):
+        return True
     parts = "project|config|attribute|file|metadata|view|vid_list"
     own = "vid_list|fid_list|fid|loc_prefix|anchor_id|default_option_id|flg"
     return (
@@ -88,7 +99,8 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
     stems = Counter(file.stem for file in files)
     for file in files:
         relative = file.relative_to(raw)
-        project = _project(file, reading.findings)
+        is_table = file.suffix.lower() == ".csv"
+        project = (_project_of_table if is_table else _project)(file, reading.findings)
         if project is not None:
             # anna/strokes.json and ben/strokes.json are of two people.
             annotator = relative.with_suffix("") if stems[file.stem] > 1 else Path(file.stem)
@@ -109,6 +121,74 @@ def _project(file: Path, findings: Findings) -> _Project | None:
             "see that index.annotations holds only annotations",
         )
         return None
+
+
+def _project_of_table(file: Path, findings: Findings) -> _Project | None:
+    """What an export CSV tells, in the form of a project."""
+    if is_too_large(file, findings):
+        return None
+    line = 0
+    views: dict[str, Any] = {}
+    marks: dict[str, Any] = {}
+    try:
+        with file.open(encoding=encoding_of(file), newline="") as text:
+            remarks = list(takewhile(lambda own: own.startswith("#"), text))
+            line = len(remarks)
+            header, attributes = _told(remarks)
+            text.seek(0)
+            reader = csv.reader(islice(text, line, None), strict=True)
+            for row in reader:
+                line = len(remarks) + reader.line_num
+                if any(row):
+                    name, view, mark = _mark(dict(zip(header, row, strict=True)))
+                    if name in marks:
+                        raise ValueError(f"{name} is there twice")
+                    views[view] = json.loads(view)
+                    marks[name] = mark
+        return _Project(
+            attribute=attributes,
+            file={name: {"fname": name} for names in views.values() for name in names},
+            metadata=marks,
+            view={view: {"fid_list": names} for view, names in views.items()},
+        )
+    except UnicodeError:
+        findings.error("table", Place(str(file)), "not UTF-8", "save the file as UTF-8")
+    except (csv.Error, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        findings.error(
+            "table",
+            Place(str(file), str(line + 1)),
+            f"no export CSV of VIA 3 ({str(error)[:80]})",
+            "export it anew, or read the project (JSON)",
+        )
+    return None
+
+
+def _told(remarks: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """Names of the columns, and attributes, as the remarks before an export CSV tell them."""
+    told = dict(re.findall(r"(?m)^#\s*(\w+)\s*=\s*(.*?)\s*$", "".join(remarks)))
+    header = [name.strip() for name in told["CSV_HEADER"].split(",")]
+    attributes = json.loads(told["ATTRIBUTE"] if "ATTRIBUTE" in told else told["ATTRIBUTES"])
+    # Older versions tell names of attributes only.
+    return header, {
+        name: {"aname": own, "type": 1} if isinstance(own, str) else own
+        for name, own in attributes.items()
+    }
+
+
+def _mark(cells: Mapping[str, str]) -> tuple[str, str, dict[str, Any]]:
+    """Name and view of a row, and what a project would hold."""
+    if "temporal_segment_start" in cells:
+        times = [float(cells[f"temporal_segment_{part}"]) for part in ("start", "end")]
+    else:
+        times = json.loads(cells["temporal_coordinates"])
+    view = cells["file_list"]
+    mark = {
+        "vid": view,
+        "z": times,
+        "xy": json.loads(cells.get("spatial_coordinates") or "[]"),
+        "av": json.loads(cells["metadata"]),
+    }
+    return cells["metadata_id"], view, mark
 
 
 class _Strokes:
@@ -134,13 +214,14 @@ class _Strokes:
             files = [self._files.get(str(file)) for file in view.fid_list]
             if len(files) == 1 and files[0] is not None and files[0].type == VIDEO:
                 self._video(name, Place(self._file, f"view {name}"))
-        attribute = self._label_attribute()
+        attribute, is_known = self._label_attribute()
         for name, stroke in self._segments.items():
             place = Place(self._file, name)
             video = self._video(str(stroke.vid), place)
             if video is None:
                 continue
-            label, problem = None, ""
+            # Nothing at all is told below as a stroke without a label.
+            label, problem = "" if is_known else None, ""
             if attribute is not None:
                 value = stroke.av.get(attribute, "")
                 label, problem = _label(self._attributes[attribute], value)
@@ -194,7 +275,8 @@ class _Strokes:
             return None
         return self._reading.video_named(_file_name(files[0].fname), place)
 
-    def _label_attribute(self) -> str | None:
+    def _label_attribute(self) -> tuple[str | None, bool]:
+        """The attribute that holds the class (None: none does), and whether that is sure."""
         used = {
             name: self._attributes[name].aname
             for stroke in self._segments.values()
@@ -210,8 +292,8 @@ class _Strokes:
                 f"{len(named) or 'none'} of them is called label, class or stroke",
                 "give that name to the one that holds the class",
             )
-            return None
-        return next(iter(named or used), None)
+            return None, False
+        return next(iter(named or used), None), True
 
 
 def _label(attribute: _Attribute, value: Any) -> tuple[str | None, str]:

@@ -1,10 +1,12 @@
 """Write the strokes of an index for people and other programs.
 
 Formats are those that `index` reads back unchanged: ``csv`` (one table), ``mediaeval`` (an XML for
-each video and split) and ``elan`` (an .eaf for each video and split, which opens its video). They
+each video and split), ``elan`` (an .eaf for each video and split, which opens its video),
+``sportscode`` (an XML for each video and split) and ``activitynet`` (a JSON for each split). They
 go to ``data/<preset>/export/<format>``; files of an earlier export that are no longer needed are
 deleted. Strokes without a class are written as ``Unknown``. Mined negatives are left out: `index`
-mines them again. ``mediaeval`` has no place for the player, and none for votes of annotators.
+mines them again. ``mediaeval`` and ``activitynet`` have no place for the player, and none has one
+for votes of annotators.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import NamedTuple
 
 from twinstroke.annotations.classes import UNKNOWN
 from twinstroke.annotations.strokes import Stroke
-from twinstroke.formats import csv, elan, mediaeval
+from twinstroke.formats import activitynet, csv, elan, mediaeval, sportscode
 from twinstroke.settings.choices import ExportFormat
 from twinstroke.settings.index import PLAYER
 from twinstroke.settings.load import Settings
@@ -44,8 +46,9 @@ def export_index(
         samples: The table of samples.
         unlabelled: Strokes that are no samples.
         videos: Their files, by id.
-        clocks: When their frames begin, by id; ``elan`` needs them.
-        group: What the group is: a column of ``csv``; ``elan`` knows players only.
+        clocks: When their frames begin, by id; ``csv`` and ``mediaeval`` do without.
+        group: What the group is: a column of ``csv``, a group of labels of ``sportscode``; ``elan``
+            knows players only.
         target: Folder of the files.
 
     Returns:
@@ -75,11 +78,19 @@ def export_index(
             # One of no split joins the file of the next that has one, or of the last.
             following = (other.split for other in own[place:] if other.split)
             files[video, next(following, known[-1] if known else "")].append(stroke)
-    paths = []
+    paths: list[Path] = []
+    if form == "activitynet":
+        for split in dict.fromkeys(split for _, split in files):
+            together = [s for (_, other), own in files.items() if other == split for s in own]
+            paths.append(target / split / f"{activitynet.NAME}.json")
+            activitynet.write(paths[-1], together, clocks, together[-1].split)
+        return paths
     for (video, split), own in files.items():
-        path = target / split / f"{video}.{'xml' if form == 'mediaeval' else 'eaf'}"
+        path = target / split / f"{video}.{'eaf' if form == 'elan' else 'xml'}"
         if form == "mediaeval":
             mediaeval.write(path, own)
+        elif form == "sportscode":
+            sportscode.write(path, own, clocks[video], group)
         else:
             if not _keeps(form, group):
                 own = [replace(stroke, group="") for stroke in own]
@@ -90,7 +101,7 @@ def export_index(
 
 def _keeps(form: ExportFormat, group: str) -> bool:
     """Tell whether a format has a place for the group."""
-    return form == "csv" or (form == "elan" and group.lower() == PLAYER)
+    return form in ("csv", "sportscode") or (form == "elan" and group.lower() == PLAYER)
 
 
 class Exported(NamedTuple):
@@ -111,7 +122,7 @@ def export_preset(settings: Settings, form: ExportFormat) -> Exported:
     folder = Path("data", settings.name)
     videos = {row.video: Path(row.path) for row in read_table(folder / "videos.csv", Video)}
     clocks = {}
-    if form == "elan":
+    if form in ("elan", "sportscode", "activitynet"):
         clocks = {video: probe_video(path).clock for video, path in videos.items()}
     samples = read_table(folder / "samples.csv", Sample)
     unlabelled = read_table(folder / "unlabelled.csv", Unlabelled)

@@ -1,12 +1,13 @@
 """The detections of a video in the forms that people use: tables, annotation tools, players.
 
-========  ===================================================================================
-``csv``   for spreadsheets, and for `index` (format ``csv``)
-``json``  for programs
-``xml``   MediaEval's schema of 2020, for `index` and the task's scripts
-``eaf``   ELAN, which opens the video with it, and for `index` (format ``elan``)
-``vtt``   WebVTT: the chapters of a video player, or its subtitles
-========  ===================================================================================
+==================  ===========================================================================
+``csv``             for spreadsheets, and for `index` (format ``csv``)
+``json``            for programs
+``xml``             MediaEval's schema of 2020, for `index` and the task's scripts
+``sportscode.xml``  Hudl Sportscode, Nacsport, LongoMatch and others, and for `index`
+``eaf``             ELAN, which opens the video with it, and for `index` (format ``elan``)
+``vtt``             WebVTT: the chapters of a video player, or its subtitles
+==================  ===========================================================================
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from twinstroke.annotations.detection import Detection
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
-from twinstroke.formats import elan, mediaeval
+from twinstroke.formats import elan, mediaeval, sportscode
 from twinstroke.formats.xml import ILLEGAL
+from twinstroke.settings.index import PLAYER
 from twinstroke.tables import VideoId
 from twinstroke.video.clock import Clock
 
+FORMS = ("csv", "json", "xml", "sportscode.xml", "eaf", "vtt")
+"""Suffixes of what is written for each video."""
 # Some spreadsheets take the wide forms of East Asia for them, and pass over tabs.
 _FORMULA = (*"=+-@", *"＝＋－＠", "\t", "\r", "\n")
 
@@ -57,7 +61,7 @@ def write_outputs(
         name: Id of the video.
 
     Returns:
-        The files, by form: ``csv``, ``json``, ``xml``, ``eaf``, ``vtt``.
+        The files, by form (`FORMS`).
 
     Raises:
         UserError: A label holds characters that XML cannot.
@@ -65,7 +69,7 @@ def write_outputs(
     found = sorted(detections, key=lambda d: (d.begin, d.end, d.label))
     if any(d.video != name or d.end > clock.frames for d in found):
         raise ValueError(f"a detection is not of {name!r}, or ends after it")
-    paths = {form: folder / f"{name}.{form}" for form in ("csv", "json", "xml", "eaf", "vtt")}
+    paths = {form: folder / f"{name}.{form}" for form in FORMS}
     for label in dict.fromkeys(d.label for d in found):
         if ILLEGAL.search(label):
             raise UserError(
@@ -75,6 +79,8 @@ def write_outputs(
     write_csv(paths["csv"], found)
     write_json(paths["json"], name, found, clock, classes, model)
     mediaeval.write(paths["xml"], found)
+    strokes = [Stroke(d.video, d.begin, d.end, d.label) for d in found]
+    sportscode.write(paths["sportscode.xml"], strokes, clock, PLAYER)
     write_elan(paths["eaf"], video, found, clock)
     write_webvtt(paths["vtt"], found, clock)
     return paths

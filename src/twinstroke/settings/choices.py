@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-ExportFormat = Literal["csv", "mediaeval", "elan"]
+ExportFormat = Literal["csv", "mediaeval", "elan", "sportscode", "activitynet"]
 """In which an index is written, see `results.export`."""
 Edition = Literal[2020, 2021, 2022]
 """Of the MediaEval Sport Task, see `results.submissions`."""

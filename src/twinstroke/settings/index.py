@@ -74,7 +74,19 @@ class IndexSettings(Section):
     """Where annotations come from and what they may say. Times are frames of the source video."""
 
     format: Literal[
-        "auto", "mediaeval", "csv", "clips", "elan", "via", "label_studio", "cvat", "srt"
+        "auto",
+        "mediaeval",
+        "csv",
+        "clips",
+        "elan",
+        "elan_text",
+        "via",
+        "label_studio",
+        "cvat",
+        "sportscode",
+        "boris",
+        "activitynet",
+        "srt",
     ] = "auto"
     """What the annotations are; ``auto`` recognises it, and says what was recognised."""
     videos: str = "."
@@ -84,12 +96,15 @@ class IndexSettings(Section):
     groups: str = ""
     """Table ``video,player`` (or another group) below the raw folder, if the annotations do not
     name the group themselves."""
+    sheet: str = ""
+    """Formats ``csv`` and ``boris``: sheet of a workbook (``.xlsx``); the first one if left out."""
     times: Literal["frames", "seconds"] = "frames"
     """Format ``csv``: what plain numbers are; clock times (``1:02.5``) are understood anyway."""
     annotation_fps: Annotated[float, Field(gt=0)] | Literal["video"] = "video"
     """Frame rate at which the annotation tool counted frames, if not that of the videos."""
     tiers: list[str] = []
-    """Format ``elan``: shell patterns of the tiers that hold strokes; all if left out."""
+    """Formats ``elan``, ``elan_text`` and ``sportscode``: shell patterns of the tiers, or codes,
+    that hold strokes; all if left out."""
     elan: ElanSettings = ElanSettings()
     classes: Literal["ttstroke21", "found"] | list[str]
     """Class names in the order of their index, ``ttstroke21``, or ``found``: every label that
