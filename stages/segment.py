@@ -7,6 +7,7 @@ from twinstroke.normalize.stored import UNTRIMMED
 from twinstroke.parallel.store import project_store
 from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
+from twinstroke.regions import PlayerRegion, Regions
 from twinstroke.segment.strokes import Geometry, cut_strokes
 from twinstroke.segment.untrimmed import cut_untrimmed
 from twinstroke.settings.load import load_settings
@@ -20,6 +21,7 @@ def main() -> None:
     settings = load_settings()
     folder = Path("data", settings.name)
     window = settings.window
+    regions = Regions(read_table(folder / "regions.csv", PlayerRegion))
     with chosen_workers(settings.scheduler) as workers:
         done = cut_strokes(
             read_table(folder / "samples.csv", Sample),
@@ -36,9 +38,10 @@ def main() -> None:
             target=folder / "strokes.h5",
             store=project_store(),
             workers=workers,
+            regions=regions,
         )
         whole = cut_untrimmed(
-            sorted((folder / "motion" / UNTRIMMED).glob("*.h5")),
+            sorted({path.stem for path in (folder / "motion" / UNTRIMMED).rglob("*.h5")}),
             preparation_of(settings),
             (window.height, window.width),
             frame_step=settings.decode.frame_step,
@@ -46,6 +49,7 @@ def main() -> None:
             target=folder / "untrimmed",
             store=project_store(),
             workers=workers,
+            regions=regions,
         )
     size = (folder / "strokes.h5").stat().st_size / 1e6
     summarise(

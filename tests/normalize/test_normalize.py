@@ -304,7 +304,7 @@ def test_only_frames_of_training_samples_count_and_only_once(tmp_path: Path) -> 
         sample(20, 24, "a").model_copy(update={"split": "test"}),
         sample(0, 40, "b").model_copy(update={"split": "validation"}),
     ]
-    peaks = training_peaks(samples, [tmp_path / "a.h5", tmp_path / "b.h5"])
+    peaks = training_peaks(samples, tmp_path)
     assert peaks.tolist() == [[0, 100], [1, 101], [2, 102], [3, 103]]
 
 
@@ -316,4 +316,4 @@ def test_a_damaged_file_is_named_when_peaks_are_read(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:9000])
     for damaged in (path, tmp_path / "gone.h5"):
         with pytest.raises(UserError, match=f"{damaged.name}: cannot be read"):
-            training_peaks([sample(0, 6, "a")], [damaged])
+            training_peaks([sample(0, 6, damaged.stem)], tmp_path)

@@ -10,6 +10,26 @@ import click
 
 from twinstroke.cli.options import FILE, Rules, with_networks, with_rules
 from twinstroke.progress import summarise
+from twinstroke.regions import Region, region_from
+
+
+def _players(
+    ctx: click.Context, param: click.Parameter, texts: Sequence[str]
+) -> list[tuple[str, Region]]:
+    """Names and regions; who has no name gets a number."""
+    players: dict[str, Region] = {}
+    for number, text in enumerate(texts, start=1):
+        name, sign, numbers = text.rpartition("=")
+        name = " ".join(name.split()) if sign else f"player {number}"
+        region = region_from(numbers.split(","))
+        if isinstance(region, str):
+            raise click.BadParameter(f"{text!r}: {region}; write x,y,width,height.", ctx, param)
+        if not name or not name.isprintable():
+            raise click.BadParameter(f"{text!r}: write a name before the =, or no =.", ctx, param)
+        if name in players:
+            raise click.BadParameter(f"{name!r} is there twice; name each once.", ctx, param)
+        players[name] = region
+    return [*players.items()]
 
 
 @click.command()
@@ -24,6 +44,15 @@ from twinstroke.progress import summarise
     help="Folder of the results.",
 )
 @click.option(
+    "--region",
+    "players",
+    metavar="[NAME=]X,Y,WIDTH,HEIGHT",
+    multiple=True,
+    callback=_players,
+    help="Look for one player in this part of the picture, in pixels from its upper left corner. "
+    "Repeat it for each player; strokes of two players may overlap.",
+)
+@click.option(
     "--film", is_flag=True, help="Also write an MP4 that shows the strokes below the picture."
 )
 @click.option(
@@ -35,6 +64,7 @@ def command(
     model: Path,
     stroke_model: Path | None,
     out: Path,
+    players: Sequence[tuple[str, Region]],
     film: bool,
     label_studio: bool,
     rules: Rules,
@@ -57,5 +87,12 @@ def command(
         settings = rules.settings(recogniser.window[0], two_networks=stroke_model is not None)
         tell(f"{recogniser.name}; {rules}")
         detect_videos(
-            videos, recogniser, settings, out=out, film=film, tasks=label_studio, tell=tell
+            videos,
+            recogniser,
+            settings,
+            out=out,
+            film=film,
+            tasks=label_studio,
+            tell=tell,
+            players=players,
         )

@@ -1,9 +1,10 @@
 """Spreadsheets: tables with the columns ``video,begin,end,label``.
 
-Columns that may stand beside them: ``split``, ``annotator``, and the one that
-``index.split.group`` names (``player``). ``video`` is a file name, with or without suffix and
-folders. Plain numbers are frames, or seconds where ``index.times`` says so; clock times such as
-``1:02.5`` are understood either way. Spreadsheets write whole numbers as ``20.0`` at times.
+Columns that may stand beside them: ``split``, ``annotator``, the one that ``index.split.group``
+names (``player``), and ``x,y,width,height``, where that player is in this video. ``video`` is a
+file name, with or without suffix and folders. Plain numbers are frames, or seconds where
+``index.times`` says so; clock times such as ``1:02.5`` are understood either way. Spreadsheets
+write whole numbers as ``20.0`` at times.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from twinstroke.annotations.records import SPLIT_NAMES, Reading, Time, frame_number, seconds
+from twinstroke.annotations.regions import row_region
 from twinstroke.annotations.rows import SUFFIXES, header_of, read_rows
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
@@ -48,7 +50,8 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
                 reading.findings.error(
                     "split", place, f"split {split_name!r}", "write train, validation or test"
                 )
-            if video is not None and begin is not None and end is not None:
+            region, is_usable = row_region(row, place, reading.findings, video or "")
+            if video is not None and begin is not None and end is not None and is_usable:
                 reading.add(
                     place,
                     video=video,
@@ -58,6 +61,7 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
                     split=split,
                     annotator=row.get("annotator", ""),
                     group=row.get(group, ""),
+                    region=region,
                 )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from twinstroke.flow.stored import FLOW_UNIT_PX
 from twinstroke.inspection.source import (
     OpenVideo,
+    Scene,
     Source,
     crop_at,
     flow_of,
@@ -112,9 +113,9 @@ class SampleRow(BaseModel):
     why: str
 
 
-def measure(source: Source, video: str) -> Measures:
-    """Measure one video, block by block."""
-    with opened(source, video) as files:
+def measure(source: Source, scene: Scene) -> Measures:
+    """Measure one video, or the place of a player in it, block by block."""
+    with opened(source, scene) as files:
         roi, frame = files.motion["roi"][:], files.motion["frame"][:]
         counts = np.zeros((len(frame), 2))
         motion = np.zeros((len(frame), 2))
