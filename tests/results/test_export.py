@@ -24,6 +24,7 @@ from twinstroke.findings import Findings
 from twinstroke.formats.reading import read_annotations
 from twinstroke.index.build import build_index
 from twinstroke.index.consensus import merge
+from twinstroke.regions import PlayerRegion
 from twinstroke.results.export import export_index
 from twinstroke.settings.choices import ExportFormat
 from twinstroke.settings.index import IndexSettings
@@ -266,6 +267,7 @@ def test_the_verb_exports_the_preset_of_the_project(
         [Unlabelled(video="v", begin=16, end=19, split="", group="")],
         Unlabelled,
     )
+    write_table(data / "regions.csv", [], PlayerRegion)
     assert twinstroke("export", "csv") == 0
     assert capsys.readouterr().out == f"export: 1 files below {data}/export/csv\n"
     assert (data / "export/csv/strokes.csv").read_text().splitlines() == [

@@ -8,28 +8,9 @@ from pathlib import Path
 
 import click
 
-from twinstroke.cli.options import FILE, Rules, with_networks, with_rules
+from twinstroke.cli.options import FILE, Rules, with_networks, with_players, with_rules
 from twinstroke.progress import summarise
-from twinstroke.regions import Region, region_from
-
-
-def _players(
-    ctx: click.Context, param: click.Parameter, texts: Sequence[str]
-) -> list[tuple[str, Region]]:
-    """Names and regions; who has no name gets a number."""
-    players: dict[str, Region] = {}
-    for number, text in enumerate(texts, start=1):
-        name, sign, numbers = text.rpartition("=")
-        name = " ".join(name.split()) if sign else f"player {number}"
-        region = region_from(numbers.split(","))
-        if isinstance(region, str):
-            raise click.BadParameter(f"{text!r}: {region}; write x,y,width,height.", ctx, param)
-        if not name or not name.isprintable():
-            raise click.BadParameter(f"{text!r}: write a name before the =, or no =.", ctx, param)
-        if name in players:
-            raise click.BadParameter(f"{name!r} is there twice; name each once.", ctx, param)
-        players[name] = region
-    return [*players.items()]
+from twinstroke.regions import Region
 
 
 @click.command()
@@ -43,15 +24,7 @@ def _players(
     show_default=True,
     help="Folder of the results.",
 )
-@click.option(
-    "--region",
-    "players",
-    metavar="[NAME=]X,Y,WIDTH,HEIGHT",
-    multiple=True,
-    callback=_players,
-    help="Look for one player in this part of the picture, in pixels from its upper left corner. "
-    "Repeat it for each player; strokes of two players may overlap.",
-)
+@with_players
 @click.option(
     "--film", is_flag=True, help="Also write an MP4 that shows the strokes below the picture."
 )

@@ -42,6 +42,7 @@ def write_found(
     """
     seen, classes = found[0].seen, recogniser.description.classes
     detections = [stroke for own in found for stroke in own.detections]
+    players = [(own.seen.player, own.seen.region) for own in found if own.seen.region]
     paths = write_outputs(
         folder,
         video,
@@ -50,6 +51,7 @@ def write_found(
         classes,
         _facts(recogniser, settings),
         name=seen.video,
+        players=players,
     )
     paths["html"] = write_viewer(
         folder / f"{seen.video}.html",
@@ -58,7 +60,7 @@ def write_found(
         classes=classes,
         annotations=annotations,
         detections=detections,
-        players=[(own.seen.player, own.seen.region) for own in found if own.seen.region],
+        players=players,
         about=f"Found by {recogniser.name}.",
     )
     return paths

@@ -15,6 +15,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from twinstroke import regions
+from twinstroke.annotations.classes import tidy
 from twinstroke.annotations.records import SPLIT_NAMES, Reading, Time, frame_number, seconds
 from twinstroke.annotations.regions import row_region
 from twinstroke.annotations.rows import SUFFIXES, header_of, read_rows
@@ -22,7 +24,7 @@ from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.findings import Findings, Place
-from twinstroke.settings.index import IndexSettings
+from twinstroke.settings.index import PLAYER, IndexSettings
 
 __all__ = ["COLUMNS", "SUFFIXES", "read", "read_strokes", "recognises", "write"]
 
@@ -69,7 +71,8 @@ def read_strokes(table: Path) -> dict[str, list[Stroke]]:
     """Read a table whose times are frames: of the page, of ``twinstroke export``, or of `detect`.
 
     Args:
-        table: CSV with the columns ``video,begin,end,label``, and perhaps ``annotator``.
+        table: CSV with the columns ``video,begin,end,label``, and perhaps ``annotator``, ``player``
+            and ``x,y,width,height``.
 
     Returns:
         Strokes by the names of their videos, without folder and suffix.
@@ -93,8 +96,18 @@ def read_strokes(table: Path) -> dict[str, list[Stroke]]:
             continue
         path = PurePosixPath(row["video"])
         video = path.stem if path.suffix else path.name
+        region, _ = row_region(row, place, findings, video)
         strokes[video].append(
-            Stroke(video, begin, end, row["label"] or None, annotator=row.get("annotator", ""))
+            Stroke(
+                video,
+                begin,
+                end,
+                row["label"] or None,
+                place=place,
+                annotator=row.get("annotator", ""),
+                group=tidy(row.get(PLAYER, "")),
+                region=region,
+            )
         )
     if findings.errors:
         raise UserError(str(item) for item in findings.errors)
@@ -112,10 +125,13 @@ def write(path: Path, strokes: Iterable[Stroke], videos: Mapping[str, Path], gro
     """
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow((*COLUMNS, "split", group))
-        writer.writerows(
-            (videos[s.video].as_posix(), s.begin, s.end, s.label, s.split, s.group) for s in strokes
-        )
+        rows = list(strokes)
+        has_regions = any(s.region for s in rows)
+        writer.writerow((*COLUMNS, "split", group, *(regions.COLUMNS if has_regions else ())))
+        for s in rows:
+            own = (s.region or ("",) * 4) if has_regions else ()
+            video = videos[s.video].as_posix()
+            writer.writerow((video, s.begin, s.end, s.label, s.split, s.group, *own))
 
 
 def _time(

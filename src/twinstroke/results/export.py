@@ -20,6 +20,7 @@ from typing import NamedTuple
 from twinstroke.annotations.classes import UNKNOWN
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.formats import csv, elan, mediaeval
+from twinstroke.regions import WHOLE, PlayerRegion, Regions
 from twinstroke.settings.choices import ExportFormat
 from twinstroke.settings.index import PLAYER
 from twinstroke.settings.load import Settings
@@ -36,6 +37,7 @@ def export_index(
     clocks: Mapping[str, Clock],
     group: str,
     target: Path,
+    regions: Regions = WHOLE,
 ) -> list[Path]:
     """Write the annotated samples, and the strokes without a class, in one of the formats.
 
@@ -47,22 +49,34 @@ def export_index(
         clocks: When their frames begin, by id; ``elan`` needs them.
         group: What the group is: a column of ``csv``; ``elan`` knows players only.
         target: Folder of the files.
+        regions: Where the players are; only ``csv`` has a place for it.
 
     Returns:
         The files.
     """
-    strokes = [
-        Stroke(s.video, s.begin, s.end, s.label, s.split, annotator=elan.AUTHOR, group=s.group)
-        for s in samples
-        if s.origin == "annotated"
-    ]
-    strokes += [
-        Stroke(
-            s.video, s.begin, s.end, UNKNOWN, s.split or None, annotator=elan.AUTHOR, group=s.group
+    strokes: list[Stroke] = []
+
+    def add(row: Sample | Unlabelled, label: str) -> None:
+        known = regions.of(row.video, row.group)
+        strokes.append(
+            Stroke(
+                row.video,
+                row.begin,
+                row.end,
+                label,
+                row.split or None,
+                annotator=elan.AUTHOR,
+                group=row.group,
+                region=known.region if known else None,
+            )
         )
-        for s in unlabelled
-    ]
-    strokes.sort(key=lambda s: (s.video, s.begin, s.end, s.label, s.split or "", s.group))
+
+    for sample in samples:
+        if sample.origin == "annotated":
+            add(sample, sample.label)
+    for mark in unlabelled:
+        add(mark, UNKNOWN)
+    strokes.sort(key=lambda s: (s.video, s.begin, s.end, s.label or "", s.split or "", s.group))
     if form == "csv":
         path = target / "strokes.csv"
         csv.write(path, strokes, videos, group)
@@ -117,7 +131,8 @@ def export_preset(settings: Settings, form: ExportFormat) -> Exported:
     unlabelled = read_table(folder / "unlabelled.csv", Unlabelled)
     target = folder / "export" / form
     group = settings.index.split.group
-    written = export_index(form, samples, unlabelled, videos, clocks, group, target)
+    regions = Regions(read_table(folder / "regions.csv", PlayerRegion))
+    written = export_index(form, samples, unlabelled, videos, clocks, group, target, regions)
     for path in target.rglob("*.*"):
         # Of an earlier export: read again, they would bring old strokes back.
         if path.is_file() and path not in written:

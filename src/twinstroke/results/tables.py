@@ -28,7 +28,7 @@ from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.formats import elan, mediaeval
 from twinstroke.formats.xml import ILLEGAL
-from twinstroke.regions import COLUMNS
+from twinstroke.regions import COLUMNS, Region
 from twinstroke.tables import VideoId
 from twinstroke.video.clock import Clock
 
@@ -45,6 +45,7 @@ def write_outputs(
     model: Mapping[str, Any],
     *,
     name: str,
+    players: Sequence[tuple[str, Region]] = (),
 ) -> dict[str, Path]:
     """Write every form, as ``<name>.csv`` and so on.
 
@@ -56,6 +57,7 @@ def write_outputs(
         classes: In the order of the network's outputs, ``Negative`` among them.
         model: What a reader should know of the network, of kinds that JSON has.
         name: Id of the video.
+        players: Names and regions of the players whom regions tell apart.
 
     Returns:
         The files, by form: ``csv``, ``json``, ``xml``, ``eaf``, ``vtt``.
@@ -74,7 +76,7 @@ def write_outputs(
                 "the class and train again"
             )
     write_csv(paths["csv"], found)
-    write_json(paths["json"], name, found, clock, classes, model)
+    write_json(paths["json"], name, found, clock, classes, model, players)
     mediaeval.write(paths["xml"], found)
     write_elan(paths["eaf"], video, found, clock)
     write_webvtt(paths["vtt"], found, clock)
@@ -114,6 +116,7 @@ def write_json(
     clock: Clock,
     classes: Sequence[str],
     model: Mapping[str, Any],
+    players: Sequence[tuple[str, Region]] = (),
 ) -> None:
     """Write an object with the video, the network and the detections, in this order.
 
@@ -124,6 +127,7 @@ def write_json(
         clock: When the video's frames begin.
         classes: In the order of the network's outputs.
         model: What a reader should know of the network, of kinds that JSON has.
+        players: Names and regions of the players whom regions tell apart.
     """
     content = {
         "video": name,
@@ -132,6 +136,7 @@ def write_json(
         "duration_s": float(clock.duration),
         "classes": list(classes),
         "model": dict(model),
+        **({"players": {player: list(region) for player, region in players}} if players else {}),
         "detections": [
             d.model_dump(mode="json", exclude={"video"}, exclude_defaults=True) for d in detections
         ],
@@ -150,6 +155,8 @@ class FoundStrokes(BaseModel):
     frames: int = Field(ge=1)
     fps: float = Field(gt=0)
     classes: list[str]
+    players: dict[str, Region] = {}
+    """Names and regions; empty where no region tells players apart."""
     detections: list[Detection]
 
     @model_validator(mode="before")
