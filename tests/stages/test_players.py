@@ -47,7 +47,7 @@ train: {epochs: 1, batch_size: 4, batch_size_twin_attention: 4, learning_rate: 0
         schedule: constant, momentum: 0.9, weight_decay: 0.0, gradient_clip: 5.0, augment: true}
 evaluate: {stride: 2}
 attend: {samples: 1}
-detect: {stride: 2, split: test, shortest_s: 0, negative_weight: 0.5}
+detect: {stride: 2, split: test, shortest_s: 0, smoothing: none, negative_weight: 15}
 """
 LEFT = f"0,0,{WIDTH},{HEIGHT}"
 RIGHT = f"{WIDTH},0,{WIDTH},{HEIGHT}"

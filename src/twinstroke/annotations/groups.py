@@ -23,6 +23,8 @@ class _Row(NamedTuple):
 
     region: Region | None
     place: Place
+    is_usable: bool = True
+    """Whether it is known where the player is; if not, there is an error."""
 
 
 def with_groups(reading: Reading, raw: Path, settings: IndexSettings) -> list[Annotation]:
@@ -37,6 +39,9 @@ def with_groups(reading: Reading, raw: Path, settings: IndexSettings) -> list[An
             stroke of none of them; and a warning for each annotated video without a group.
         raw: Folder of the raw data.
         settings: Place of the table, if there is one, and name of its column.
+
+    Returns:
+        The strokes without those of players of whom it is not clear where they are.
     """
     if not settings.groups:
         return reading.annotations
@@ -60,6 +65,8 @@ def with_groups(reading: Reading, raw: Path, settings: IndexSettings) -> list[An
         if not item.group and own:
             item = replace(item, group=next(iter(own)))
         row = own.get(item.group)
+        if row and not row.is_usable:
+            continue
         if row and row.region and item.region not in (None, row.region):
             reading.findings.error(
                 "region",
@@ -96,11 +103,13 @@ def _groups(
             if video is None:
                 continue
             region, is_usable = row_region(cells, place, reading.findings, video)
-            if not is_usable:
-                continue
             own = groups[video]
+            if not is_usable:
+                own[name] = _Row(None, place, False)
+                continue
             earlier = own.setdefault(name, _Row(region, place))
-            if earlier.region != region:
+            if earlier.is_usable and earlier.region != region:
+                own[name] = _Row(None, place, False)
                 reading.findings.error(
                     "region",
                     place,
@@ -111,7 +120,7 @@ def _groups(
                 )
                 continue
             other, row = next(iter(own.items()))
-            if other != name and not (row.region and region):
+            if other != name and row.is_usable and not (row.region and region):
                 del own[name]
                 reading.findings.error(
                     "group",

@@ -136,7 +136,7 @@ def build_index(
     strokes = _resolved(annotations, labelled, probes, settings, findings)
     stops = settings.broken == "stop"
     mines = settings.negatives.rule != "none"
-    unsure = _unsure(findings, annotations, place) if mines and not stops else set()
+    unsure = _unsure(findings, reading.annotations, place) if mines and not stops else set()
     merged = merge(without_repetitions(strokes, findings), settings.consensus, findings)
     named = [stroke for stroke in merged if stroke.label is not None]
     wrong = overlapping(named, settings.max_overlap, findings)
