@@ -124,7 +124,7 @@ def test_the_table_of_groups_may_say_it_and_elan_name_the_players(raw: Path) -> 
             f"<TIME_ORDER>{slots}</TIME_ORDER>{marks}</ANNOTATION_DOCUMENT>"
         )
         rows += [f"{video},Ann,{LEFT}", f"{video},Bo,{RIGHT}"]
-    elan = {
+    elan: dict[str, Any] = {
         "format": "elan",
         "annotations": ".",
         "elan": {"tiers_are": "players"},

@@ -25,7 +25,7 @@ from twinstroke.normalize.motion import describe_motion
 from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
 from twinstroke.normalize.statistics import flow_statistics, training_peaks
 from twinstroke.parallel.workers import Workers
-from twinstroke.regions import PlayerRegion, Regions
+from twinstroke.regions import PlayerRegion, Region, Regions
 from twinstroke.settings.flow import FlowSettings
 from twinstroke.settings.normalize import MaskSettings, NormalizeSettings, RoiSettings
 from twinstroke.settings.window import WindowSettings
@@ -256,8 +256,11 @@ def test_a_region_is_described_like_a_video_that_shows_nothing_else(tmp_path: Pa
     flow = random.uniform(-4, 4, (29, 60, 160, 2)).astype(np.float32)
     flow[:, :, :40] *= 9
     place = PlayerRegion(
-        **{"video": "v", "group": "Ann", "picture_width": 160, "picture_height": 60},
-        **{"x": 40, "y": 10, "width": 80, "height": 50},
+        video="v",
+        group="Ann",
+        **Region(40, 10, 80, 50)._asdict(),
+        picture_width=160,
+        picture_height=60,
     )
     inside = np.s_[:, 10:60, 40:120]
     settings, numbers = NormalizeSettings(), np.arange(30)

@@ -275,6 +275,15 @@ def test_the_verb_exports_the_preset_of_the_project(
         "v.mp4,2,9,Lob,train,p1",
         "v.mp4,16,19,Unknown,,",
     ]
+    place = {"video": "v", "group": "p1", "x": 8, "y": 0, "width": 40, "height": 64}
+    size = {"picture_width": 96, "picture_height": 64}
+    write_table(data / "regions.csv", [PlayerRegion.model_validate(place | size)], PlayerRegion)
+    assert twinstroke("export", "csv") == 0
+    assert (data / "export/csv/strokes.csv").read_text().splitlines()[:2] == [
+        "video,begin,end,label,split,player,x,y,width,height",
+        "v.mp4,2,9,Lob,train,p1,8,0,40,64",
+    ]
+    capsys.readouterr()
     # Of an earlier export: read again, it would bring old strokes back.
     old = data / "export/elan/test/w.eaf"
     old.parent.mkdir(parents=True)
