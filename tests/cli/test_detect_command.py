@@ -379,8 +379,8 @@ def test_view_shows_players_of_the_command_and_of_the_table(
         (["=0,0,9,9"], "write a name before the ="),
         (["A=0,0,9,9", "A=0,0,9,9"], "'A' is there twice"),
     ):
-        options = tuple(item for text in texts for item in ("--region", text))
-        assert twinstroke("view", video, *options) == 2
+        repeated = tuple(item for text in texts for item in ("--region", text))
+        assert twinstroke("view", video, *repeated) == 2
         assert message in capsys.readouterr().err
 
 

@@ -284,6 +284,9 @@ def test_the_verb_exports_the_preset_of_the_project(
         "v.mp4,2,9,Lob,train,p1,8,0,40,64",
     ]
     capsys.readouterr()
+    assert twinstroke("export", "elan") == 0
+    assert "elan has no place for the column x,y,width,height; csv" in capsys.readouterr().out
+    write_table(data / "regions.csv", [], PlayerRegion)
     # Of an earlier export: read again, it would bring old strokes back.
     old = data / "export/elan/test/w.eaf"
     old.parent.mkdir(parents=True)

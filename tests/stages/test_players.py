@@ -197,6 +197,9 @@ def test_the_command_finds_the_same_and_the_page_has_a_row_for_each(
     found = clone.folder / "found"
     stage = clone.folder / "reports/tiny/detections/test.csv"
     assert (found / "test.csv").read_bytes() == stage.read_bytes()
+    # 20 pixels of 240 are 8 of 96.
+    small = clone.run(*command[:-1], "small", "--region", f"0,0,20,{HEIGHT}")
+    assert "the region 0,0,20,90 becomes 8×36 pixels, smaller than the network's window" in small
     outside = ["--region", f"{WIDTH},0,{WIDTH + 1},{HEIGHT}"]
     printed = clone.run(*command, *outside, fails=True)
     assert "the region 120,0,121,90 reaches beyond the picture of 240×90" in printed

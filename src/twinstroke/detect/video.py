@@ -113,8 +113,17 @@ def open_video(
     )
 
 
-def looking_at(seen: Opened, player: str, region: Region) -> Opened:
-    """The same video, but only one of its players.
+def looking_at(
+    seen: Opened, player: str, region: Region, width: int, window: tuple[int, int, int]
+) -> Opened:
+    """The same video, but only one of its players; with warnings about the region alone.
+
+    Args:
+        seen: The video.
+        player: Name of the player.
+        region: Where the player is.
+        width: Of kept frames.
+        window: T, H, W.
 
     Raises:
         UserError: The region reaches beyond the picture.
@@ -132,5 +141,12 @@ def looking_at(seen: Opened, player: str, region: Region) -> Opened:
         picture_width=picture[0],
         picture_height=picture[1],
     )
+    high, wide = place.box((picture[1] * width // picture[0], width)).size
+    warnings = []
+    if high < window[1] or wide < window[2]:
+        warnings.append(
+            f"{seen.path}: the region {region} becomes {wide}×{high} pixels, smaller than the "
+            f"network's window ({window[2]}×{window[1]}): black fills the rest; make it larger"
+        )
     source = replace(seen.source, place=place)
-    return replace(seen, source=source, player=player, region=region)
+    return replace(seen, source=source, player=player, region=region, warnings=warnings)

@@ -90,7 +90,12 @@ def detect_videos(
     for path in videos:
         try:
             seen = opened(path, recogniser, tell)
-            each = [looking_at(seen, *player) for player in players] or [seen]
+            each = [seen]
+            if players:
+                width, window = recogniser.preparation.width, recogniser.window
+                each = [looking_at(seen, *player, width, window) for player in players]
+                for warning in (text for one in each for text in one.warnings):
+                    tell(f"warning: {warning}")
             found = [detect(one, recogniser, settings, store=out / KEPT) for one in each]
             page = write_found(found, recogniser, settings, folder=out, video=path)["html"]
             tell(_in_words(path, found))

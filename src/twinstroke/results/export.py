@@ -20,7 +20,7 @@ from typing import NamedTuple
 from twinstroke.annotations.classes import UNKNOWN
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.formats import csv, elan, mediaeval
-from twinstroke.regions import WHOLE, PlayerRegion, Regions
+from twinstroke.regions import COLUMNS, WHOLE, PlayerRegion, Regions
 from twinstroke.settings.choices import ExportFormat
 from twinstroke.settings.index import PLAYER
 from twinstroke.settings.load import Settings
@@ -113,7 +113,7 @@ class Exported(NamedTuple):
     files: int
     folder: Path
     lost: str
-    """Column that the format has no place for; empty if nothing is lost."""
+    """Columns that the format has no place for; empty if nothing is lost."""
 
 
 def export_preset(settings: Settings, form: ExportFormat) -> Exported:
@@ -131,11 +131,17 @@ def export_preset(settings: Settings, form: ExportFormat) -> Exported:
     unlabelled = read_table(folder / "unlabelled.csv", Unlabelled)
     target = folder / "export" / form
     group = settings.index.split.group
-    regions = Regions(read_table(folder / "regions.csv", PlayerRegion))
-    written = export_index(form, samples, unlabelled, videos, clocks, group, target, regions)
+    placed = read_table(folder / "regions.csv", PlayerRegion)
+    written = export_index(
+        form, samples, unlabelled, videos, clocks, group, target, Regions(placed)
+    )
     for path in target.rglob("*.*"):
         # Of an earlier export: read again, they would bring old strokes back.
         if path.is_file() and path not in written:
             path.unlink()
-    lost = group if not _keeps(form, group) and any(sample.group for sample in samples) else ""
-    return Exported(len(written), target, lost)
+    lost = []
+    if not _keeps(form, group) and any(sample.group for sample in samples):
+        lost.append(group)
+    if placed and form != "csv":
+        lost.append(",".join(COLUMNS))
+    return Exported(len(written), target, " and ".join(lost))
