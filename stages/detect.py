@@ -7,6 +7,7 @@ from twinstroke.detect.data_set import detect_held_out, held_out, in_words, writ
 from twinstroke.errors import exits_cleanly
 from twinstroke.parallel.store import project_store
 from twinstroke.progress import summarise
+from twinstroke.regions import PlayerRegion, Regions
 from twinstroke.settings.load import load_settings
 from twinstroke.tables import NEGATIVE, Sample, StrokeClass, Unlabelled, Video, read_table
 from twinstroke.train.gpus import on_a_gpu
@@ -23,6 +24,7 @@ def main() -> None:
         read_table(folder / "samples.csv", Sample),
         read_table(folder / "unlabelled.csv", Unlabelled),
         split,
+        Regions(read_table(folder / "regions.csv", PlayerRegion)),
     )
     chosen = videos if can_find_strokes(classes) else []
     model_file = folder / "model.safetensors"

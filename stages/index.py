@@ -11,6 +11,7 @@ from twinstroke.index.report import report
 from twinstroke.index.run import checked_index
 from twinstroke.index.split import Placement
 from twinstroke.progress import summarise
+from twinstroke.regions import PlayerRegion
 from twinstroke.settings.load import load_settings
 from twinstroke.tables import SPLITS, Sample, StrokeClass, Unlabelled, Video, write_table
 
@@ -23,6 +24,7 @@ def main() -> None:
     write_table(folder / "videos.csv", index.videos, Video)
     write_table(folder / "samples.csv", index.samples, Sample)
     write_table(folder / "unlabelled.csv", index.unlabelled, Unlabelled)
+    write_table(folder / "regions.csv", index.regions, PlayerRegion)
     write_table(folder / "classes.csv", index.classes, StrokeClass)
     by_class = index.agreement.classes if index.agreement else []
     write_table(reports / "agreement.csv", by_class, ClassAgreement)

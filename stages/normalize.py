@@ -9,6 +9,7 @@ from twinstroke.normalize.statistics import flow_statistics, training_peaks
 from twinstroke.parallel.store import project_store
 from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
+from twinstroke.regions import PlayerRegion, Regions
 from twinstroke.settings.load import load_settings
 from twinstroke.tables import Sample, read_table
 from twinstroke.timeline import kept_rate
@@ -18,6 +19,7 @@ from twinstroke.timeline import kept_rate
 def main() -> None:
     settings = load_settings()
     folder = Path("data", settings.name)
+    regions = Regions(read_table(folder / "regions.csv", PlayerRegion))
     with chosen_workers(settings.scheduler) as workers:
         done = describe_motion(
             sorted((folder / "flow").glob("*.h5")),
@@ -28,10 +30,9 @@ def main() -> None:
             folder=folder / "motion",
             store=project_store(),
             workers=workers,
+            regions=regions,
         )
-    peaks = training_peaks(
-        read_table(folder / "samples.csv", Sample), sorted((folder / "motion").glob("*.h5"))
-    )
+    peaks = training_peaks(read_table(folder / "samples.csv", Sample), folder / "motion", regions)
     statistics = flow_statistics(peaks, settings.normalize)
     with replacing(folder / "statistics.json") as partial:
         partial.write_text(statistics.model_dump_json(indent=2) + "\n")

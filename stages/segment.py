@@ -7,6 +7,7 @@ from twinstroke.normalize.stored import UNTRIMMED
 from twinstroke.parallel.store import project_store
 from twinstroke.parallel.workers import chosen_workers
 from twinstroke.progress import summarise
+from twinstroke.regions import PlayerRegion, Regions
 from twinstroke.segment.strokes import Geometry, cut_strokes
 from twinstroke.segment.untrimmed import cut_untrimmed
 from twinstroke.settings.load import load_settings
@@ -19,16 +20,17 @@ from twinstroke.timeline import kept_rate
 def main() -> None:
     settings = load_settings()
     folder = Path("data", settings.name)
-    window = settings.window
+    window, step = settings.window, settings.decode.frame_step
+    regions = Regions(read_table(folder / "regions.csv", PlayerRegion))
     with chosen_workers(settings.scheduler) as workers:
         done = cut_strokes(
             read_table(folder / "samples.csv", Sample),
             read_table(folder / "videos.csv", Video),
             Geometry(
-                window=(window.frames, window.height, window.width),
-                margin=settings.segment.margin,
-                frame_step=settings.decode.frame_step,
-                fps=kept_rate(settings.index.fps, settings.decode.frame_step),
+                (window.frames, window.height, window.width),
+                settings.segment.margin,
+                step,
+                kept_rate(settings.index.fps, step),
             ),
             preparation=preparation_of(settings),
             classes=[row.label for row in read_table(folder / "classes.csv", StrokeClass)],
@@ -36,23 +38,22 @@ def main() -> None:
             target=folder / "strokes.h5",
             store=project_store(),
             workers=workers,
+            regions=regions,
         )
         whole = cut_untrimmed(
-            sorted((folder / "motion" / UNTRIMMED).glob("*.h5")),
+            sorted({path.stem for path in (folder / "motion" / UNTRIMMED).rglob("*.h5")}),
             preparation_of(settings),
             (window.height, window.width),
-            frame_step=settings.decode.frame_step,
+            frame_step=step,
             folder=folder,
             target=folder / "untrimmed",
             store=project_store(),
             workers=workers,
+            regions=regions,
         )
     size = (folder / "strokes.h5").stat().st_size / 1e6
-    summarise(
-        "segment",
-        f"{done.samples} samples, {done.frames:,} frames, {size:.0f} MB; {whole:,} frames of whole "
-        "videos for detection",
-    )
+    samples = f"{done.samples} samples, {done.frames:,} frames, {size:.0f} MB"
+    summarise("segment", f"{samples}; {whole:,} frames of whole videos for detection")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from tests.videos import Frames, write_grouped_video, write_video
 from twinstroke.decode.frames import decode_videos
 from twinstroke.flow.fields import compute_flow
 from twinstroke.normalize.motion import describe_motion
-from twinstroke.normalize.stored import UNTRIMMED
 from twinstroke.parallel.workers import Workers
 from twinstroke.segment.strokes import Geometry, cut_strokes
 from twinstroke.segment.untrimmed import cut_untrimmed
@@ -135,7 +134,7 @@ def prepared(
             workers=workers,
         )
         cut_untrimmed(
-            sorted((folder / "motion" / UNTRIMMED).glob("*.h5")),
+            ["v"] if whole else [],
             made,
             (WINDOW.height, WINDOW.width),
             frame_step=1,

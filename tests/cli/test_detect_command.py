@@ -342,6 +342,78 @@ def test_view_reads_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     ]
 
 
+def test_view_shows_players_of_the_command_and_of_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = write_video(tmp_path / "v.mp4", distinct_frames(20), 60)
+    table = tmp_path / "strokes.csv"
+    table.write_text("video,begin,end,label,player\nv.mp4,2,9,Lob,Ann\nv,5,15,Flick,Bo\n")
+    regions = ("--region", " Ann =0,0,16,18", "--region", "Bo=16,0,16,18")
+    assert twinstroke("view", video, "--strokes", table, *regions) == 0
+    page = (tmp_path / "v.html").read_text()
+    assert '"players":[["Ann",0,0,16,18],["Bo",16,0,16,18]]' in page
+    assert '[[2,9,"Lob","",0],[5,15,"Flick","",1]]' in page
+    # Those of the table, as detect and the page itself write it.
+    head = "video,begin,end,label,player,x,y,width,height"
+    table.write_text(f"{head}\nv,2,9,Lob,Ann,0,0,16,18\nv,3,9,Lob,Ann,,,,\n")
+    assert twinstroke("view", video, "--strokes", table) == 0
+    assert '"players":[["Ann",0,0,16,18]]' in (tmp_path / "v.html").read_text()
+    capsys.readouterr()
+    for rows, options, message in (
+        ("v,2,9,Lob,Bo,,,,", regions[:2], f"{table}:2: a stroke of player 'Bo', but those with"),
+        ("v,2,9,Lob,Ann,1,0,9,9", regions[:2], f"{table}:2: player 'Ann' is in 1,0,9,9, but in"),
+        ("v,2,9,Lob,Ann,1,0,32,9", (), "v.mp4: player 'Ann': the region 1,0,32,9 reaches beyond"),
+        ("v,2,9,Lob,Ann,1,0,0,9", (), f"{table}:2: the region 1,0,0,9 is empty"),
+    ):
+        table.write_text(f"{head}\n{rows}\n")
+        assert twinstroke("view", video, "--strokes", table, *options) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
+    assert twinstroke("view", video, "--region", "0,0,9,9", "--region", "9,0,9,9") == 0
+    assert '[["player 1",0,0,9,9],["player 2",9,0,9,9]]' in (tmp_path / "v.html").read_text()
+    for texts, message in (
+        (["0,0,9"], "3 numbers where x,y,width,height are four"),
+        (["0,0,,9"], "the region lacks width"),
+        (["0,0,nan,9"], "width of the region is 'nan', no whole number of pixels"),
+        (["-1,0,9,9"], "x of the region is '-1', no whole number of pixels"),
+        (["0,0,9,0"], "the region 0,0,9,0 is empty"),
+        (["=0,0,9,9"], "write a name before the ="),
+        (["A=0,0,9,9", "A=0,0,9,9"], "'A' is there twice"),
+    ):
+        repeated = tuple(item for text in texts for item in ("--region", text))
+        assert twinstroke("view", video, *repeated) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_score_compares_player_by_player(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"label": "Lob", "begin_s": 0, "end_s": 1, "probability": 0.5, "stroke_probability": 0.5}
+    halves = {"Ann": [0, 0, 16, 18], "Bo": [16, 0, 16, 18]}
+    found = {
+        "video": "v",
+        "frames": 300,
+        "fps": 60,
+        "classes": ["Negative", "Lob"],
+        "players": halves,
+        "detections": [{**row, "begin": 10, "end": 60, "player": "Ann", "region": halves["Ann"]}],
+    }
+    (tmp_path / "v.json").write_text(json.dumps(found))
+    table = tmp_path / "truth.csv"
+    # In the time of the one that was found, but of the other player: not found.
+    table.write_text("video,begin,end,label,player\nv,10,60,Lob,Bo\n")
+    assert twinstroke("score", tmp_path, "--truth", table) == 0
+    printed = capsys.readouterr().out
+    assert "no stroke is marked in v, Ann" in printed
+    assert "1 found for 1 strokes in 2 videos: IoU of frames 0.00" in printed
+    table.write_text("video,begin,end,label,player\nv,10,60,Lob,Ann\nv,10,60,Lob,Bo\n")
+    assert twinstroke("score", tmp_path, "--truth", table) == 0
+    assert "precision 1.00, recall 0.50" in capsys.readouterr().out
+    table.write_text("video,begin,end,label,player\nv,10,60,Lob,Cy\n")
+    assert twinstroke("score", tmp_path, "--truth", table) == 1
+    assert f"{table}:2: a stroke of v is of player 'Cy', but found" in capsys.readouterr().err
+
+
 def test_score_tells_how_good_detections_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

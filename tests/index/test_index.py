@@ -587,7 +587,10 @@ def test_two_players_at_once_are_told_with_what_can_be_done(csv_tree: Path) -> N
     assert len(problems) == 3
     assert all("as Ada and Ben play at once" in problem for problem in problems)
     # The advice, followed.
-    both = _build(csv_tree, **CSV, split=BY_NAME, max_overlap=0.625)
+    halves = {"Ada": "0,0,16,18", "Ben": "16,0,16,18"}
+    placed = [f"{row},{halves[row.rpartition(',')[2]]}" for row in rows]
+    _write(table, "\n".join([f"{head},x,y,width,height", *placed]))
+    both = _build(csv_tree, **CSV, split=BY_NAME)
     assert sum(s.origin == "annotated" for s in both.samples) == 9
     _write(table, "\n".join([head, *(row for row in rows if "Ben" not in row)]))
     assert _rows(_build(csv_tree, **CSV, split=BY_NAME)) == SOUND

@@ -32,6 +32,7 @@ from twinstroke.inspection.draw import inspect
 from twinstroke.inspection.measure import measure, sample_row, video_row
 from twinstroke.inspection.moments import moments_of
 from twinstroke.inspection.sheets import contact_sheet
+from twinstroke.inspection.source import Scene as Place
 from twinstroke.inspection.source import open_source
 from twinstroke.inspection.tracks import video_picture, with_gaps
 from twinstroke.normalize.stored import FlowStatistics
@@ -179,7 +180,7 @@ class Drawn:
 
 def sheet(folder: Path, own: Sample) -> Drawn:
     source = open_source(folder)
-    measures = measure(source, own.video)
+    measures = measure(source, Place(own.video))
     row = sample_row(own, measures, source.geometry)
     return Drawn(contact_sheet(source, own, row, moments_of(source, own)))
 
@@ -333,7 +334,7 @@ def test_numbers_of_a_video(tmp_path: Path) -> None:
     scene = random_scene(5)
     folder = write_preset(tmp_path, {"v": scene}, [sample(10, 90)])
     source = open_source(folder)
-    row = video_row("v", measure(source, "v"), source.geometry)
+    row = video_row("v", measure(source, Place("v")), source.geometry)
 
     length = np.hypot(*np.moveaxis(scene.flow / 32, -1, 0))
     inside = length[scene.mask]
@@ -373,7 +374,7 @@ def test_jump_over_a_gap_is_none(tmp_path: Path) -> None:
     scene.roi[: len(scene.roi) // 2] = 20, 20
     scene.roi[len(scene.roi) // 2 :] = 50, 20
     source = open_source(write_preset(tmp_path, {"v": scene}, [sample(0, 20)]))
-    assert video_row("v", measure(source, "v"), source.geometry).largest_jump == 0
+    assert video_row("v", measure(source, Place("v")), source.geometry).largest_jump == 0
 
 
 def test_video_without_motion_is_most_suspicious(tmp_path: Path) -> None:
@@ -392,7 +393,7 @@ def test_sample_counts_the_frames_of_its_clip(tmp_path: Path) -> None:
     # Kept frames 5 to 12 are the clip; 8 to 12 look elsewhere.
     scene.roi[8:] = 50, 10
     source = open_source(write_preset(tmp_path, {"v": scene}, [sample(10, 26)]))
-    row = sample_row(sample(10, 26), measure(source, "v"), source.geometry)
+    row = sample_row(sample(10, 26), measure(source, Place("v")), source.geometry)
     assert row.motion_outside == pytest.approx(5 / 8)
     assert "in 62% of the frames, as in 16, most of what moves lies outside the crop" in row.why
 
@@ -433,16 +434,16 @@ def test_words_for_what_stands_out(tmp_path: Path, change: object, words: str) -
     assert callable(change)
     change(scene)
     source = open_source(write_preset(tmp_path, {"v": scene}, [sample(10, 26)]))
-    assert words in video_row("v", measure(source, "v"), source.geometry).why
+    assert words in video_row("v", measure(source, Place("v")), source.geometry).why
 
 
 def test_memory_does_not_grow_with_a_video(tmp_path: Path) -> None:
     def peak(kept: int) -> int:
         folder = tmp_path / str(kept)
         source = open_source(write_preset(folder, {"v": Scene(kept)}, [sample(10, 26)]))
-        measure(source, "v")
+        measure(source, Place("v"))
         tracemalloc.start()
-        measure(source, "v")
+        measure(source, Place("v"))
         _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return highest
@@ -456,9 +457,9 @@ def test_picture_of_a_video(tmp_path: Path) -> None:
     samples = [sample(10, 90), sample(202, 240, label="Cost $5 $ Loop"), sample(242, 280)]
     samples[2] = samples[2].model_copy(update={"label": "Negative"})
     source = open_source(write_preset(tmp_path, {"v": scene}, samples, stored=False))
-    measures = measure(source, "v")
+    measures = measure(source, Place("v"))
     row = video_row("v", measures, source.geometry)
-    drawn = Drawn(video_picture(source, row, measures, 2.0))
+    drawn = Drawn(video_picture(source, Place("v"), row, measures, 2.0))
     track, peak, flow, share, picture, _ = drawn.figure.axes
     frame = scene.frame[scene.pairs]
     x, y = (line.get_xydata() for line in track.get_lines())
@@ -532,13 +533,13 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     with h5py.File(folder / "motion/v.h5", "r+") as file:
         file["frame"][0] = 1
     with pytest.raises(UserError, match=r"motion/v\.h5: describes other frames"):
-        measure(open_source(folder), "v")
+        measure(open_source(folder), Place("v"))
     with h5py.File(folder / "flow/v.h5", "r+") as file:
         flow = file["flow"][:].transpose(0, 2, 3, 1)
         del file["flow"]
         file["flow"] = flow
     with pytest.raises(UserError, match=r"flow/v\.h5: flow has the shape .* older version"):
-        measure(open_source(folder), "v")
+        measure(open_source(folder), Place("v"))
     write_table(folder / "samples.csv", [sample(10, 28)], Sample)
     with pytest.raises(UserError, match="holds other samples"):
         open_source(folder)

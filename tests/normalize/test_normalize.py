@@ -25,6 +25,7 @@ from twinstroke.normalize.motion import describe_motion
 from twinstroke.normalize.roi import roi_centre, roi_track, smoothing_kernel
 from twinstroke.normalize.statistics import flow_statistics, training_peaks
 from twinstroke.parallel.workers import Workers
+from twinstroke.regions import PlayerRegion, Region, Regions
 from twinstroke.settings.flow import FlowSettings
 from twinstroke.settings.normalize import MaskSettings, NormalizeSettings, RoiSettings
 from twinstroke.settings.window import WindowSettings
@@ -222,6 +223,7 @@ def described(
     frame: NDArray[np.int64],
     flow: Sequence[NDArray[np.float32]],
     settings: NormalizeSettings,
+    place: PlayerRegion | None = None,
 ) -> dict[str, NDArray[Any]]:
     """What is found of frames and the flow between them; the window is wider than high."""
     source = frames_file(folder / "frames" / "v.h5", frames, frame)
@@ -238,9 +240,43 @@ def described(
         folder=folder / "motion",
         store=folder / "store",
         workers=Workers(count=0),
+        regions=Regions([place] if place else []),
     )
-    with h5py.File(folder / "motion" / "v.h5") as file:
+    region = "40,10,80,50" if place else ""
+    with h5py.File(folder / "motion" / region / "v.h5") as file:
         return {name: file[name][:] for name in ("mask", "roi", "peak", "frame")}
+
+
+def test_a_region_is_described_like_a_video_that_shows_nothing_else(tmp_path: Path) -> None:
+    frames = scene(30)
+    # Another player, below and at the left, where more moves.
+    other = np.random.default_rng(2).integers(0, 256, (30, 60, 40, 3))
+    frames[:, :, :40] = other
+    random = np.random.default_rng(5)
+    flow = random.uniform(-4, 4, (29, 60, 160, 2)).astype(np.float32)
+    flow[:, :, :40] *= 9
+    place = PlayerRegion(
+        video="v",
+        group="Ann",
+        **Region(40, 10, 80, 50)._asdict(),
+        picture_width=160,
+        picture_height=60,
+    )
+    inside = np.s_[:, 10:60, 40:120]
+    settings, numbers = NormalizeSettings(), np.arange(30)
+    found = described(tmp_path / "region", frames, numbers, [*flow], settings, place)
+    cut = frames[inside], numbers, [*flow[inside]]
+    alone = described(tmp_path / "alone", *cut, settings)
+    np.testing.assert_allclose(found["roi"], alone["roi"] + [40, 10], atol=1e-4)
+    np.testing.assert_array_equal(found["peak"], alone["peak"])
+    mask = np.unpackbits(found["mask"], axis=-1, count=160)
+    np.testing.assert_array_equal(mask[inside], np.unpackbits(alone["mask"], axis=-1, count=80))
+    assert mask.sum() == mask[inside].sum() > 0
+    # Files of a place that is gone are deleted.
+    described(tmp_path / "region", frames, numbers, [*flow], settings)
+    assert [*(tmp_path / "region" / "motion").rglob("*.h5")] == [
+        tmp_path / "region" / "motion" / "v.h5"
+    ]
 
 
 def test_peaks_have_no_sign_and_windows_stay_inside(tmp_path: Path) -> None:
@@ -304,7 +340,7 @@ def test_only_frames_of_training_samples_count_and_only_once(tmp_path: Path) -> 
         sample(20, 24, "a").model_copy(update={"split": "test"}),
         sample(0, 40, "b").model_copy(update={"split": "validation"}),
     ]
-    peaks = training_peaks(samples, [tmp_path / "a.h5", tmp_path / "b.h5"])
+    peaks = training_peaks(samples, tmp_path)
     assert peaks.tolist() == [[0, 100], [1, 101], [2, 102], [3, 103]]
 
 
@@ -316,4 +352,4 @@ def test_a_damaged_file_is_named_when_peaks_are_read(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:9000])
     for damaged in (path, tmp_path / "gone.h5"):
         with pytest.raises(UserError, match=f"{damaged.name}: cannot be read"):
-            training_peaks([sample(0, 6, "a")], [damaged])
+            training_peaks([sample(0, 6, damaged.stem)], tmp_path)

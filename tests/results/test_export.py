@@ -24,6 +24,7 @@ from twinstroke.findings import Findings
 from twinstroke.formats.reading import read_annotations
 from twinstroke.index.build import build_index
 from twinstroke.index.consensus import merge
+from twinstroke.regions import PlayerRegion
 from twinstroke.results.export import export_index
 from twinstroke.settings.choices import ExportFormat
 from twinstroke.settings.index import IndexSettings
@@ -266,6 +267,7 @@ def test_the_verb_exports_the_preset_of_the_project(
         [Unlabelled(video="v", begin=16, end=19, split="", group="")],
         Unlabelled,
     )
+    write_table(data / "regions.csv", [], PlayerRegion)
     assert twinstroke("export", "csv") == 0
     assert capsys.readouterr().out == f"export: 1 files below {data}/export/csv\n"
     assert (data / "export/csv/strokes.csv").read_text().splitlines() == [
@@ -273,6 +275,18 @@ def test_the_verb_exports_the_preset_of_the_project(
         "v.mp4,2,9,Lob,train,p1",
         "v.mp4,16,19,Unknown,,",
     ]
+    place = {"video": "v", "group": "p1", "x": 8, "y": 0, "width": 40, "height": 64}
+    size = {"picture_width": 96, "picture_height": 64}
+    write_table(data / "regions.csv", [PlayerRegion.model_validate(place | size)], PlayerRegion)
+    assert twinstroke("export", "csv") == 0
+    assert (data / "export/csv/strokes.csv").read_text().splitlines()[:2] == [
+        "video,begin,end,label,split,player,x,y,width,height",
+        "v.mp4,2,9,Lob,train,p1,8,0,40,64",
+    ]
+    capsys.readouterr()
+    assert twinstroke("export", "elan") == 0
+    assert "elan has no place for the column x,y,width,height; csv" in capsys.readouterr().out
+    write_table(data / "regions.csv", [], PlayerRegion)
     # Of an earlier export: read again, it would bring old strokes back.
     old = data / "export/elan/test/w.eaf"
     old.parent.mkdir(parents=True)

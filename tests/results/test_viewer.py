@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
 
 from tests.browser import DESK, PHONE, Browser, opened
 from tests.videos import Frames, write_vfr_video, write_video
@@ -29,6 +30,8 @@ from twinstroke.annotations.detection import Detection
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.formats import elan
+from twinstroke.formats.csv import read_strokes
+from twinstroke.regions import Region
 from twinstroke.results.viewer.page import _packed, write_viewer
 from twinstroke.tables import NEGATIVE
 from twinstroke.video.clock import Clock
@@ -160,6 +163,67 @@ def test_watch(film: Path, tmp_path: Path) -> None:
         assert visible_frame(browser) == frame(browser)
         assert {Path(url).name for url in browser.requests()} == {"rally%201.mp4"}
         assert browser.complaints() == []
+
+
+def test_two_players(film: Path, tmp_path: Path) -> None:
+    """Each has rows and a place; strokes of both are added, handed over, saved and read again."""
+    clock = probe_video(film).clock
+    players = [("Ann", Region(0, 0, 20, 30)), ("Bo", Region(20, 0, 10, 30))]
+    found = [
+        detection(6, 12, FOREHAND).model_copy(update={"player": player, "region": region})
+        for player, region in players
+    ]
+    page = write_viewer(
+        tmp_path / "v.html",
+        video=film,
+        clock=clock,
+        classes=STROKES,
+        detections=found,
+        players=players,
+    )
+
+    def of_players(browser: Browser) -> list[tuple[int, str]]:
+        rows = json.loads(browser.run("return Object.values(localStorage)[0]"))["strokes"]
+        return [(row[0], players[row[5]][0]) for row in rows]
+
+    with viewer(page) as browser:
+        loaded(browser)
+        browser.downloads_to(tmp_path)
+        assert browser.texts(".place") == ["Ann", "Bo"]
+        # The second row of corrected strokes is Bo's.
+        width = browser.run("return document.getElementById('lanes').clientWidth")
+        browser.click("#lanes", (1 + 8 / 48 * width, 26 + 3 * ROW + 20))
+        assert browser.find("#chosen").text.startswith("Bo, ")
+        browser.press("4")
+        assert browser.texts(".row .state") == [
+            "Ann · not checked · 90 % sure",
+            "Bo · ✎ changed · 90 % sure",
+        ]
+        # A new stroke is of the player who was looked at last.
+        browser.press(Keys.ESCAPE, *"." * 6, "a", ".", ".", "a", Keys.ESCAPE)
+        assert of_players(browser) == [(6, "Ann"), (6, "Bo"), (18, "Bo")]
+        Select(browser.find("#player")).select_by_visible_text("Ann")
+        assert of_players(browser)[2] == (18, "Ann")
+        browser.press_with(Keys.CONTROL, "z")
+        assert of_players(browser)[2] == (18, "Bo")
+        browser.click("#save-csv")
+        table = file_in(tmp_path, ".csv")
+        browser.reload()
+        browser.wait("document.querySelectorAll('.row').length === 3")
+        browser.click("#restart")
+        browser.find("#load-file").send_keys(str(table))
+        browser.wait("document.getElementById('said').textContent.startsWith('Read 3')")
+        assert of_players(browser) == [(6, "Ann"), (6, "Bo"), (18, "Bo")]
+        other = tmp_path / "other.csv"
+        other.write_text(table.read_text(encoding="utf-8-sig").replace("Bo", "Cy"))
+        browser.find("#load-file").send_keys(str(other))
+        browser.wait("document.getElementById('said').textContent.includes('no player')")
+        assert browser.complaints() == []
+    own = read_strokes(table)
+    assert [(s.begin, s.group, s.region) for s in own[film.stem]] == [
+        (6, "Ann", players[0][1]),
+        *[(begin, "Bo", players[1][1]) for begin in (6, 18)],
+    ]
 
 
 def test_correct_and_reload(film: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tests.rows import sample
 from twinstroke.hdf5 import new_hdf5
 from twinstroke.parallel.workers import Workers
+from twinstroke.regions import Box
 from twinstroke.segment.crop import crop_around
 from twinstroke.segment.strokes import Geometry, cut_strokes
 from twinstroke.settings.flow import FlowSettings
@@ -44,6 +45,26 @@ def test_crop_is_a_window_of_the_zero_padded_picture(
     np.testing.assert_array_equal(
         crop_around(picture, np.array([x, y]), (height, width)),
         padded[top : top + height, left : left + width],
+    )
+
+
+@given(
+    st.floats(-20, 70),
+    st.floats(-20, 60),
+    st.integers(1, 50),
+    st.tuples(*[st.integers(0, 42)] * 2, *[st.integers(0, 29)] * 2),
+)
+def test_crop_of_a_region_is_that_of_a_picture_which_is_black_outside_it(
+    x: float, y: float, side: int, edges: tuple[int, int, int, int]
+) -> None:
+    picture = np.random.default_rng(0).integers(1, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    (left, right), (top, bottom) = sorted(edges[:2]), sorted(edges[2:])
+    black = np.zeros_like(picture)
+    black[top : bottom + 1, left : right + 1] = picture[top : bottom + 1, left : right + 1]
+    centre, size = np.array([x, y]), (side, side)
+    np.testing.assert_array_equal(
+        crop_around(picture, centre, size, Box(top, left, bottom + 1, right + 1)),
+        crop_around(black, centre, size),
     )
 
 

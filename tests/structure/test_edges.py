@@ -155,4 +155,4 @@ def test_the_walk_finds_imports_wherever_they_stand(tmp_path: Path) -> None:
         *("twinstroke.tables", "twinstroke.flow.stored", "twinstroke.flow.estimators"),
         "twinstroke.segment.crop",
     }
-    assert edges.reached(file) == imported(file) | {"twinstroke.files"}
+    assert edges.reached(file) == imported(file) | {"twinstroke.files", "twinstroke.regions"}

@@ -101,6 +101,7 @@ MODULES = [
     ("parallel/store.py", ""),
     ("parallel/workers.py", ""),
     ("progress.py", ""),
+    ("regions.py", "index normalize segment detect"),
     ("report/page.html", "report"),
     ("results/film.py", ""),
     ("results/tables.py", "detect"),

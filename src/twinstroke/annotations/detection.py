@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from twinstroke.regions import Region
 from twinstroke.tables import VideoId
 
 
@@ -29,6 +30,15 @@ class Detection(BaseModel):
     """Of the class, mean over the segment."""
     stroke_probability: Annotated[float, Field(ge=0, le=1)]
     """Of any stroke rather than ``Negative``, mean over the segment."""
+    player: str = ""
+    """Whose stroke it is; empty where no region tells players apart."""
+    region: Region | None = None
+    """Where this player was looked for; None: in the whole picture."""
+
+    @property
+    def title(self) -> str:
+        """The class, after the player if there is one."""
+        return f"{self.player}: {self.label}" if self.player else self.label
 
     @model_validator(mode="after")
     def _has_frames(self) -> Detection:

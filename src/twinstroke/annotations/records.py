@@ -15,6 +15,7 @@ from typing import NamedTuple
 from twinstroke.annotations.classes import ClassList, tidy
 from twinstroke.annotations.containers import REWRAPPED, unread
 from twinstroke.findings import LIMIT, Findings, Place
+from twinstroke.regions import Region
 from twinstroke.tables import Split
 
 SPLIT_NAMES: dict[str, Split] = {
@@ -62,6 +63,8 @@ class Annotation:
     """Who marked it; empty if nobody is named."""
     group: str = ""
     """What must not be in two splits at once, such as the player; empty if nothing is named."""
+    region: Region | None = None
+    """Where the player is in this video, if it is said here."""
 
 
 class Reading:
@@ -169,6 +172,7 @@ class Reading:
         split: Split | None = None,
         annotator: str = "",
         group: str = "",
+        region: Region | None = None,
     ) -> None:
         """Check one annotation; keep it, or note what is wrong with it.
 
@@ -184,6 +188,7 @@ class Reading:
             split: What the file or its folder says.
             annotator: Who marked it.
             group: What must not be in two splits at once.
+            region: Where the player is in this video.
         """
         known, problem = self.classes.checked(label)
         if problem:
@@ -214,7 +219,7 @@ class Reading:
             )
             return
         self.annotations.append(
-            Annotation(video, begin, end, known, split, place, tidy(annotator), tidy(group))
+            Annotation(video, begin, end, known, split, place, tidy(annotator), tidy(group), region)
         )
 
 

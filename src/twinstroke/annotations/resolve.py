@@ -68,6 +68,7 @@ def resolved(
                     place=item.place,
                     annotator=item.annotator,
                     group=item.group,
+                    region=item.region,
                 )
             )
     return strokes

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from twinstroke.findings import Place
+from twinstroke.regions import Lane, Region
 from twinstroke.tables import Split
 
 _NOWHERE = Place("")
@@ -37,6 +38,13 @@ class Stroke:
     """What was merged, by annotator; empty in a video of one annotator."""
     mined: bool = False
     """A negative, cut from a gap between strokes."""
+    region: Region | None = None
+    """Where the player is in this video; None: anywhere in the picture."""
+
+    @property
+    def lane(self) -> Lane:
+        """Strokes of one lane follow each other; those of two players with regions need not."""
+        return self.video, self.group if self.region else ""
 
     @property
     def votes(self) -> tuple[tuple[str, int], ...]:

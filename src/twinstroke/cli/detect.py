@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from twinstroke.cli.options import FILE, Rules, with_networks, with_rules
+from twinstroke.cli.options import FILE, Rules, with_networks, with_players, with_rules
 from twinstroke.progress import summarise
+from twinstroke.regions import Region
 
 
 @click.command()
@@ -23,6 +24,7 @@ from twinstroke.progress import summarise
     show_default=True,
     help="Folder of the results.",
 )
+@with_players
 @click.option(
     "--film", is_flag=True, help="Also write an MP4 that shows the strokes below the picture."
 )
@@ -35,6 +37,7 @@ def command(
     model: Path,
     stroke_model: Path | None,
     out: Path,
+    players: Sequence[tuple[str, Region]],
     film: bool,
     label_studio: bool,
     rules: Rules,
@@ -57,5 +60,12 @@ def command(
         settings = rules.settings(recogniser.window[0], two_networks=stroke_model is not None)
         tell(f"{recogniser.name}; {rules}")
         detect_videos(
-            videos, recogniser, settings, out=out, film=film, tasks=label_studio, tell=tell
+            videos,
+            recogniser,
+            settings,
+            out=out,
+            film=film,
+            tasks=label_studio,
+            tell=tell,
+            players=players,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from twinstroke.errors import UserError
+from twinstroke.regions import Region, region_from
 from twinstroke.settings.choices import Edition
 from twinstroke.settings.detect import DetectSettings
 from twinstroke.settings.load import load_settings
@@ -137,6 +138,38 @@ def with_edition(verb: Verb) -> Verb:
         show_default=True,
         help="Year of the MediaEval Sport Task.",
     )(verb)
+
+
+def with_players(verb: Verb) -> Verb:
+    """Add the option that says where players are: ``players``, names and regions."""
+    return click.option(
+        "--region",
+        "players",
+        metavar="[NAME=]X,Y,WIDTH,HEIGHT",
+        multiple=True,
+        callback=_players,
+        help="A player, and the part of the picture in which this player is, in pixels from its "
+        "upper left corner. Repeat it for each player: strokes of two may overlap.",
+    )(verb)
+
+
+def _players(
+    ctx: click.Context, param: click.Parameter, texts: Sequence[str]
+) -> list[tuple[str, Region]]:
+    """Names and regions; who has no name gets a number."""
+    players: dict[str, Region] = {}
+    for number, text in enumerate(texts, start=1):
+        name, sign, numbers = text.rpartition("=")
+        name = " ".join(name.split()) if sign else f"player {number}"
+        region = region_from(numbers.split(","))
+        if isinstance(region, str):
+            raise click.BadParameter(f"{text!r}: {region}; write x,y,width,height.", ctx, param)
+        if not name or not name.isprintable():
+            raise click.BadParameter(f"{text!r}: write a name before the =, or no =.", ctx, param)
+        if name in players:
+            raise click.BadParameter(f"{name!r} is there twice; name each once.", ctx, param)
+        players[name] = region
+    return [*players.items()]
 
 
 def with_rules(verb: Verb) -> Verb:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from twinstroke.cli.options import FILE
+from twinstroke.cli.options import FILE, with_players
 from twinstroke.progress import summarise
+from twinstroke.regions import Region
 
 
 @click.command()
@@ -26,7 +27,13 @@ from twinstroke.progress import summarise
     help="Class names to choose from, with commas between them; or repeat the option. Without it: "
     "those of TTStroke-21.",
 )
-def command(video: Path, strokes: Path | None, classes: Sequence[str]) -> None:
+@with_players
+def command(
+    video: Path,
+    strokes: Path | None,
+    classes: Sequence[str],
+    players: Sequence[tuple[str, Region]],
+) -> None:
     """Make a page to mark strokes in a video, or to watch them.
 
     The page is <video>.html beside the video. It needs no server and no trained network, and saves
@@ -37,7 +44,7 @@ def command(video: Path, strokes: Path | None, classes: Sequence[str]) -> None:
     from twinstroke.tables import NEGATIVE
 
     names = [name for text in classes for name in text.split(",")]
-    made = write_beside(video, strokes, names)
+    made = write_beside(video, strokes, names, players)
     if made.negatives:
         summarise(
             "view", f"{made.negatives} rows of the class {NEGATIVE} are no strokes, and left out"

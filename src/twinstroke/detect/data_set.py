@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ from twinstroke.evaluate.detection import (
     detection_scores,
 )
 from twinstroke.files import prune, replacing
+from twinstroke.regions import WHOLE, Lane, PlayerRegion, Regions, place_file
 from twinstroke.results.palette import legend, stroke_colours
 from twinstroke.results.timelines import Timeline, draw_timelines
 from twinstroke.settings.detect import DetectSettings
@@ -38,11 +40,23 @@ DVC shows each in a column, and the name among all figures."""
 
 @dataclass(frozen=True)
 class HeldOut:
-    """An untrimmed video of one split, with its strokes."""
+    """An untrimmed video of one split with its strokes, or one of its players with his."""
 
     video: Video
     truth: list[Stroke]
     """In the order of time; those of unknown class too."""
+    place: PlayerRegion | None = None
+    """Where the player is; None: anywhere in the picture."""
+
+    @property
+    def player(self) -> str:
+        """Empty where no region tells players apart."""
+        return self.place.group if self.place else ""
+
+    @property
+    def name(self) -> str:
+        """Of the video, with the player."""
+        return f"{self.video.video}, {self.player}" if self.player else self.video.video
 
 
 def held_out(
@@ -50,26 +64,44 @@ def held_out(
     samples: Sequence[Sample],
     unlabelled: Sequence[Unlabelled],
     split: Split | Literal["none"],
+    regions: Regions = WHOLE,
 ) -> list[HeldOut]:
     """Find the untrimmed videos that belong to one split as a whole, and their strokes.
+
+    A video that shows several players is there once for each.
 
     Args:
         videos: The table of videos.
         samples: The table of samples.
         unlabelled: Strokes that are no samples, because nobody says which they are.
         split: Which split; ``none`` has no videos.
+        regions: Where the players are.
     """
-    strokes: dict[str, list[Stroke]] = defaultdict(list)
+    strokes: dict[Lane, list[Stroke]] = defaultdict(list)
+
+    def add(row: Sample | Unlabelled, label: str | None) -> None:
+        place = regions.of(row.video, row.group)
+        group, region = (place.group, place.region) if place else ("", None)
+        strokes[row.video, group].append(
+            Stroke(row.video, row.begin, row.end, label, group=group, region=region)
+        )
+
     for row in unlabelled:
-        strokes[row.video].append(Stroke(row.video, row.begin, row.end))
+        add(row, None)
     for sample in samples:
         if sample.label != NEGATIVE:
-            strokes[sample.video].append(
-                Stroke(sample.video, sample.begin, sample.end, sample.label)
-            )
+            add(sample, sample.label)
     return [
-        HeldOut(video, sorted(strokes[video.video], key=lambda s: (s.begin, s.end, s.label or "")))
+        HeldOut(
+            video,
+            sorted(
+                strokes[video.video, place.group if place else ""],
+                key=lambda s: (s.begin, s.end, s.label or ""),
+            ),
+            place,
+        )
         for video in untrimmed(videos, samples, split)
+        for place in regions.players(video.video)
     ]
 
 
@@ -91,8 +123,8 @@ def detect_held_out(
         chosen: The videos; if there is none, no network is looked at.
         model_file: The network.
         settings: How its words become strokes.
-        prepared: Where `segment` put ``<video>.h5`` for each video.
-        folder: Gets what the network said, in ``<video>.h5``; other files in it are deleted.
+        prepared: Where `segment` put ``<video>.h5`` for each video, or place in it.
+        folder: Gets what the network said, under the same names; other files in it are deleted.
         store: Where that is kept.
         reports: Gets the tables and the page of each video, which refer to it as if its path was
             relative to the current folder; loses all else.
@@ -101,9 +133,10 @@ def detect_held_out(
         UserError: The network cannot find strokes, or a video was not prepared for it.
         OSError: A file cannot be written.
     """
-    for place in (folder, reports):
-        place.mkdir(parents=True, exist_ok=True)
-        prune(place, [])
+    for results in (folder, reports):
+        results.mkdir(parents=True, exist_ok=True)
+        for own in (results, *(path for path in results.rglob("*") if path.is_dir())):
+            prune(own, [])
     if not chosen:
         return []
     recogniser = Recogniser(model_file)
@@ -112,30 +145,30 @@ def detect_held_out(
     for item in chosen:
         name = item.video.video
         try:
-            source = open_untrimmed(prepared / f"{name}.h5", recogniser)
-            seen.append(Seen(name, source.clock, source))
+            source = open_untrimmed(place_file(prepared, name, item.place), recogniser)
+            region = item.place.region if item.place else None
+            seen.append(Seen(name, source.clock, source, item.player, region))
         except UserError as error:
             problems += error.problems
     if problems:
         raise UserError(problems)
     done = []
-    for item, own in zip(chosen, seen, strict=True):
-        found = detect(
-            own,
-            recogniser,
-            settings,
-            store=store / "detect",
-            target=folder / f"{own.video}.h5",
-        )
+    for video, players in groupby(zip(chosen, seen, strict=True), lambda pair: pair[0].video):
+        found, truth = [], []
+        for item, one in players:
+            target = place_file(folder, one.video, item.place)
+            target.parent.mkdir(exist_ok=True)
+            found.append(detect(one, recogniser, settings, store=store / "detect", target=target))
+            truth += item.truth
         write_found(
             found,
             recogniser,
             settings,
             folder=reports,
-            video=Path(item.video.path),
-            annotations=item.truth,
+            video=Path(video.path),
+            annotations=truth,
         )
-        done.append(found)
+        done += found
     return done
 
 
@@ -169,9 +202,9 @@ def write_measured(
     # People differ by about so much; the rates of all videos are the same within 1 %.
     tolerance = round(TOLERANCE_S * float(chosen[0].video.fps)) if chosen else 0
     scores = detection_scores(
-        {item.video.video: item.truth for item in chosen},
-        {item.video.video: own.detections for item, own in pairs},
-        {item.video.video: item.video.frames for item in chosen},
+        {item.name: item.truth for item in chosen},
+        {item.name: own.detections for item, own in pairs},
+        {item.name: item.video.frames for item in chosen},
         tolerance,
     )
     figures = scores.figures
@@ -186,7 +219,7 @@ def write_measured(
     write_table(folder / "detection_thresholds.csv", scores.by_threshold, ThresholdRow)
     write_table(folder / "detection_classes.csv", scores.by_class, ClassRow)
     timelines = [
-        Timeline(item.video.video, own.seconds, item.video.frames, item.truth, own.detections)
+        Timeline(item.name, own.seconds, item.video.frames, item.truth, own.detections)
         for item, own in pairs
     ]
     draw_timelines(

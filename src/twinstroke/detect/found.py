@@ -11,6 +11,7 @@ from twinstroke.detect.segments import find_strokes
 from twinstroke.detect.shown import Shown
 from twinstroke.detect.timing import Stopwatch
 from twinstroke.detect.track import Track, score_windows
+from twinstroke.regions import Region
 from twinstroke.settings.detect import DetectSettings
 from twinstroke.video.clock import Clock
 
@@ -23,6 +24,10 @@ class Seen:
     """Its id: the name of the file without suffix."""
     clock: Clock
     source: Shown
+    player: str = ""
+    """Who is looked for; empty where no region tells players apart."""
+    region: Region | None = None
+    """Where; None: in the whole picture."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,10 @@ def detect(
     store: Path,
     target: Path | None = None,
 ) -> Found:
-    """Find the strokes of a video.
+    """Find the strokes of a video, or of one of its players.
 
     Args:
-        seen: The video.
+        seen: The video, and the player.
         recogniser: The network.
         settings: How its words become strokes.
         store: Folder that keeps what the network said, so that other settings (but for the stride)
@@ -75,4 +80,7 @@ def detect(
     timing.end()
     kept_fps = recogniser.preparation.kept_fps
     detections = find_strokes(track, settings, kept_fps, seen.video, seen.clock)
+    if seen.region is not None:
+        own = {"player": seen.player, "region": seen.region}
+        detections = [found.model_copy(update=own) for found in detections]
     return Found(seen, track, detections, timing)

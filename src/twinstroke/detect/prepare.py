@@ -33,6 +33,7 @@ from twinstroke.normalize.mask import foreground, masked
 from twinstroke.normalize.roi import TRACK_FRAMES, roi_centre, smoothing_kernel, track_block
 from twinstroke.parallel.prefetch import chained
 from twinstroke.parallel.workers import ffmpeg_version
+from twinstroke.regions import Box, PlayerRegion
 from twinstroke.segment.crop import window_around
 from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
 from twinstroke.settings.preparation import Preparation
@@ -63,6 +64,8 @@ class Source:
     """Digest of what the video holds."""
     limits: Limits = DEFAULT_LIMITS
     """Of the runs of FFmpeg."""
+    place: PlayerRegion | None = None
+    """Where the player is; None: anywhere in the picture."""
 
     @property
     def name(self) -> str:
@@ -81,6 +84,7 @@ class Source:
             "shown": [self.width, self.height, self.rotation],
             # Resized, estimated and smoothed by these.
             "made_by": [ffmpeg_version(), cv2.__version__, scipy.__version__],
+            **({"region": list(self.place.region)} if self.place else {}),
         }
 
     def prepared(
@@ -170,6 +174,8 @@ class _Preparing:
         self._window = window
         self._timing = timing
         self._height = source.height * preparation.width // source.width
+        size = self._height, preparation.width
+        self._box = source.place.box(size) if source.place else Box(0, 0, *size)
         self._motions = source.kept - 1
         self._centres = np.full((self._motions, 2), np.nan)
         self._begin = 0 if centres is None else len(centres)
@@ -225,9 +231,10 @@ class _Preparing:
         for batch in batches:
             for planes in batch:
                 picture = np.ascontiguousarray(planes.transpose(1, 2, 0))
+                mask = np.zeros(picture.shape[:2], np.bool_)
                 with self._timing.on("masks"):
-                    waiting.append(picture)
-                    mask = next(masks)
+                    waiting.append(picture[self._box.inside])
+                    mask[self._box.inside] = next(masks)
                 if number >= self._first:
                     grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
                     if last is not None:
@@ -253,7 +260,7 @@ class _Preparing:
         with self._timing.on("flow"):
             stored = quantised(estimate_flow(grey, following, self._preparation.flow))
         with self._timing.on("regions of interest"):
-            field = masked(dequantised(stored), mask)
+            field = masked(dequantised(stored), mask)[self._box.inside]
             centre = roi_centre(field, self._window, self._preparation.roi.max_weight)
         return _Moved(picture, stored * mask[..., None]), centre
 
@@ -272,8 +279,8 @@ class _Preparing:
             begin, end = self._done, min(self._done + TRACK_FRAMES, self._motions)
             if self._known < min(end + around, self._motions):
                 return
-            height, width = self._moved[0].rgb.shape[:2]
-            self._smooth = track_block(self._centres, begin, (height, width), self._kernel)
+            track = track_block(self._centres, begin, self._box.size, self._kernel)
+            self._smooth = track + self._box.corner
             for number, centre in zip(range(begin, end), self._smooth, strict=True):
                 moved = self._moved.popleft()
                 if number >= self._begin:
@@ -290,7 +297,7 @@ class _Preparing:
         with self._timing.on("cutting out"):
             window, margin = self._window, self._preparation.margin
             return Frame(
-                window_around(rgb, centre, window, margin),
-                window_around(flow, centre, window, margin),
+                window_around(rgb, centre, window, margin, self._box),
+                window_around(flow, centre, window, margin, self._box),
                 self._centres[number],
             )

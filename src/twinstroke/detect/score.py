@@ -15,7 +15,7 @@ from twinstroke.errors import UserError
 from twinstroke.evaluate.detection import detection_scores
 from twinstroke.formats.csv import read_strokes
 from twinstroke.results import label_studio
-from twinstroke.results.tables import read_json
+from twinstroke.results.tables import FoundStrokes, read_json
 from twinstroke.tables import NEGATIVE, STROKE, STROKE_OR_NOT
 
 
@@ -41,22 +41,32 @@ def score(found: Sequence[Path], tables: Sequence[Path]) -> Score:
         UserError: A file is missing or something else, a video is there twice, or strokes and
             videos do not belong together.
     """
-    detections: dict[str, list[Detection]] = {}
-    frames: dict[str, int] = {}
-    rates: list[float] = []
-    classes: set[str] = set()
+    videos: dict[str, FoundStrokes] = {}
     for path in _files(found):
         own = read_json(path)
-        if own.video in detections:
+        if own.video in videos:
             raise UserError(f"{path}: video {own.video!r} is there twice; name it once")
-        detections[own.video] = own.detections
-        frames[own.video] = own.frames
-        rates.append(own.fps)
-        classes.update(own.classes)
-    truth = _truth(tables, frames)
+        videos[own.video] = own
+    truth = _truth(tables, videos)
+    detections: dict[str, list[Detection]] = {name: [] for name in truth}
+    for own in videos.values():
+        for stroke in own.detections:
+            detections[_lane(own.video, stroke.player)].append(stroke)
+    frames = {_lane(own.video, p): own.frames for own in videos.values() for p in _players(own)}
+    rate = min(own.fps for own in videos.values())
+    classes = {name for own in videos.values() for name in own.classes}
     # What people differ by, in frames of the slowest video.
-    scores = detection_scores(truth, detections, frames, round(TOLERANCE_S * min(rates)))
-    return Score(scores.figures, 1 / min(rates), _warnings(truth, classes))
+    scores = detection_scores(truth, detections, frames, round(TOLERANCE_S * rate))
+    return Score(scores.figures, 1 / rate, _warnings(truth, classes))
+
+
+def _players(found: FoundStrokes) -> list[str]:
+    return list(found.players) or [""]
+
+
+def _lane(video: str, player: str) -> str:
+    """Name of a video, or of a player in it."""
+    return f"{video}, {player}" if player else video
 
 
 def _files(found: Sequence[Path]) -> list[Path]:
@@ -70,28 +80,38 @@ def _files(found: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _truth(tables: Sequence[Path], frames: Mapping[str, int]) -> dict[str, list[Stroke]]:
-    """Strokes of the videos that are measured."""
-    truth: dict[str, list[Stroke]] = {video: [] for video in frames}
+def _truth(tables: Sequence[Path], videos: Mapping[str, FoundStrokes]) -> dict[str, list[Stroke]]:
+    """Strokes of the videos that are measured, or of each player in them."""
+    truth: dict[str, list[Stroke]] = {
+        _lane(own.video, player): [] for own in videos.values() for player in _players(own)
+    }
     problems = []
     for table in tables:
         strokes = read_strokes(table)
-        known = [video for video in strokes if video in truth]
+        known = [video for video in strokes if video in videos]
         if strokes and not known:
             problems.append(
-                f"{table}: none of its strokes is of {', '.join(truth)[:200]}, but of "
+                f"{table}: none of its strokes is of {', '.join(videos)[:200]}, but of "
                 f"{', '.join(sorted(strokes))[:200]}; see how it names the videos"
             )
         for video in known:
             for stroke in strokes[video]:
-                if stroke.end > frames[video]:
+                if stroke.end > videos[video].frames:
                     problems.append(
                         f"{table}: a stroke of {video} ends at {stroke.end}, but the video has "
-                        f"{frames[video]} frames; see that both are of the same video"
+                        f"{videos[video].frames} frames; see that both are of the same video"
                     )
+                players = _players(videos[video])
+                player = stroke.group if players != [""] else ""
+                if player not in players:
+                    problems.append(
+                        f"{stroke.place}: a stroke of {video} is of player {player!r}, but found "
+                        f"were those of {', '.join(players)}; write these names in a column player"
+                    )
+                    continue
                 label = None if stroke.label == UNKNOWN else stroke.label
                 if label != NEGATIVE:
-                    truth[video].append(replace(stroke, label=label))
+                    truth[_lane(video, player)].append(replace(stroke, label=label))
     if problems:
         raise UserError(problems)
     return truth

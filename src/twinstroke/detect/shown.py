@@ -20,8 +20,8 @@ class Frame(NamedTuple):
     flow: NDArray[np.int16]
     """(H, W, 2): masked (u, v) to the next kept frame, in units of 1/32 px; of the last one 0."""
     centre: NDArray[np.float64]
-    """(x, y) in px around which things move, before smoothing in time: of the last frame in which
-    they did; NaN before the first such frame."""
+    """(x, y) in px around which things move, from the corner of the player's region, before
+    smoothing in time: of the last frame in which they did; NaN before the first such frame."""
 
 
 class Shown(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,6 +13,7 @@ from twinstroke.annotations.containers import REWRAPPED, VIDEO_SUFFIXES, unread
 from twinstroke.detect.found import Seen
 from twinstroke.detect.prepare import Source
 from twinstroke.errors import UserError
+from twinstroke.regions import PlayerRegion, Region, beyond
 from twinstroke.settings.limits import Limits
 from twinstroke.settings.preparation import Preparation
 from twinstroke.tables import VideoId
@@ -25,10 +26,11 @@ _RATE_TOLERANCE = 0.01
 """As `index` has it for the videos of a data set."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Opened(Seen):
     """A video file that can be shown to a network."""
 
+    source: Source
     path: Path
     probe: Probe
     warnings: Sequence[str]
@@ -106,4 +108,45 @@ def open_video(
             f"{path}: stands upright ({probe.width}×{probe.height}), and its width becomes "
             f"{preparation.width} pixels; see that players are as large in it as in training"
         )
-    return Opened(video, probe.clock, source, path, probe, warnings)
+    return Opened(
+        video=video, clock=probe.clock, source=source, path=path, probe=probe, warnings=warnings
+    )
+
+
+def looking_at(
+    seen: Opened, player: str, region: Region, width: int, window: tuple[int, int, int]
+) -> Opened:
+    """The same video, but only one of its players; with warnings about the region alone.
+
+    Args:
+        seen: The video.
+        player: Name of the player.
+        region: Where the player is.
+        width: Of kept frames.
+        window: T, H, W.
+
+    Raises:
+        UserError: The region reaches beyond the picture.
+    """
+    picture = seen.source.width, seen.source.height
+    if problem := beyond(region, picture):
+        raise UserError(
+            f"{seen.path}: {problem}; write x,y,width,height in pixels of the shown picture, from "
+            "its upper left corner"
+        )
+    place = PlayerRegion(
+        video=seen.video,
+        group=player,
+        **region._asdict(),
+        picture_width=picture[0],
+        picture_height=picture[1],
+    )
+    high, wide = place.box((picture[1] * width // picture[0], width)).size
+    warnings = []
+    if high < window[1] or wide < window[2]:
+        warnings.append(
+            f"{seen.path}: the region {region} becomes {wide}×{high} pixels, smaller than the "
+            f"network's window ({window[2]}×{window[1]}): black fills the rest; make it larger"
+        )
+    source = replace(seen.source, place=place)
+    return replace(seen, source=source, player=player, region=region, warnings=warnings)

@@ -11,10 +11,11 @@ from twinstroke.annotations.classes import with_superclasses
 from twinstroke.detect.data_set import THERE, pace
 from twinstroke.detect.found import Found, detect
 from twinstroke.detect.recogniser import Recogniser
-from twinstroke.detect.video import Opened, open_video
+from twinstroke.detect.video import Opened, looking_at, open_video
 from twinstroke.detect.written import write_found
 from twinstroke.errors import SAME, UserError, advised
 from twinstroke.progress import progress_bar
+from twinstroke.regions import Region
 from twinstroke.results import label_studio
 from twinstroke.results.film import write_film
 from twinstroke.settings.detect import DetectSettings
@@ -64,6 +65,7 @@ def detect_videos(
     film: bool,
     tasks: bool,
     tell: Tell,
+    players: Sequence[tuple[str, Region]] = (),
 ) -> None:
     """Find the strokes of videos, one after the other, and write everything about them.
 
@@ -75,6 +77,8 @@ def detect_videos(
         film: Also an MP4 of each video with the strokes below the picture.
         tasks: Also settings and tasks for Label Studio, of all videos together.
         tell: Hears what was found and written, as soon as it is.
+        players: Names and regions of the players of each video; without any, the whole picture is
+            looked at.
 
     Raises:
         UserError: A video cannot be shown to the network, or its results cannot be written; one
@@ -82,11 +86,17 @@ def detect_videos(
         OSError: The disk is full.
     """
     problems: list[str] = []
-    done: list[tuple[Path, Found]] = []
+    done: list[tuple[Path, list[Found]]] = []
     for path in videos:
         try:
             seen = opened(path, recogniser, tell)
-            found = detect(seen, recogniser, settings, store=out / KEPT)
+            each = [seen]
+            if players:
+                width, window = recogniser.preparation.width, recogniser.window
+                each = [looking_at(seen, *player, width, window) for player in players]
+                for warning in (text for one in each for text in one.warnings):
+                    tell(f"warning: {warning}")
+            found = [detect(one, recogniser, settings, store=out / KEPT) for one in each]
             page = write_found(found, recogniser, settings, folder=out, video=path)["html"]
             tell(_in_words(path, found))
             for older in _older(out, seen.video, film=film, tasks=tasks):
@@ -120,13 +130,17 @@ def opened(path: Path, recogniser: Recogniser, tell: Tell) -> Opened:
     return seen
 
 
-def _in_words(path: Path, found: Found) -> str:
-    counts = Counter(item.label for item in found.detections)
+def _in_words(path: Path, found: Sequence[Found]) -> str:
+    strokes = [stroke for own in found for stroke in own.detections]
+    # Where players are told apart, how many strokes each has comes before which they are.
+    players = Counter({own.seen.player: len(own.detections) for own in found if own.seen.region})
+    counts = players or Counter(item.label for item in strokes)
     most = ", ".join(f"{times} {label}" for label, times in counts.most_common(3))
     rest = " …" if len(counts) > 3 else ""
-    count = len(found.detections)
+    count = len(strokes)
     sizes = f"{count} stroke{'' if count == 1 else 's'}" + (f" ({most}{rest})" if counts else "")
-    return f"{path}: {sizes}; {pace([found]) if found.timing.share else THERE}"
+    new = [own for own in found if own.timing.share]
+    return f"{path}: {sizes}; {pace(new) if new else THERE}"
 
 
 def _film(out: Path, video: str) -> Path:
@@ -141,20 +155,27 @@ def _older(out: Path, video: str, *, film: bool, tasks: bool) -> list[Path]:
     return [path for path in older if path.exists()]
 
 
-def _write_film(seen: Opened, found: Found, recogniser: Recogniser, out: Path) -> Path:
+def _write_film(seen: Opened, found: Sequence[Found], recogniser: Recogniser, out: Path) -> Path:
     target = _film(out, seen.video)
     classes = with_superclasses(recogniser.description.classes)
     with progress_bar(f"film: {seen.path.name}", seen.probe.frames, "frames") as bar:
-        write_film(target, seen.path, seen.probe, found.detections, classes, passed=bar.update)
+        strokes = [stroke for own in found for stroke in own.detections]
+        write_film(target, seen.path, seen.probe, strokes, classes, passed=bar.update)
     return target
 
 
 def _write_tasks(
-    done: Sequence[tuple[Path, Found]], recogniser: Recogniser, out: Path, tell: Tell
+    done: Sequence[tuple[Path, Sequence[Found]]], recogniser: Recogniser, out: Path, tell: Tell
 ) -> None:
     rate = label_studio.write_project(
         out,
-        {PurePosixPath(path.name): (found.detections, found.seen.clock) for path, found in done},
+        {
+            PurePosixPath(path.name): (
+                [stroke for own in found for stroke in own.detections],
+                found[0].seen.clock,
+            )
+            for path, found in done
+        },
         with_superclasses(recogniser.description.classes),
         recogniser.name,
     )

@@ -15,7 +15,7 @@ from twinstroke.settings.detect import DetectSettings
 
 
 def write_found(
-    found: Found,
+    found: Sequence[Found],
     recogniser: Recogniser,
     settings: DetectSettings,
     *,
@@ -26,7 +26,7 @@ def write_found(
     """Write tables, files for other programs, and the page to watch and correct it.
 
     Args:
-        found: What was found in a video.
+        found: What was found in a video, of each of its players.
         recogniser: By which network.
         settings: By which rules.
         folder: Gets ``<video>.csv`` and so on.
@@ -40,15 +40,18 @@ def write_found(
         UserError: A label holds characters that XML cannot.
         OSError: A file cannot be written.
     """
-    seen, classes = found.seen, recogniser.description.classes
+    seen, classes = found[0].seen, recogniser.description.classes
+    detections = [stroke for own in found for stroke in own.detections]
+    players = [(own.seen.player, own.seen.region) for own in found if own.seen.region]
     paths = write_outputs(
         folder,
         video,
-        found.detections,
+        detections,
         seen.clock,
         classes,
         _facts(recogniser, settings),
         name=seen.video,
+        players=players,
     )
     paths["html"] = write_viewer(
         folder / f"{seen.video}.html",
@@ -56,7 +59,8 @@ def write_found(
         clock=seen.clock,
         classes=classes,
         annotations=annotations,
-        detections=found.detections,
+        detections=detections,
+        players=players,
         about=f"Found by {recogniser.name}.",
     )
     return paths

@@ -1,9 +1,10 @@
 """Spreadsheets: tables with the columns ``video,begin,end,label``, as text or as a workbook.
 
-Columns that may stand beside them: ``split``, ``annotator``, and the one that
-``index.split.group`` names (``player``). ``video`` is a file name, with or without suffix and
-folders. Plain numbers are frames, or seconds where ``index.times`` says so; clock times such as
-``1:02.5`` are understood either way. Spreadsheets write whole numbers as ``20.0`` at times.
+Columns that may stand beside them: ``split``, ``annotator``, the one that ``index.split.group``
+names (``player``), and ``x,y,width,height``, where that player is in this video. ``video`` is a
+file name, with or without suffix and folders. Plain numbers are frames, or seconds where
+``index.times`` says so; clock times such as ``1:02.5`` are understood either way. Spreadsheets
+write whole numbers as ``20.0`` at times.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from twinstroke import regions
+from twinstroke.annotations.classes import tidy
 from twinstroke.annotations.records import SPLIT_NAMES, Reading, Time, frame_number, seconds
+from twinstroke.annotations.regions import row_region
 from twinstroke.annotations.rows import SUFFIXES, header_of, read_rows
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.findings import Findings, Place
-from twinstroke.settings.index import IndexSettings
+from twinstroke.settings.index import PLAYER, IndexSettings
 
 __all__ = ["COLUMNS", "SUFFIXES", "read", "read_strokes", "recognises", "write"]
 
@@ -52,7 +56,8 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
                 reading.findings.error(
                     "split", place, f"split {split_name!r}", "write train, validation or test"
                 )
-            if video is not None and begin is not None and end is not None:
+            region, is_usable = row_region(row, place, reading.findings, video or "")
+            if video is not None and begin is not None and end is not None and is_usable:
                 reading.add(
                     place,
                     video=video,
@@ -62,6 +67,7 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
                     split=split,
                     annotator=row.get("annotator", ""),
                     group=row.get(group, ""),
+                    region=region,
                 )
 
 
@@ -69,7 +75,8 @@ def read_strokes(table: Path) -> dict[str, list[Stroke]]:
     """Read a table whose times are frames: of the page, of ``twinstroke export``, or of `detect`.
 
     Args:
-        table: CSV with the columns ``video,begin,end,label``, and perhaps ``annotator``.
+        table: CSV with the columns ``video,begin,end,label``, and perhaps ``annotator``, ``player``
+            and ``x,y,width,height``.
 
     Returns:
         Strokes by the names of their videos, without folder and suffix.
@@ -93,8 +100,18 @@ def read_strokes(table: Path) -> dict[str, list[Stroke]]:
             continue
         path = PurePosixPath(row["video"])
         video = path.stem if path.suffix else path.name
+        region, _ = row_region(row, place, findings, video)
         strokes[video].append(
-            Stroke(video, begin, end, row["label"] or None, annotator=row.get("annotator", ""))
+            Stroke(
+                video,
+                begin,
+                end,
+                row["label"] or None,
+                place=place,
+                annotator=row.get("annotator", ""),
+                group=tidy(row.get(PLAYER, "")),
+                region=region,
+            )
         )
     if findings.errors:
         raise UserError(str(item) for item in findings.errors)
@@ -112,10 +129,13 @@ def write(path: Path, strokes: Iterable[Stroke], videos: Mapping[str, Path], gro
     """
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow((*COLUMNS, "split", group))
-        writer.writerows(
-            (videos[s.video].as_posix(), s.begin, s.end, s.label, s.split, s.group) for s in strokes
-        )
+        rows = list(strokes)
+        has_regions = any(s.region for s in rows)
+        writer.writerow((*COLUMNS, "split", group, *(regions.COLUMNS if has_regions else ())))
+        for s in rows:
+            own = (s.region or ("",) * 4) if has_regions else ()
+            video = videos[s.video].as_posix()
+            writer.writerow((video, s.begin, s.end, s.label, s.split, s.group, *own))
 
 
 def _time(

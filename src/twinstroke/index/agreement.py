@@ -20,6 +20,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.index.consensus import iou
+from twinstroke.regions import Lane
 
 Kappas = tuple[float | None, dict[str, float | None]]
 """Of all classes together, and of each class against the others; None: there is nothing to tell
@@ -101,9 +102,9 @@ def measure_agreement(strokes: Iterable[Stroke]) -> Agreement | None:
     merged = [stroke for stroke in strokes if stroke.members]
     if not merged:
         return None
-    people: dict[str, set[str]] = defaultdict(set)
+    people: dict[Lane, set[str]] = defaultdict(set)
     for stroke in merged:
-        people[stroke.video].update(mark.annotator for mark in stroke.members)
+        people[stroke.lane].update(mark.annotator for mark in stroke.members)
     names = [[mark.label for mark in s.members if mark.label is not None] for s in merged]
     pairs = [list(combinations(stroke.members, 2)) for stroke in merged]
     ious = [[iou(a, b) for a, b in own] for own in pairs]
@@ -117,10 +118,10 @@ def measure_agreement(strokes: Iterable[Stroke]) -> Agreement | None:
         for name in set(own):
             class_ious[name].append(values)
     return Agreement(
-        videos=len(people),
+        videos=len({video for video, _ in people}),
         annotators=annotators,
         strokes=len(merged),
-        marked_by_all=sum(len(s.members) == len(people[s.video]) for s in merged),
+        marked_by_all=sum(len(s.members) == len(people[s.lane]) for s in merged),
         marked_by_one=sum(len(s.members) == 1 for s in merged),
         named_by_several=len(compared),
         kappa_by="Cohen" if annotators == 2 else "Fleiss",

@@ -11,6 +11,7 @@ from typing import Any
 from twinstroke.annotations.classes import ClassList, close_pairs
 from twinstroke.annotations.groups import with_groups
 from twinstroke.annotations.records import Annotation, Reading
+from twinstroke.annotations.regions import inside_pictures, with_regions
 from twinstroke.annotations.resolve import resolved
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
@@ -37,6 +38,7 @@ from twinstroke.index.videos import (
     undecodable,
     video_row,
 )
+from twinstroke.regions import PlayerRegion
 from twinstroke.settings.index import IndexSettings, SplitSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
 from twinstroke.tables import SPLITS, Sample, StrokeClass, Unlabelled, Video
@@ -55,6 +57,8 @@ class Index:
     """By video, begin and end."""
     unlabelled: list[Unlabelled]
     """Strokes of these videos that are no samples, because their class is not known."""
+    regions: list[PlayerRegion]
+    """Of the players of these videos, where it is said where they are."""
     classes: list[StrokeClass]
     """In the order of the network's outputs."""
     findings: list[Finding]
@@ -121,15 +125,18 @@ def build_index(
     reading = Reading(ClassList(settings), findings)
     form = read_annotations(raw, settings, reading, damaged)
     annotations = with_groups(reading, raw, settings)
+    annotations = with_regions(annotations, findings, settings.split.group)
     labelled = {item.video for item in annotations if item.label is not None}
     _note_unused(reading, annotations, labelled, place)
 
     paths = {video: path for video, path in reading.videos.items() if path not in damaged}
     probes, unfit = probe_videos(paths, labelled, settings, workers, findings, limits)
+    pictures = {video: (probe.width, probe.height) for video, probe in probes.items()}
+    annotations = inside_pictures(annotations, pictures, findings)
     strokes = _resolved(annotations, labelled, probes, settings, findings)
     stops = settings.broken == "stop"
     mines = settings.negatives.rule != "none"
-    unsure = _unsure(findings, annotations, place) if mines and not stops else set()
+    unsure = _unsure(findings, reading.annotations, place) if mines and not stops else set()
     merged = merge(without_repetitions(strokes, findings), settings.consensus, findings)
     named = [stroke for stroke in merged if stroke.label is not None]
     wrong = overlapping(named, settings.max_overlap, findings)
@@ -180,6 +187,7 @@ def build_index(
         videos=[video_row(video, paths[video], probes[video], root) for video in used],
         samples=samples,
         unlabelled=unlabelled_of(merged, usable, used),
+        regions=_regions(merged, used, pictures),
         classes=reading.classes.table,
         findings=findings.all,
         placements=placements,
@@ -194,6 +202,24 @@ def build_index(
             **({"agreement": agreed.facts} if agreed else {}),
         },
     )
+
+
+def _regions(
+    strokes: Iterable[Stroke], videos: Container[str], pictures: Mapping[str, tuple[int, int]]
+) -> list[PlayerRegion]:
+    """Where the players of some videos are, by video and player."""
+    found = {stroke.lane: stroke.region for stroke in strokes if stroke.video in videos}
+    return [
+        PlayerRegion(
+            video=video,
+            group=group,
+            **region._asdict(),
+            picture_width=pictures[video][0],
+            picture_height=pictures[video][1],
+        )
+        for (video, group), region in sorted(found.items())
+        if region
+    ]
 
 
 def _note_unused(
@@ -289,7 +315,10 @@ def _check_names(
 def _check_people(
     annotations: Iterable[Annotation], settings: SplitSettings, findings: Findings
 ) -> None:
-    """Warn of videos with nameless annotators beside others, and of groups that share a video."""
+    """Warn of videos with nameless annotators beside others, and of groups that share a video.
+
+    Where regions say that several players are in it, that is meant.
+    """
     groups: dict[str, dict[str, Place]] = defaultdict(dict)
     people: dict[str, dict[str, Place]] = defaultdict(dict)
     for item in annotations:
@@ -304,9 +333,10 @@ def _check_people(
                 "nobody counts as one more person; fill in the name",
                 video=video,
             )
+    apart = {item.video for item in annotations if item.region}
     for video, named in groups.items():
         several = sorted(named.keys() - {""})
-        if settings.rule == "group" and len(several) > 1:
+        if settings.rule == "group" and len(several) > 1 and video not in apart:
             findings.warning(
                 "group",
                 named[several[1]],

@@ -12,9 +12,9 @@ from twinstroke.tables import NEGATIVE, SPLITS, Sample, Split
 
 def without_repetitions(strokes: Iterable[Stroke], findings: Findings) -> list[Stroke]:
     """Drop strokes that one person stated twice, with the same class; an error each."""
-    first: dict[tuple[str, str, int, int, str], Stroke] = {}
+    first: dict[tuple[str, str, str, int, int, str], Stroke] = {}
     for stroke in strokes:
-        content = (stroke.video, stroke.annotator, *_content(stroke))
+        content = (*stroke.lane, stroke.annotator, *_content(stroke))
         earlier = first.setdefault(content, stroke)
         if earlier is not stroke:
             findings.error(
@@ -32,7 +32,9 @@ def _content(stroke: Stroke) -> tuple[int, int, str]:
 
 
 def overlapping(strokes: Sequence[Stroke], max_overlap: float, findings: Findings) -> set[Stroke]:
-    """Find strokes of one video that share too much of the shorter one; an error each.
+    """Find strokes of one lane that share too much of the shorter one; an error each.
+
+    Players whose regions are known may play at the same time: each has a lane of its own.
 
     Where the two come from different people, they disagree about when a stroke was, which is no
     mistake to mend before work: a warning.
@@ -51,8 +53,8 @@ def overlapping(strokes: Sequence[Stroke], max_overlap: float, findings: Finding
     """
     wrong: set[Stroke] = set()
     furthest: Stroke | None = None
-    for stroke in sorted(strokes, key=lambda s: (s.video, *_content(s))):
-        if furthest is None or furthest.video != stroke.video:
+    for stroke in sorted(strokes, key=lambda s: (s.lane, *_content(s))):
+        if furthest is None or furthest.lane != stroke.lane:
             furthest = stroke
             continue
         shared = min(stroke.end, furthest.end) - stroke.begin
@@ -77,8 +79,8 @@ def overlapping(strokes: Sequence[Stroke], max_overlap: float, findings: Finding
                     "overlap",
                     stroke.place,
                     f"{found}, but index.max_overlap is {max_overlap:g}",
-                    f"correct the frames, or as {both[0]} and {both[1]} play at once and a window "
-                    "shows one place only, leave one of them out or raise index.max_overlap"
+                    f"correct the frames, or as {both[0]} and {both[1]} play at once, say where "
+                    "each is, with columns x,y,width,height"
                     if len(both) > 1
                     else "correct the frames",
                     video=stroke.video,

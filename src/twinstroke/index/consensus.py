@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.findings import Findings, Place
+from twinstroke.regions import Lane
 from twinstroke.settings.index import ConsensusSettings
 
 MOST_ANNOTATORS = 50
@@ -45,6 +46,8 @@ def merge(
 ) -> list[Stroke]:
     """Merge what several people marked in one video; the order of the strokes does not matter.
 
+    Where regions tell its players apart, the strokes of each are merged on their own.
+
     Videos that one person annotated (no name counts as one person) are left as they are. A cluster
     of fewer annotators than the quorum, or of equal votes, is kept without class, with a warning.
     Merged strokes may overlap each other, as a person's own may.
@@ -57,11 +60,11 @@ def merge(
     Returns:
         By video, begin and end.
     """
-    videos: dict[str, list[Stroke]] = defaultdict(list)
+    lanes: dict[Lane, list[Stroke]] = defaultdict(list)
     for stroke in sorted(strokes, key=_order):
-        videos[stroke.video].append(stroke)
+        lanes[stroke.lane].append(stroke)
     merged = []
-    for marks in videos.values():
+    for marks in lanes.values():
         people = len({mark.annotator for mark in marks})
         if people <= 1:
             merged += marks
@@ -169,6 +172,7 @@ def _joined(members: Sequence[Stroke], people: int, quorum: float, findings: Fin
         group=_common("group", [(mark.group, mark) for mark in members], findings) or "",
         agreement=0.0,
         members=tuple(members),
+        region=first.region,
     )
     votes = stroke.votes
     named = ", ".join(f"{label} ({number})" for label, number in votes) or "no class"

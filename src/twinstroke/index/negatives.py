@@ -28,12 +28,13 @@ from twinstroke.tables import NEGATIVE
 
 
 def mine_negatives(strokes: Iterable[Stroke], settings: NegativeSettings) -> list[Stroke]:
-    """Cut the gaps between the strokes of one video into segments.
+    """Cut the gaps between the strokes of one lane into segments.
 
-    A segment has the split, group and file of the stroke that follows it.
+    A segment has the split, group, region and file of the stroke that follows it.
 
     Args:
-        strokes: All strokes of one video, in any order, labelled or not.
+        strokes: All strokes of one lane (`Stroke.lane`: of one video, or of one player in it), in
+            any order, labelled or not.
         settings: Rule, length and margin.
 
     Returns:
@@ -56,6 +57,7 @@ def mine_negatives(strokes: Iterable[Stroke], settings: NegativeSettings) -> lis
                     place=Place(stroke.place.file),
                     group=stroke.group,
                     mined=True,
+                    region=stroke.region,
                 )
             )
         free = max(free, stroke.end + settings.margin)

@@ -35,7 +35,8 @@ def named_samples(
 
     Args:
         usable: Strokes that become samples, with their classes.
-        present: All strokes, which bound the gaps; only videos with usable ones are mined.
+        present: All strokes, which bound the gaps of their player; only lanes with usable ones are
+            mined.
         unsure: Videos from which no negatives are cut.
         settings: How negatives are mined, and how many are kept.
         seed: Decides which are kept.
@@ -45,14 +46,14 @@ def named_samples(
         begin and end.
     """
     samples = list(usable)
-    videos = defaultdict(list)
+    lanes = defaultdict(list)
     for stroke in present:
-        videos[stroke.video].append(stroke)
+        lanes[stroke.lane].append(stroke)
     mined = {
-        f"{negative.video}:{negative.begin}-{negative.end}": negative
-        for video in sorted({stroke.video for stroke in samples})
+        f"{negative.video}:{negative.begin}-{negative.end}{player and f' {player}'}": negative
+        for video, player in sorted({stroke.lane for stroke in samples})
         if video not in unsure
-        for negative in mine_negatives(videos[video], settings)
+        for negative in mine_negatives(lanes[video, player], settings)
     }
     pool = len(mined) if settings.pool == "all" else settings.pool
     samples += [mined[name] for name in drawn(list(mined), pool, seed)]
@@ -66,8 +67,9 @@ def named_samples(
     return named
 
 
-def _order(stroke: Stroke) -> tuple[str, int, int, str, bool]:
-    return stroke.video, stroke.begin, stroke.end, stroke.label or "", stroke.mined
+def _order(stroke: Stroke) -> tuple[str, int, int, str, bool, str]:
+    player = stroke.lane[1]
+    return stroke.video, stroke.begin, stroke.end, stroke.label or "", stroke.mined, player
 
 
 def sample_of(name: str, stroke: Stroke, split: Split, classes: Sequence[str]) -> Sample:

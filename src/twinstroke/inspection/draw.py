@@ -57,23 +57,23 @@ def inspect(
     """
     videos: dict[str, VideoRow] = {}
     samples: dict[str, SampleRow] = {}
-    with progress_bar("inspect", len(source.videos), "videos") as bar:
-        for video in source.videos:
-            measures = measure(source, video)
-            videos[video] = video_row(video, measures, source.geometry)
+    with progress_bar("inspect", len(source.scenes), "videos") as bar:
+        for scene in source.scenes:
+            measures = measure(source, scene)
+            row = videos[scene.name] = video_row(scene.name, measures, source.geometry)
             for sample in source.samples:
-                if sample.video == video:
+                if source.scene(sample) == scene:
                     samples[sample.sample] = sample_row(sample, measures, source.geometry)
-            figure = video_picture(source, videos[video], measures, min_motion)
-            save_png(figure, folder / _video_picture(video))
+            figure = video_picture(source, scene, row, measures, min_motion)
+            save_png(figure, folder / _video_picture(scene.name))
             bar.update()
     stale = []
     for sample in drawn:
-        row, moments = samples[sample.sample], moments_of(source, sample)
+        own, moments = samples[sample.sample], moments_of(source, sample)
         if not all(moment.agrees for moment in moments):
             stale.append(sample.sample)
-        figure = contact_sheet(source, sample, row, moments)
-        save_png(figure, folder / _sample_picture(row))
+        figure = contact_sheet(source, sample, own, moments)
+        save_png(figure, folder / _sample_picture(own))
     found = Inspection(
         sorted(videos.values(), key=_suspicion), sorted(samples.values(), key=_suspicion), stale
     )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from twinstroke.flow.stored import FLOW_UNIT_PX
 from twinstroke.inspection.source import (
     OpenVideo,
+    Scene,
     Source,
     crop_at,
     flow_of,
@@ -112,10 +113,14 @@ class SampleRow(BaseModel):
     why: str
 
 
-def measure(source: Source, video: str) -> Measures:
-    """Measure one video, block by block."""
-    with opened(source, video) as files:
+def measure(source: Source, scene: Scene) -> Measures:
+    """Measure one video, or the place of a player in it, block by block.
+
+    That place then counts as the picture, but for where the centres of the crop are.
+    """
+    with opened(source, scene) as files:
         roi, frame = files.motion["roi"][:], files.motion["frame"][:]
+        box = scene.box(files.size)
         counts = np.zeros((len(frame), 2))
         motion = np.zeros((len(frame), 2))
         magnitudes = np.zeros(0, np.int64)
@@ -137,11 +142,11 @@ def measure(source: Source, video: str) -> Measures:
             roi=roi,
             peak=files.motion["peak"][:],
             mean_flow=_ratio(motion[:, 0], counts[:, 0]),
-            foreground=counts[:, 0] / np.prod(files.size),
+            foreground=counts[:, 0] / np.prod(box.size),
             foreground_outside=1 - _ratio(counts[:, 1], counts[:, 0]),
             motion_outside=1 - _ratio(motion[:, 1], motion[:, 0]),
-            window_beyond=_beyond(roi, files.size, source.geometry, margin=False),
-            crop_beyond=_beyond(roi, files.size, source.geometry, margin=True),
+            window_beyond=_beyond(roi - box.corner, box.size, source.geometry, margin=False),
+            crop_beyond=_beyond(roi - box.corner, box.size, source.geometry, margin=True),
             jump=jump,
             magnitudes=magnitudes,
         )

@@ -21,6 +21,7 @@ from twinstroke.inspection.source import (
     opened,
     window_at,
 )
+from twinstroke.regions import Box
 from twinstroke.tables import Sample
 from twinstroke.timeline import clip_range
 
@@ -45,6 +46,8 @@ class Moment:
     """(x, y) in px, as ``strokes.h5`` has it."""
     window: Rectangle
     crop: Rectangle
+    box: Box
+    """What counts of the picture; beyond it, crops are black."""
     stored_rgb: NDArray[np.uint8]
     """What the network is given: (H + 2m, W + 2m, 3)."""
     stored_field: NDArray[np.float32]
@@ -67,11 +70,12 @@ class Moment:
         """Tell whether the stored crop is what the picture and the flow show in its place."""
         rows, columns = self.crop.inside(self.size)
         for whole, stored in ((self.picture, self.stored_rgb), (self.field, self.stored_field)):
-            expected = np.zeros_like(stored)
+            expected, seen = np.zeros_like(stored), np.zeros_like(whole)
+            seen[self.box.inside] = whole[self.box.inside]
             expected[
                 rows.start - self.crop.top : rows.stop - self.crop.top,
                 columns.start - self.crop.left : columns.stop - self.crop.left,
-            ] = whole[rows, columns]
+            ] = seen[rows, columns]
             if not np.array_equal(stored, expected):
                 return False
         return True
@@ -84,12 +88,16 @@ def moments_of(source: Source, sample: Sample) -> list[Moment]:
     start = (len(clip) - length) // 2
     places = start + np.unique(np.linspace(0, length - 1, MOMENTS).round().astype(int))
     row = source.samples.index(sample)
-    with h5py.File(source.strokes) as strokes, opened(source, sample.video) as video:
+    scene = source.scene(sample)
+    with h5py.File(source.strokes) as strokes, opened(source, scene) as video:
         offset = int(strokes["samples/offset"][row])
-        return [_moment(source, video, strokes, offset + i, clip[i]) for i in places]
+        box = scene.box(video.size)
+        return [_moment(source, video, box, strokes, offset + i, clip[i]) for i in places]
 
 
-def _moment(source: Source, video: OpenVideo, strokes: h5py.File, at: int, kept: int) -> Moment:
+def _moment(
+    source: Source, video: OpenVideo, box: Box, strokes: h5py.File, at: int, kept: int
+) -> Moment:
     """The moment at place `at` of ``strokes.h5``, which is kept frame `kept` of the video."""
     frame, centre = int(strokes["frame"][at]), strokes["roi"][at]
     mask, field = np.zeros(video.size, np.bool_), np.zeros((*video.size, 2), np.float32)
@@ -111,6 +119,7 @@ def _moment(source: Source, video: OpenVideo, strokes: h5py.File, at: int, kept:
         centre=centre,
         window=window_at(centre, source.geometry),
         crop=crop_at(centre, source.geometry),
+        box=box,
         stored_rgb=strokes["rgb"][at],
         stored_field=dequantised(strokes["flow"][at]),
     )

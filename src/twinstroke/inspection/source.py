@@ -15,10 +15,28 @@ from numpy.typing import NDArray
 from twinstroke.errors import UserError
 from twinstroke.flow.stored import dequantised, fields
 from twinstroke.normalize.stored import FlowStatistics
+from twinstroke.regions import Box, PlayerRegion, Regions, place_file
 from twinstroke.segment.strokes import Geometry
 from twinstroke.tables import Sample, read_table
 
 AGAIN = "run dvc repro segment first"
+
+
+class Scene(NamedTuple):
+    """A video, or the place of a player in it."""
+
+    video: str
+    place: PlayerRegion | None = None
+    """None: the whole picture."""
+
+    @property
+    def name(self) -> str:
+        """For people and names of files."""
+        return f"{self.video} {self.place.region}" if self.place else self.video
+
+    def box(self, size: tuple[int, int]) -> Box:
+        """What counts of a kept frame of `size` (H, W)."""
+        return self.place.box(size) if self.place else Box(0, 0, *size)
 
 
 @dataclass(frozen=True)
@@ -31,6 +49,7 @@ class Source:
     geometry: Geometry
     """As in ``strokes.h5``: the settings may have changed since."""
     statistics: FlowStatistics
+    regions: Regions
 
     @property
     def strokes(self) -> Path:
@@ -38,9 +57,14 @@ class Source:
         return self.folder / "strokes.h5"
 
     @property
-    def videos(self) -> list[str]:
-        """Videos that have samples, in order."""
-        return sorted({sample.video for sample in self.samples})
+    def scenes(self) -> list[Scene]:
+        """Videos that have samples, in order, and the places in them."""
+        videos = sorted({sample.video for sample in self.samples})
+        return [Scene(video, place) for video in videos for place in self.regions.places(video)]
+
+    def scene(self, sample: Sample) -> Scene:
+        """Where a sample is."""
+        return Scene(sample.video, self.regions.of(sample.video, sample.group))
 
 
 class OpenVideo(NamedTuple):
@@ -107,11 +131,17 @@ def open_source(folder: Path) -> Source:
     tables = [folder / "samples.csv", folder / "statistics.json", folder / "strokes.h5"]
     _require(tables)
     samples = read_table(folder / "samples.csv", Sample)
+    table = folder / "regions.csv"
+    regions = Regions(read_table(table, PlayerRegion) if table.exists() else [])
     _require(
         [
-            folder / part / f"{video}.h5"
+            path
             for video in sorted({sample.video for sample in samples})
-            for part in ("frames", "flow", "motion")
+            for path in (
+                folder / "frames" / f"{video}.h5",
+                folder / "flow" / f"{video}.h5",
+                *(place_file(folder / "motion", video, p) for p in regions.places(video)),
+            )
         ]
     )
     with h5py.File(folder / "strokes.h5") as file:
@@ -129,19 +159,19 @@ def open_source(folder: Path) -> Source:
         samples,
         Geometry((frames, height, width), int(margin), int(step), float(fps)),
         FlowStatistics.model_validate_json((folder / "statistics.json").read_bytes()),
+        regions,
     )
 
 
 @contextmanager
-def opened(source: Source, video: str) -> Iterator[OpenVideo]:
-    """Open the files of one video.
+def opened(source: Source, scene: Scene) -> Iterator[OpenVideo]:
+    """Open the files of one video, or of a place in it.
 
     Raises:
         UserError: They do not belong together.
     """
-    frames, flow, motion = (
-        source.folder / part / f"{video}.h5" for part in ("frames", "flow", "motion")
-    )
+    frames, flow = (source.folder / part / f"{scene.video}.h5" for part in ("frames", "flow"))
+    motion = place_file(source.folder / "motion", *scene)
     with h5py.File(frames) as one, h5py.File(flow) as two, h5py.File(motion) as three:
         for path, file, name, channels in ((frames, one, "rgb", 3), (flow, two, "flow", 2)):
             if file[name].shape[1] != channels:

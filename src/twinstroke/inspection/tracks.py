@@ -16,7 +16,7 @@ from twinstroke.decode.stored import pictures
 from twinstroke.drawing import DPI, plain
 from twinstroke.inspection.measure import Measures, VideoRow
 from twinstroke.inspection.sheets import draw_rectangle
-from twinstroke.inspection.source import Source, opened, window_at
+from twinstroke.inspection.source import Scene, Source, opened, window_at
 from twinstroke.tables import NEGATIVE, Sample
 
 SAMPLE_INCHES = 0.14
@@ -24,17 +24,18 @@ SAMPLE_INCHES = 0.14
 
 
 def video_picture(
-    source: Source, row: VideoRow, measures: Measures, min_motion: float | None
+    source: Source, scene: Scene, row: VideoRow, measures: Measures, min_motion: float | None
 ) -> Figure:
-    """Draw one video.
+    """Draw one video, or the place of a player in it.
 
     Args:
         source: For the samples, the window's size and the scale of the flow.
+        scene: Which it is.
         row: Its numbers.
         measures: Its values frame by frame.
         min_motion: Peaks below it do not count for the scale; None if the rule has none.
     """
-    samples = [sample for sample in source.samples if sample.video == row.video]
+    samples = [sample for sample in source.samples if source.scene(sample) == scene]
     width = min(40.0, max(16.0, 6 + SAMPLE_INCHES * len(samples)))
     figure = Figure(figsize=(width, 10), dpi=DPI, layout="constrained")
     grid = figure.add_gridspec(4, 2, width_ratios=[width - 5, 5], height_ratios=[1.3, 1, 1, 1])
@@ -73,7 +74,7 @@ def video_picture(
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     track.set_xlim(measures.frame[0], measures.frame[-1] + step)
     _labels(track, samples)
-    _map(figure.add_subplot(grid[:2, 1]), source, row.video, measures)
+    _map(figure.add_subplot(grid[:2, 1]), source, scene, measures)
     _numbers(figure.add_subplot(grid[2:, 1]), row)
     title = f"{row.video}: {row.motion_outside:.0%} of what moves lies outside the window"
     look = f"\nLook: {row.why}" if row.why else ""
@@ -123,10 +124,10 @@ def _labels(axes: Axes, samples: Sequence[Sample]) -> None:
             )
 
 
-def _map(axes: Axes, source: Source, video: str, measures: Measures) -> None:
+def _map(axes: Axes, source: Source, scene: Scene, measures: Measures) -> None:
     """The track over the middle one of the measured frames."""
     middle = len(measures.frame) // 2
-    with opened(source, video) as files:
+    with opened(source, scene) as files:
         at = int(np.searchsorted(files.frames["frame"][:], measures.frame[middle]))
         axes.imshow(pictures(files.frames, slice(at, at + 1))[0])
     _, ways = with_gaps(measures.frame, measures.roi - 0.5, source.geometry.frame_step)

@@ -36,6 +36,7 @@ from twinstroke.normalize.roi import (
 from twinstroke.normalize.stored import REVISION, UNTRIMMED
 from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts, take
 from twinstroke.parallel.workers import Workers
+from twinstroke.regions import WHOLE, Box, PlayerRegion, Regions, place_file
 from twinstroke.settings.normalize import NormalizeSettings
 from twinstroke.settings.window import WindowSettings
 
@@ -81,6 +82,8 @@ class _Part:
     rules: _Rules
     for_detection: bool
     """Of a whole video, as one who does not know its end would describe it."""
+    box: Box | None
+    """Where the player is; None: anywhere."""
 
     @property
     def pairs(self) -> int:
@@ -100,8 +103,9 @@ def describe_motion(
     folder: Path,
     store: Path,
     workers: Workers,
+    regions: Regions = WHOLE,
 ) -> MotionSummary:
-    """Bring `folder` to one finished file for each flow file.
+    """Bring `folder` to one finished file for each flow file, or for each place of its players.
 
     Of videos of which all frames are kept, for detection, it describes what samples need, as if
     nothing else was kept, and all of them in one run, in another file in the folder `UNTRIMMED`.
@@ -116,6 +120,7 @@ def describe_motion(
         folder: Where the HDF5 files go.
         store: Where they are kept.
         workers: Processes, over which runs of frames and videos are spread.
+        regions: Where the players are.
 
     Raises:
         UserError: A file is damaged, or a process died twice on the same frames.
@@ -127,10 +132,15 @@ def describe_motion(
     outputs = [
         output
         for flow in flows
-        for output in _outputs(frames_folder / flow.name, flow, rules, folder, store / "normalize")
+        for place in regions.places(flow.stem)
+        for output in _outputs(
+            frames_folder / flow.name, flow, place, rules, folder, store / "normalize"
+        )
     ]
-    for place in (folder, folder / UNTRIMMED):
-        prune(place, [own.target for own in outputs])
+    for own in {folder, folder / UNTRIMMED, *(output.target.parent for output in outputs)}:
+        own.mkdir(exist_ok=True)
+    for own in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        prune(own, [output.target for output in outputs])
     missing = [own for own in outputs if not take(own)]
     problems = make_in_parts("normalize", "pairs", missing, _described, workers)
     if problems:
@@ -139,7 +149,12 @@ def describe_motion(
 
 
 def _outputs(
-    frames: Path, flow: Path, rules: _Rules, folder: Path, store: Path
+    frames: Path,
+    flow: Path,
+    place: PlayerRegion | None,
+    rules: _Rules,
+    folder: Path,
+    store: Path,
 ) -> Iterator[OutputFile[_Part]]:
     with opened(flow) as flow_file, opened(frames) as frames_file:
         contents = {
@@ -149,6 +164,7 @@ def _outputs(
         first = pairs(frames_file["frame"][:], int(frames_file.attrs["frame_step"]))
         needed = frames_file["runs"][:].tolist() if "runs" in frames_file else None
         size = flow_file["flow"].shape[2:]
+    files = _Files(frames, flow, size, place)
     if needed is None:
         runs, what = list(_runs(first)), contents
     else:
@@ -156,9 +172,10 @@ def _outputs(
         runs = [_Run(begin, begin, end - 1 - begin) for begin, end in needed if end - begin > 1]
         what = {**contents, "needed": needed}
         whole = [_Run(0, 0, len(first))]
-        target = folder / UNTRIMMED / flow.name
-        yield _output(_Files(frames, flow, size), whole, contents, rules, target, store, True)
-    yield _output(_Files(frames, flow, size), runs, what, rules, folder / flow.name, store, False)
+        target = place_file(folder / UNTRIMMED, flow.stem, place)
+        yield _output(files, whole, contents, rules, target, store, True)
+    target = place_file(folder, flow.stem, place)
+    yield _output(files, runs, what, rules, target, store, False)
 
 
 class _Files(NamedTuple):
@@ -166,6 +183,8 @@ class _Files(NamedTuple):
     flow: Path
     size: tuple[int, int]
     """(H, W)."""
+    place: PlayerRegion | None
+    """Where the player is; None: anywhere."""
 
 
 def _output(
@@ -177,7 +196,7 @@ def _output(
     store: Path,
     for_detection: bool,
 ) -> OutputFile[_Part]:
-    parameters = {
+    parameters: dict[str, Any] = {
         "mask": rules.settings.mask.model_dump(),
         "roi": rules.settings.roi.model_dump(),
         "crop": [rules.window.height, rules.window.width],
@@ -185,8 +204,12 @@ def _output(
     }
     if for_detection:
         parameters["for"] = "detection"
+    box = None
+    if files.place is not None:
+        box = files.place.box(files.size)
+        parameters["region"] = list(box)
     parts = [
-        _Part(files.frames, files.flow, own, rules, for_detection)
+        _Part(files.frames, files.flow, own, rules, for_detection, box)
         for own in grouped(runs, attrgetter("count"), PART_PAIRS)
     ]
     packed = (files.size[0], -(-files.size[1] // 8))
@@ -218,36 +241,39 @@ def _runs(first: NDArray[np.intp]) -> Iterator[_Run]:
 def _described(part: _Part) -> Iterator[Rows]:
     with opened(part.frames) as frames, opened(part.flow) as flow:
         for run in part.runs:
-            yield from _described_run(frames, flow, run, part.rules, part.for_detection)
+            yield from _described_run(frames, flow, run, part)
 
 
-def _described_run(
-    frames: h5py.File, flow: h5py.File, run: _Run, rules: _Rules, for_detection: bool
-) -> Iterator[Rows]:
+def _described_run(frames: h5py.File, flow: h5py.File, run: _Run, part: _Part) -> Iterator[Rows]:
+    rules, roi = part.rules, part.rules.settings.roi
     crop = (rules.window.height, rules.window.width)
-    roi = rules.settings.roi
-    mask_of_next = foreground(_pictures(frames, run), rules.settings.mask)
+    whole = flow["flow"].shape[2:]
+    box = part.box or Box(0, 0, *whole)
+    mask_of_next = foreground(
+        (picture[box.inside] for picture in _pictures(frames, run)), rules.settings.mask
+    )
     centres = []
     for begin in range(run.flow, run.flow + run.count, BLOCK_PAIRS):
         block = slice(begin, min(begin + BLOCK_PAIRS, run.flow + run.count))
-        mask = np.stack(list(islice(mask_of_next, block.stop - block.start)))
+        mask = np.zeros((block.stop - block.start, *whole), np.bool_)
+        mask[:, *box.inside] = list(islice(mask_of_next, len(mask)))
         peaks = []
         for stored, own in zip(fields(flow, block), mask, strict=True):
-            field = masked(dequantised(stored), own)
+            field = masked(dequantised(stored), own)[box.inside]
             peaks.append(np.abs(field).max((0, 1)))
             centres.append(roi_centre(field, crop, roi.max_weight))
         yield {"mask": np.packbits(mask, axis=-1), "frame": flow["frame"][block]}
-        if not for_detection:
+        if not part.for_detection:
             yield {"peak": np.stack(peaks)}
-    size = flow["flow"].shape[2:]
     kernel = smoothing_kernel(roi, rules.fps)
-    if not for_detection:
-        yield {"roi": roi_track(np.array(centres), size, kernel).astype(np.float32)}
+    if not part.for_detection:
+        track = roi_track(np.array(centres), box.size, kernel)
+        yield {"roi": track.astype(np.float32) + box.corner}
         return
     latest = latest_centres(np.array(centres))
     yield {"centre": latest}
     for begin in range(0, len(latest), TRACK_FRAMES):
-        yield {"roi": track_block(latest, begin, size, kernel)}
+        yield {"roi": track_block(latest, begin, box.size, kernel) + box.corner}
 
 
 def _pictures(frames: h5py.File, run: _Run) -> Iterator[NDArray[np.uint8]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from twinstroke.errors import UserError, named
 from twinstroke.normalize.stored import FlowStatistics
+from twinstroke.regions import WHOLE, Regions, place_file
 from twinstroke.settings.normalize import NormalizeSettings
 from twinstroke.tables import Sample
 
@@ -55,12 +57,15 @@ def flow_statistics(peaks: NDArray[np.float32], settings: NormalizeSettings) -> 
     )
 
 
-def training_peaks(samples: Sequence[Sample], motions: Iterable[Path]) -> NDArray[np.float32]:
-    """Per-frame maxima of the frames that lie inside a training sample, each frame once.
+def training_peaks(
+    samples: Sequence[Sample], folder: Path, regions: Regions = WHOLE
+) -> NDArray[np.float32]:
+    """Per-frame maxima of the frames that lie inside a training sample, each frame of a place once.
 
     Args:
         samples: The table of samples.
-        motions: Files that `describe_motion` wrote, named after their videos.
+        folder: Where `describe_motion` wrote its files.
+        regions: Where the players are.
 
     Returns:
         float32 (K, 2).
@@ -68,9 +73,13 @@ def training_peaks(samples: Sequence[Sample], motions: Iterable[Path]) -> NDArra
     Raises:
         UserError: A file is damaged or missing.
     """
+    own = defaultdict(list)
+    for sample in samples:
+        if sample.split == "train":
+            place = regions.of(sample.video, sample.group)
+            own[place_file(folder, sample.video, place)].append((sample.begin, sample.end))
     parts = [np.empty((0, 2), np.float32)]
-    for path in motions:
-        ranges = [(s.begin, s.end) for s in samples if s.video == path.stem and s.split == "train"]
+    for path, ranges in sorted(own.items()):
         with named(path), h5py.File(path) as file:
             frame = file["frame"][:]
             inside = np.zeros(len(frame), np.bool_)

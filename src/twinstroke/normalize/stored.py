@@ -23,6 +23,10 @@ centre   (M, 2)              float64 centre before smoothing, (x, y) in px: that
 
 There ``roi`` is smoothed in blocks of 64 frames, as for a video that is still coming in.
 
+Where the players of a video have regions (`regions`), there is such a file for each region instead,
+in a folder of its name, ``motion/0,0,320,360/<video>.h5``: the mask is empty outside the region,
+the background is learnt inside it alone, and ``centre`` counts from its upper left corner.
+
 Attributes: ``fingerprint``, ``parameters`` (JSON: what a person knows it by), ``content`` (SHA-256
 of what is stored).
 """

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from twinstroke.annotations.classes import UNKNOWN
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.formats import activitynet, csv, elan, mediaeval, sportscode
+from twinstroke.regions import COLUMNS, WHOLE, PlayerRegion, Regions
 from twinstroke.settings.choices import ExportFormat
 from twinstroke.settings.index import PLAYER
 from twinstroke.settings.load import Settings
@@ -38,6 +39,7 @@ def export_index(
     clocks: Mapping[str, Clock],
     group: str,
     target: Path,
+    regions: Regions = WHOLE,
 ) -> list[Path]:
     """Write the annotated samples, and the strokes without a class, in one of the formats.
 
@@ -50,22 +52,34 @@ def export_index(
         group: What the group is: a column of ``csv``, a group of labels of ``sportscode``; ``elan``
             knows players only.
         target: Folder of the files.
+        regions: Where the players are; only ``csv`` has a place for it.
 
     Returns:
         The files.
     """
-    strokes = [
-        Stroke(s.video, s.begin, s.end, s.label, s.split, annotator=elan.AUTHOR, group=s.group)
-        for s in samples
-        if s.origin == "annotated"
-    ]
-    strokes += [
-        Stroke(
-            s.video, s.begin, s.end, UNKNOWN, s.split or None, annotator=elan.AUTHOR, group=s.group
+    strokes: list[Stroke] = []
+
+    def add(row: Sample | Unlabelled, label: str) -> None:
+        known = regions.of(row.video, row.group)
+        strokes.append(
+            Stroke(
+                row.video,
+                row.begin,
+                row.end,
+                label,
+                row.split or None,
+                annotator=elan.AUTHOR,
+                group=row.group,
+                region=known.region if known else None,
+            )
         )
-        for s in unlabelled
-    ]
-    strokes.sort(key=lambda s: (s.video, s.begin, s.end, s.label, s.split or "", s.group))
+
+    for sample in samples:
+        if sample.origin == "annotated":
+            add(sample, sample.label)
+    for mark in unlabelled:
+        add(mark, UNKNOWN)
+    strokes.sort(key=lambda s: (s.video, s.begin, s.end, s.label or "", s.split or "", s.group))
     if form == "csv":
         path = target / "strokes.csv"
         csv.write(path, strokes, videos, group)
@@ -110,7 +124,7 @@ class Exported(NamedTuple):
     files: int
     folder: Path
     lost: str
-    """Column that the format has no place for; empty if nothing is lost."""
+    """Columns that the format has no place for; empty if nothing is lost."""
 
 
 def export_preset(settings: Settings, form: ExportFormat) -> Exported:
@@ -128,10 +142,17 @@ def export_preset(settings: Settings, form: ExportFormat) -> Exported:
     unlabelled = read_table(folder / "unlabelled.csv", Unlabelled)
     target = folder / "export" / form
     group = settings.index.split.group
-    written = export_index(form, samples, unlabelled, videos, clocks, group, target)
+    placed = read_table(folder / "regions.csv", PlayerRegion)
+    written = export_index(
+        form, samples, unlabelled, videos, clocks, group, target, Regions(placed)
+    )
     for path in target.rglob("*.*"):
         # Of an earlier export: read again, they would bring old strokes back.
         if path.is_file() and path not in written:
             path.unlink()
-    lost = group if not _keeps(form, group) and any(sample.group for sample in samples) else ""
-    return Exported(len(written), target, lost)
+    lost = []
+    if not _keeps(form, group) and any(sample.group for sample in samples):
+        lost.append(group)
+    if placed and form != "csv":
+        lost.append(",".join(COLUMNS))
+    return Exported(len(written), target, " and ".join(lost))

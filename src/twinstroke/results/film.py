@@ -164,7 +164,7 @@ class _Stills:
         self._folder = folder
         self._colours = colours
         self._files: dict[tuple[tuple[str, str, str], ...], str] = {}
-        found = sorted(detections, key=lambda d: (d.begin, d.end, d.label))
+        found = sorted(detections, key=lambda d: (d.begin, d.end, d.label, d.player))
         self._write_bars(found)
         hands = {row.label: row.hand for row in classes}
         _save(self.timeline, self._drawn_timeline(found, hands))
@@ -199,7 +199,7 @@ class _Stills:
     def _bar_file(self, lasting: Sequence[Detection]) -> str:
         """Name of the picture of a bar, drawn if it is the first of its kind."""
         parts = tuple(
-            (tidy(d.label), percent(d.probability), self._colours.get(d.label, BLUE))
+            (tidy(d.title), percent(d.probability), self._colours.get(d.label, BLUE))
             for d in lasting
         )
         if parts not in self._files:

@@ -29,6 +29,7 @@ from twinstroke.errors import UserError
 from twinstroke.files import replacing
 from twinstroke.formats import elan, mediaeval, sportscode
 from twinstroke.formats.xml import ILLEGAL
+from twinstroke.regions import COLUMNS, Region
 from twinstroke.settings.index import PLAYER
 from twinstroke.tables import VideoId
 from twinstroke.video.clock import Clock
@@ -48,6 +49,7 @@ def write_outputs(
     model: Mapping[str, Any],
     *,
     name: str,
+    players: Sequence[tuple[str, Region]] = (),
 ) -> dict[str, Path]:
     """Write every form, as ``<name>.csv`` and so on.
 
@@ -59,6 +61,7 @@ def write_outputs(
         classes: In the order of the network's outputs, ``Negative`` among them.
         model: What a reader should know of the network, of kinds that JSON has.
         name: Id of the video.
+        players: Names and regions of the players whom regions tell apart.
 
     Returns:
         The files, by form (`FORMS`).
@@ -66,7 +69,7 @@ def write_outputs(
     Raises:
         UserError: A label holds characters that XML cannot.
     """
-    found = sorted(detections, key=lambda d: (d.begin, d.end, d.label))
+    found = sorted(detections, key=lambda d: (d.begin, d.end, d.label, d.player))
     if any(d.video != name or d.end > clock.frames for d in found):
         raise ValueError(f"a detection is not of {name!r}, or ends after it")
     paths = {form: folder / f"{name}.{form}" for form in FORMS}
@@ -77,9 +80,9 @@ def write_outputs(
                 "the class and train again"
             )
     write_csv(paths["csv"], found)
-    write_json(paths["json"], name, found, clock, classes, model)
+    write_json(paths["json"], name, found, clock, classes, model, players)
     mediaeval.write(paths["xml"], found)
-    strokes = [Stroke(d.video, d.begin, d.end, d.label) for d in found]
+    strokes = [Stroke(d.video, d.begin, d.end, d.label, group=d.player) for d in found]
     sportscode.write(paths["sportscode.xml"], strokes, clock, PLAYER)
     write_elan(paths["eaf"], video, found, clock)
     write_webvtt(paths["vtt"], found, clock)
@@ -89,7 +92,8 @@ def write_outputs(
 def write_csv(path: Path, detections: Sequence[Detection]) -> None:
     """Write a table, one row a stroke, that spreadsheets show and `index` reads.
 
-    Its columns are the fields of :class:`Detection`. A spreadsheet would take text that begins with
+    Its columns are the fields of :class:`Detection`; the player and the four numbers of the region
+    only where players were told apart. A spreadsheet would take text that begins with
     ``=``, ``+``, ``-`` or ``@`` for a formula: such text gets a space before, which `index` takes
     off again. The byte order mark is there for Excel, which would spoil umlauts without.
 
@@ -99,11 +103,16 @@ def write_csv(path: Path, detections: Sequence[Detection]) -> None:
     """
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(Detection.model_fields)
+        has_players = any(d.region for d in detections)
+        plain = [name for name in Detection.model_fields if name not in ("player", "region")]
+        writer.writerow((*plain, *(("player", *COLUMNS) if has_players else ())))
         for d in detections:
             exact = (d.begin_s, d.end_s, d.probability, d.stroke_probability)
             numbers = [f"{number:.6f}".rstrip("0").rstrip(".") for number in exact]
-            writer.writerow((_no_formula(d.video), d.begin, d.end, _no_formula(d.label), *numbers))
+            own = (_no_formula(d.player), *(d.region or ("",) * 4)) if has_players else ()
+            writer.writerow(
+                (_no_formula(d.video), d.begin, d.end, _no_formula(d.label), *numbers, *own)
+            )
 
 
 def write_json(
@@ -113,6 +122,7 @@ def write_json(
     clock: Clock,
     classes: Sequence[str],
     model: Mapping[str, Any],
+    players: Sequence[tuple[str, Region]] = (),
 ) -> None:
     """Write an object with the video, the network and the detections, in this order.
 
@@ -123,6 +133,7 @@ def write_json(
         clock: When the video's frames begin.
         classes: In the order of the network's outputs.
         model: What a reader should know of the network, of kinds that JSON has.
+        players: Names and regions of the players whom regions tell apart.
     """
     content = {
         "video": name,
@@ -131,7 +142,10 @@ def write_json(
         "duration_s": float(clock.duration),
         "classes": list(classes),
         "model": dict(model),
-        "detections": [d.model_dump(mode="json", exclude={"video"}) for d in detections],
+        **({"players": {player: list(region) for player, region in players}} if players else {}),
+        "detections": [
+            d.model_dump(mode="json", exclude={"video"}, exclude_defaults=True) for d in detections
+        ],
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     with replacing(path) as partial:
@@ -147,6 +161,8 @@ class FoundStrokes(BaseModel):
     frames: int = Field(ge=1)
     fps: float = Field(gt=0)
     classes: list[str]
+    players: dict[str, Region] = {}
+    """Names and regions; empty where no region tells players apart."""
     detections: list[Detection]
 
     @model_validator(mode="before")
@@ -180,6 +196,8 @@ def read_json(path: Path) -> FoundStrokes:
 def write_elan(path: Path, video: Path, detections: Sequence[Detection], clock: Clock) -> None:
     """Write an ``.eaf`` with one tier, ``twinstroke``, and further ones where strokes overlap.
 
+    Where players were told apart, each has a tier, and is its participant.
+
     Args:
         path: Where to. It names the video relative to its own folder, so that both can be moved
             together.
@@ -190,7 +208,10 @@ def write_elan(path: Path, video: Path, detections: Sequence[Detection], clock: 
     Raises:
         UserError: A name or label holds characters that XML cannot.
     """
-    strokes = [Stroke(d.video, d.begin, d.end, d.label, annotator=elan.AUTHOR) for d in detections]
+    strokes = [
+        Stroke(d.video, d.begin, d.end, d.label, annotator=elan.AUTHOR, group=d.player)
+        for d in detections
+    ]
     # ELAN has forward slashes everywhere.
     elan.write(path, Path(os.path.relpath(video, path.parent)).as_posix(), strokes, clock)
 
@@ -208,10 +229,10 @@ def write_webvtt(path: Path, detections: Sequence[Detection], clock: Clock) -> N
         clock: When the video's frames begin.
     """
     cues = []
-    for d in sorted(detections, key=lambda d: (d.begin, d.end, d.label)):
+    for d in sorted(detections, key=lambda d: (d.begin, d.end, d.label, d.player)):
         begin = max(0, elan.milliseconds(clock.time_of(d.begin)))
         end = max(begin + 1, elan.milliseconds(clock.time_of(d.end)))
-        text = _cue_text(f"{d.label} {percent(d.probability)}")
+        text = _cue_text(f"{d.title} {percent(d.probability)}")
         cues.append(f"\n{_timestamp(begin)} --> {_timestamp(end)}\n{text}\n")
     with replacing(path) as partial:
         partial.write_text("WEBVTT\n" + "".join(cues), encoding="utf-8", newline="\n")

@@ -32,6 +32,10 @@ ticks    (F + 1,)          int64   when each of the F frames of the source begin
                                    one ends
 ======== ================= ======= ==========================================================
 
+Where the players of a video have regions (`regions`), there is such a file for each region instead,
+``untrimmed/0,0,320,360/<video>.h5``, black outside it; ``centre`` counts from its corner. Crops of
+``strokes.h5`` are black outside the region too.
+
 It is what a network sees of the video, and all that `detect` reads of it. Attributes:
 ``preparation`` (as JSON), ``frame_step``, ``time_base`` (seconds a tick, as a fraction). Both
 have ``fingerprint``, ``parameters`` (JSON: what a person knows it by) and ``content`` (SHA-256 of

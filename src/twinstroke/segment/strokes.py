@@ -22,6 +22,7 @@ from twinstroke.flow.stored import FLOW_UNIT_PX, fields
 from twinstroke.hdf5 import COMPRESSION, fingerprint_of, opened
 from twinstroke.parallel.parts import Dataset, OutputFile, Rows, grouped, make_in_parts, take
 from twinstroke.parallel.workers import Workers
+from twinstroke.regions import WHOLE, PlayerRegion, Regions, place_file
 from twinstroke.segment.crop import crop_around
 from twinstroke.segment.stored import REVISION
 from twinstroke.settings.preparation import Preparation
@@ -70,6 +71,8 @@ class _Job:
     frames: Path
     flow: Path
     motion: Path
+    place: PlayerRegion | None
+    """Where the player is; None: anywhere."""
     geometry: Geometry
 
 
@@ -94,6 +97,7 @@ def cut_strokes(
     target: Path,
     store: Path,
     workers: Workers,
+    regions: Regions = WHOLE,
 ) -> SegmentSummary:
     """Cut every sample out of its video and write them all to `target`.
 
@@ -109,13 +113,23 @@ def cut_strokes(
         target: ``strokes.h5``.
         store: Where it is kept.
         workers: Processes, over which samples are spread.
+        regions: Where the players are.
 
     Raises:
         UserError: A file is damaged, or a process died twice on the same samples.
         OSError: The files cannot be written.
     """
     counts = {video.video: kept_count(video.frames, geometry.frame_step) for video in videos}
-    jobs = [_job(sample, counts[sample.video], geometry, folder) for sample in samples]
+    jobs = [
+        _job(
+            sample,
+            counts[sample.video],
+            regions.of(sample.video, sample.group),
+            geometry,
+            folder,
+        )
+        for sample in samples
+    ]
     groups = grouped(jobs, lambda job: len(job.clip), PART_FRAMES)
     parts = [_Part(own) for own in groups]
     output = OutputFile(
@@ -141,11 +155,14 @@ def cut_strokes(
     return SegmentSummary(len(jobs), output.bounds[-1])
 
 
-def _job(sample: Sample, kept: int, geometry: Geometry, folder: Path) -> _Job:
+def _job(
+    sample: Sample, kept: int, place: PlayerRegion | None, geometry: Geometry, folder: Path
+) -> _Job:
     clip = clip_range(sample.begin, sample.end, geometry.frame_step, geometry.window[0])
     name = f"{sample.video}.h5"
-    frames, flow, motion = (folder / part / name for part in ("frames", "flow", "motion"))
-    return _Job(sample, clip, kept - 1, frames, flow, motion, geometry)
+    frames, flow = (folder / part / name for part in ("frames", "flow"))
+    motion = place_file(folder / "motion", sample.video, place)
+    return _Job(sample, clip, kept - 1, frames, flow, motion, place, geometry)
 
 
 def _crops(geometry: Geometry, channels: int, dtype: type[np.integer]) -> Dataset:
@@ -200,8 +217,9 @@ def _block(job: _Job, block: range, source: _Source) -> Rows:
     rows = np.clip(np.arange(at, at + len(wanted)), 0, len(source.described) - 1)
     roi = source.motion["roi"][rows[0] : rows[-1] + 1][rows - rows[0]]
     crop = job.geometry.crop
-    rgb = np.stack([crop_around(p, c, crop) for p, c in zip(rgb, roi, strict=True)])[place]
-    field = np.stack([crop_around(f, c, crop) for f, c in zip(field, roi, strict=True)])[place]
+    box = job.place.box(rgb.shape[1:3]) if job.place else None
+    rgb = np.stack([crop_around(p, c, crop, box) for p, c in zip(rgb, roi, strict=True)])[place]
+    field = np.stack([crop_around(f, c, crop, box) for f, c in zip(field, roi, strict=True)])[place]
     field[np.asarray(block) != inside] = 0
     return {
         "rgb": rgb,
@@ -214,13 +232,15 @@ def _block(job: _Job, block: range, source: _Source) -> Rows:
 def _fingerprint(
     jobs: Sequence[_Job], geometry: Geometry, preparation: Preparation, classes: Sequence[str]
 ) -> str:
-    sources = {}
+    sources, folder = {}, jobs[0].frames.parent.parent
     # Whether more frames are kept than samples need is no matter of theirs.
     for digest, part in (("origin", "frames"), ("origin", "flow"), ("content", "motion")):
         for path in sorted({getattr(job, part) for job in jobs}):
             with opened(path) as file:
-                sources[f"{part}/{path.name}"] = file.attrs[digest]
+                sources[path.relative_to(folder).as_posix()] = file.attrs[digest]
+    placed = {job.sample.sample: list(job.place.region) for job in jobs if job.place}
     return fingerprint_of(
+        **({"regions": placed} if placed else {}),
         revision=REVISION,
         sources=sources,
         samples=[job.sample.model_dump() for job in jobs],

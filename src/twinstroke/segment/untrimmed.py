@@ -16,8 +16,10 @@ from twinstroke.errors import UserError, named
 from twinstroke.files import prune
 from twinstroke.flow.stored import fields
 from twinstroke.hdf5 import COMPRESSION, FINGERPRINT, fingerprint_of, opened
+from twinstroke.normalize.stored import UNTRIMMED
 from twinstroke.parallel.parts import Dataset, OutputFile, Rows, make_in_parts, take
 from twinstroke.parallel.workers import Workers
+from twinstroke.regions import WHOLE, Box, PlayerRegion, Regions, place_file
 from twinstroke.segment.crop import window_around
 from twinstroke.segment.stored import REVISION
 from twinstroke.settings.preparation import Preparation
@@ -38,13 +40,15 @@ class _Part:
     rows: range
     window: tuple[int, int]
     margin: int
+    box: Box | None
+    """Where the player is; None: anywhere."""
 
     def __str__(self) -> str:
         return f"{self.frames}: kept frames {self.rows.start} to {self.rows[-1]}"
 
 
 def cut_untrimmed(
-    motions: Sequence[Path],
+    videos: Sequence[str],
     preparation: Preparation,
     window: tuple[int, int],
     *,
@@ -53,18 +57,20 @@ def cut_untrimmed(
     target: Path,
     store: Path,
     workers: Workers,
+    regions: Regions = WHOLE,
 ) -> int:
-    """Bring `target` to one finished file for each video of which all motion is known.
+    """Bring `target` to one finished file for each video, or for each place of its players.
 
     Args:
-        motions: What `normalize` wrote of whole videos.
+        videos: Those of which `normalize` knows all motion.
         preparation: How the frames were made.
         window: H and W of the network's window.
         frame_step: Every n-th source frame was kept.
-        folder: Holds the folders ``frames`` and ``flow``.
+        folder: Holds the folders ``frames``, ``flow`` and ``motion``.
         target: Where the HDF5 files go; other files in it are deleted.
         store: Where they are kept.
         workers: Processes, over which frames and videos are spread.
+        regions: Where the players are.
 
     Returns:
         Number of frames.
@@ -73,32 +79,37 @@ def cut_untrimmed(
         UserError: A file is damaged, or a process died twice on the same frames.
         OSError: The files cannot be written.
     """
-    target.mkdir(parents=True, exist_ok=True)
     outputs = [
         _output(
-            folder / "frames" / motion.name,
-            folder / "flow" / motion.name,
-            motion,
+            folder / "frames" / f"{video}.h5",
+            folder / "flow" / f"{video}.h5",
+            place_file(folder / "motion" / UNTRIMMED, video, place),
+            place,
             preparation,
             window,
             frame_step,
-            target / motion.name,
+            place_file(target, video, place),
             store / "segment",
         )
-        for motion in motions
+        for video in videos
+        for place in regions.places(video)
     ]
-    prune(target, [own.target for own in outputs])
-    missing = [own for own in outputs if not take(own)]
+    for own in {target, *(output.target.parent for output in outputs)}:
+        own.mkdir(parents=True, exist_ok=True)
+    for own in (target, *(path for path in target.rglob("*") if path.is_dir())):
+        prune(own, [output.target for output in outputs])
+    missing = [output for output in outputs if not take(output)]
     problems = make_in_parts("segment: untrimmed", "frames", missing, _cut, workers)
     if problems:
         raise UserError(problems)
-    return sum(own.bounds[-1] for own in outputs)
+    return sum(output.bounds[-1] for output in outputs)
 
 
 def _output(
     frames: Path,
     flow: Path,
     motion: Path,
+    place: PlayerRegion | None,
     preparation: Preparation,
     window: tuple[int, int],
     frame_step: int,
@@ -106,15 +117,18 @@ def _output(
     store: Path,
 ) -> OutputFile[_Part]:
     sources = {}
-    for path in (frames, flow, motion):
+    for name, path in (("frames", frames), ("flow", flow), (UNTRIMMED, motion)):
         with opened(path) as file:
-            sources[path.parent.name] = file.attrs[FINGERPRINT].decode()
+            sources[name] = file.attrs[FINGERPRINT].decode()
     with opened(frames) as file, named(frames):
-        kept = len(file["frame"])
+        kept, size = len(file["frame"]), file["rgb"].shape[2:]
         ticks, time_base = file["ticks"][:].tolist(), file.attrs["time_base"]
     rows = [range(begin, min(begin + PART_FRAMES, kept)) for begin in range(0, kept, PART_FRAMES)]
-    parts = [_Part(frames, flow, motion, own, window, preparation.margin) for own in rows]
+    box = place.box(size) if place else None
+    parts = [_Part(frames, flow, motion, own, window, preparation.margin, box) for own in rows]
     parameters = {"for": "detection", "window": window, **preparation.model_dump()}
+    if box:
+        parameters["region"] = list(box)
     return OutputFile(
         target=target,
         store=store,
@@ -149,13 +163,13 @@ def _cut(part: _Part) -> Iterator[Rows]:
             yield {
                 "rgb": np.stack(
                     [
-                        window_around(p, c, part.window, part.margin)
+                        window_around(p, c, part.window, part.margin, part.box)
                         for p, c in zip(rgb, roi, strict=True)
                     ]
                 ),
                 "flow": np.stack(
                     [
-                        window_around(f, c, part.window, part.margin)
+                        window_around(f, c, part.window, part.margin, part.box)
                         for f, c in zip(field, roi, strict=True)
                     ]
                 ),

@@ -27,6 +27,7 @@ from twinstroke.annotations.strokes import Stroke
 from twinstroke.annotations.superclasses import groupings
 from twinstroke.errors import UserError
 from twinstroke.files import replacing
+from twinstroke.regions import Region
 from twinstroke.tables import NEGATIVE
 from twinstroke.video.clock import Clock
 
@@ -42,6 +43,7 @@ def write_viewer(
     classes: Sequence[str],
     annotations: Iterable[Stroke] = (),
     detections: Iterable[Detection] = (),
+    players: Sequence[tuple[str, Region]] = (),
     name: str = "",
     about: str = "",
 ) -> Path:
@@ -57,6 +59,8 @@ def write_viewer(
             type (`annotations.superclasses`), the page filters by these.
         annotations: What was marked by hand, in any order; one without a class is ``Unknown``.
         detections: What was found, in any order.
+        players: Names and regions of the players whom regions tell apart: each has rows of its own.
+            Strokes name their player by `Stroke.group` and `Detection.player`.
         name: What saved corrections call the video: its path below the folder of the videos of
             `index`, or a longer one, with suffix. Empty: the name of the file.
         about: A sentence on where the strokes come from, for the reader of the page.
@@ -68,20 +72,28 @@ def write_viewer(
         UserError: A stroke lies outside the video.
     """
     marked = sorted(annotations, key=lambda s: (s.begin, s.end, s.label or "", s.annotator))
-    found = sorted(detections, key=lambda row: (row.begin, row.end, row.label))
+    found = sorted(detections, key=lambda row: (row.begin, row.end, row.label, row.player))
     for begin, end in [(m.begin, m.end) for m in marked] + [(d.begin, d.end) for d in found]:
         if not 0 <= begin < end <= clock.frames:
             raise UserError(
                 f"{target}: a stroke from frame {begin} to {end} is none of {video.name!r}, which "
                 f"has {clock.frames} frames; see that strokes and video belong together"
             )
-    content = {
+    names = [player for player, _ in players]
+    content: dict[str, Any] = {
         "name": name or video.name,
         "clock": _packed(clock),
         "classes": _described(classes),
-        "annotations": [[m.begin, m.end, m.label or UNKNOWN, m.annotator] for m in marked],
-        "detections": [[d.begin, d.end, d.label, d.probability] for d in found],
+        "annotations": [
+            [m.begin, m.end, m.label or UNKNOWN, m.annotator, *_place(m.group, names)]
+            for m in marked
+        ],
+        "detections": [
+            [d.begin, d.end, d.label, d.probability, *_place(d.player, names)] for d in found
+        ],
     }
+    if players:
+        content["players"] = [[player, *region] for player, region in players]
     # The same strokes of the same video, wherever they lie: what a browser kept for them is theirs.
     content |= {
         "digest": _digest(content),
@@ -126,6 +138,11 @@ def _packed(clock: Clock) -> dict[str, Any]:
         "runs": np.column_stack([gaps[starts], counts]).ravel().tolist(),
         "base": list(clock.time_base.as_integer_ratio()),
     }
+
+
+def _place(player: str, names: Sequence[str]) -> list[int]:
+    """Which of the players it is; nothing where there are none."""
+    return [names.index(player)] if names else []
 
 
 def _described(classes: Sequence[str]) -> list[list[str]]:

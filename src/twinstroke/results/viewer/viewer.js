@@ -74,10 +74,13 @@ const timeText = frame => clockText(timeOf(frame));
 
 // ---- Strokes ----
 
-const marked = data.annotations.map(([begin, end, label, who], number) =>
-  ({ kind: "marked", id: `marked ${number}`, begin, end, label, who, sure: null, number }));
-const found = data.detections.map(([begin, end, label, sure], number) =>
-  ({ kind: "found", id: `found ${number}`, begin, end, label, who: "", sure, number }));
+/** Names and regions of players whom regions tell apart; strokes hold their numbers. */
+const players = (data.players ?? []).map(([name, ...region]) => ({ name, region }));
+const playerOf = s => players[s.player]?.name ?? "";
+const marked = data.annotations.map(([begin, end, label, who, player = 0], number) =>
+  ({ kind: "marked", id: `marked ${number}`, begin, end, label, who, sure: null, number, player }));
+const found = data.detections.map(([begin, end, label, sure, player = 0], number) =>
+  ({ kind: "found", id: `found ${number}`, begin, end, label, who: "", sure, number, player }));
 const base = found.length ? found : marked;
 const classes = new Map(data.classes.map(([name, hand, type], number) => [name, { hand, type, number }]));
 function learn(label) {
@@ -109,14 +112,14 @@ let items = new Map();
 let ordered = [];
 let byNumber = new Map();
 let nextId = 1;
-const stroke = (begin, end, label, number, checked) =>
-  ({ kind: "corrected", id: nextId++, begin, end, label, number, checked });
-const fresh = () => new Map(base.map(b => stroke(b.begin, b.end, b.label, b.number, false)).map(s => [s.id, s]));
+const stroke = (begin, end, label, number, checked, player = 0) =>
+  ({ kind: "corrected", id: nextId++, begin, end, label, number, checked, player });
+const fresh = () => new Map(base.map(b => stroke(b.begin, b.end, b.label, b.number, false, b.player)).map(s => [s.id, s]));
 const compare = (a, b) => a.begin - b.begin || a.end - b.end || (a.label < b.label ? -1 : a.label > b.label ? 1 : 0) ||
-  (a.id < b.id ? -1 : 1);
+  a.player - b.player || (a.id < b.id ? -1 : 1);
 const isAsFound = s => {
   const b = base[s.number];
-  return b && b.begin === s.begin && b.end === s.end && b.label === s.label;
+  return b && b.begin === s.begin && b.end === s.end && b.label === s.label && b.player === s.player;
 };
 // What comes from a table or another page may differ from what was found, though nobody looked at it.
 const stateOf = s => !s.checked ? "unchecked" : s.number < 0 ? "added" : isAsFound(s) ? "right" : "changed";
@@ -184,7 +187,8 @@ let canStore = true, isSaved = true, annotator = "", earlier = null;
 const whole = value => Number.isInteger(value);
 function isStroke(row) {
   return Array.isArray(row) && whole(row[0]) && whole(row[1]) && 0 <= row[0] && row[0] < row[1] && row[1] <= frames &&
-    typeof row[2] === "string" && whole(row[3]) && -1 <= row[3] && typeof row[4] === "boolean";
+    typeof row[2] === "string" && whole(row[3]) && -1 <= row[3] && typeof row[4] === "boolean" &&
+    (players.length ? whole(row[5]) && 0 <= row[5] && row[5] < players.length : row.length === 5);
 }
 // Any page of this computer may have written it.
 const isKept = kept => kept && Array.isArray(kept.strokes) && kept.strokes.every(isStroke) && typeof kept.annotator === "string";
@@ -225,7 +229,7 @@ function recall() {
 function store() {
   if (canStore) {
     try {
-      const strokes = ordered.map(s => [s.begin, s.end, s.label, s.number, s.checked]);
+      const strokes = ordered.map(s => [s.begin, s.end, s.label, s.number, s.checked, ...players.length ? [s.player] : []]);
       const corrected = ordered.length !== base.length || ordered.some(s => s.checked || !isAsFound(s));
       if (localStorage.getItem(KEY) === null)
         for (const { key } of others().slice(VERSIONS - 1)) localStorage.removeItem(key);
@@ -252,7 +256,7 @@ function tellEarlier() {
   $("earlier-text").textContent = `Your corrections of this video, last changed on ${when}, belong to another version of this page and are not shown here.`;
 }
 function bringBack() {
-  const rows = earlier.strokes.map(([begin, end, label, , checked]) => ({ begin, end, label, checked, number: -1 }));
+  const rows = earlier.strokes.map(([begin, end, label, , checked, player = 0]) => ({ begin, end, label, checked, player, number: -1 }));
   if (!annotator) $("annotator").value = annotator = earlier.annotator.slice(0, 100);
   replaceAll(rows, `Brought back ${rows.length} strokes as you left them; Undo brings the others back.`);
   leaveEarlier();
@@ -307,14 +311,19 @@ function lane(title, members) {
   let last = 0;
   return { title, members, furthest: members.map(s => last = Math.max(last, s.end)) };
 }
+/** A row for each player; one row where nobody tells them apart. */
+const eachPlayer = (title, members) => players.length
+  ? players.map(({ name }, number) => lane(name ? `${title}: ${name}` : title, members.filter(s => s.player === number)))
+  : [lane(title, members)];
 const firstVisible = (row, frame) => countUpTo(row.members.length, i => row.furthest[i] > frame);
 
 function arrange() {
   shown = ordered.filter(passes);
   lanes = [];
-  if (marked.length) lanes.push(lane("Marked by hand", marked.filter(passes)));
-  if (found.length) lanes.push(lane("Found by the network", found.filter(passes)));
-  correctedLane = lanes.push(lane("Corrected", shown)) - 1;
+  if (marked.length) lanes.push(...eachPlayer("Marked by hand", marked.filter(passes)));
+  if (found.length) lanes.push(...eachPlayer("Found by the network", found.filter(passes)));
+  correctedLane = lanes.length;
+  lanes.push(...eachPlayer("Corrected", shown));
   const by = $("rows").value;
   const kind = { hand: s => classes.get(s.label).hand, type: s => classes.get(s.label).type, class: s => s.label }[by];
   if (!kind) return;
@@ -324,6 +333,9 @@ function arrange() {
   for (const [name, members] of own) if (by !== "class" || members.length) lanes.push(lane(nameOf(name), members));
 }
 let correctedLane = 0;
+/** Rows of corrected strokes: one for each player. */
+const correctedLanes = Math.max(1, players.length);
+const isCorrectedLane = number => correctedLane <= number && number < correctedLane + correctedLanes;
 
 function refresh(mayScroll = false) {
   arrange();
@@ -482,7 +494,7 @@ function draw() {
   let drawn = 0, looked = 0;
   lanes.forEach((row, number) => {
     const y = RULER_PX + number * LANE_PX;
-    if (number >= correctedLane) { pen.fillStyle = number === correctedLane ? "#0072b20c" : "#00000005"; pen.fillRect(0, y, width, LANE_PX); }
+    if (number >= correctedLane) { pen.fillStyle = isCorrectedLane(number) ? "#0072b20c" : "#00000005"; pen.fillRect(0, y, width, LANE_PX); }
     let column = -1, later = null;
     for (let i = firstVisible(row, from); i < row.members.length && row.members[i].begin < to; i++) {
       const item = preview?.id === row.members[i].id ? preview : row.members[i];
@@ -497,8 +509,8 @@ function draw() {
       drawn++;
     }
     if (later) { drawBox(...later, y, number >= correctedLane); drawn++; }
-    pen.fillStyle = number === correctedLane ? INK : SOFT;
-    pen.font = `${number === correctedLane ? "600 " : ""}11px system-ui, sans-serif`;
+    pen.fillStyle = isCorrectedLane(number) ? INK : SOFT;
+    pen.font = `${isCorrectedLane(number) ? "600 " : ""}11px system-ui, sans-serif`;
     pen.fillText(row.title, 4, y + 10);
     pen.font = "12px system-ui, sans-serif";
     pen.fillStyle = "#d5dae2";
@@ -515,15 +527,15 @@ function draw() {
 function drawOverview() {
   const wide = overviewBox.clientWidth, high = overviewBox.clientHeight, whole = duration - startOfAll;
   fit(overview, thinPen, wide, high);
-  const share = high / (correctedLane + 1);
-  lanes.slice(0, correctedLane + 1).forEach((row, number) => {
+  const count = correctedLane + correctedLanes, share = high / count, gap = Math.min(3, share / 5);
+  lanes.slice(0, count).forEach((row, number) => {
     let column = -1;
     for (const item of row.members) {
       const x0 = (timeOf(item.begin) - startOfAll) / whole * wide, x1 = (timeOf(item.end) - startOfAll) / whole * wide;
       if (x1 < column + 1) continue;
       column = Math.floor(Math.max(x0, column));
       thinPen.fillStyle = look(item.label).colour;
-      thinPen.fillRect(x0, number * share + 3, Math.max(1.5, x1 - x0), share - 6);
+      thinPen.fillRect(x0, number * share + gap, Math.max(1.5, x1 - x0), share - 2 * gap);
     }
   });
 }
@@ -537,7 +549,7 @@ function placeHead() {
     `translateX(${(seconds - startOfAll) / (duration - startOfAll) * overviewBox.clientWidth}px)`;
   if (pending !== null) {
     const style = $("pending").style, from = Math.min(pending, now), to = Math.max(pending, now) + 1;
-    style.top = `${RULER_PX + correctedLane * LANE_PX + TITLE_PX}px`;
+    style.top = `${RULER_PX + (correctedLane + lastPlayer) * LANE_PX + TITLE_PX}px`;
     style.height = `${LANE_PX - TITLE_PX - 3}px`;
     style.width = `${Math.max(4, xOf(timeOf(to)) - xOf(timeOf(from)))}px`;
     style.transform = `translateX(${xOf(timeOf(from))}px)`;
@@ -550,7 +562,7 @@ function placeHandles() {
     const x = item ? xOf(timeOf(item[edge])) : 0;
     node.hidden = item?.kind !== "corrected" || x < -1 || x > width + 1;
     if (node.hidden) continue;
-    node.style.top = `${RULER_PX + correctedLane * LANE_PX}px`;
+    node.style.top = `${RULER_PX + (correctedLane + item.player) * LANE_PX}px`;
     node.style.transform = `translateX(${edge === "begin" ? x - node.offsetWidth : x}px)`;
     node.setAttribute("aria-valuemin", edge === "begin" ? 0 : item.begin + 1);
     node.setAttribute("aria-valuemax", edge === "begin" ? item.end - 1 : frames);
@@ -783,6 +795,7 @@ video.addEventListener("ended", () => {
 video.addEventListener("loadedmetadata", () => {
   if (!video.videoWidth) return complain();
   hasVideo = true;
+  placePlayers();
   $("video-notice").hidden = true;
   video.playbackRate = Number($("speed").value);
   $("play").disabled = $("loop").disabled = false;
@@ -792,8 +805,23 @@ video.addEventListener("loadedmetadata", () => {
 });
 video.addEventListener("error", complain);
 video.addEventListener("click", toggle);
+/** Put the frames of the players' regions over the picture, which may leave room at two sides. */
+function placePlayers() {
+  const [wide, high] = [video.clientWidth, video.clientHeight], scale = Math.min(wide / video.videoWidth, high / video.videoHeight);
+  $("places").hidden = !players.length || !hasVideo;
+  if ($("places").hidden) return;
+  [...$("places").children].forEach((node, number) => {
+    const [x, y, width, height] = players[number].region;
+    node.style.left = `${(wide - scale * video.videoWidth) / 2 + scale * x}px`;
+    node.style.top = `${(high - scale * video.videoHeight) / 2 + scale * y}px`;
+    node.style.width = `${scale * width}px`;
+    node.style.height = `${scale * height}px`;
+  });
+}
+new ResizeObserver(placePlayers).observe(video);
 function complain() {
   hasVideo = false;
+  placePlayers();
   $("play").disabled = $("loop").disabled = true;
   $("video-notice").hidden = false;
   $("video-problem").textContent = `“${data.file}” is not where this page looks for it, or this browser cannot play it ` +
@@ -814,6 +842,7 @@ $("choose-file").addEventListener("change", event => {
 const correctedOf = item => item.kind !== "corrected" && base[0]?.kind === item.kind && byNumber.get(item.number) || item;
 function choose(item, isQuiet = false) {
   selected = item.id;
+  lastPlayer = item.player;
   bringIntoView(item);
   jump(item.begin);
   invalidate();
@@ -823,7 +852,7 @@ function choose(item, isQuiet = false) {
 }
 function remarks(item) {
   const sure = sureOf(item), kind = { marked: "marked by hand", found: "found by the network" }[item.kind] ?? STATES[stateOf(item)];
-  return kind + (sure === null ? "" : `, ${Math.round(100 * sure)} % sure`) + (item.who ? `, by ${item.who}` : "");
+  return (playerOf(item) && `${playerOf(item)}, `) + kind + (sure === null ? "" : `, ${Math.round(100 * sure)} % sure`) + (item.who ? `, by ${item.who}` : "");
 }
 const describe = item => `${nameOf(item.label)}, ${timeText(item.begin)} to ${timeText(item.end)}, ${remarks(item)}.`;
 function neighbour(by) {
@@ -855,10 +884,10 @@ function remove() {
 function takeOver() {
   const item = chosen();
   if (!item || item.kind === "corrected") return say("Choose a stroke that was found or marked first.");
-  const own = stroke(item.begin, item.end, item.label, item.kind === base[0].kind ? item.number : -1, true);
+  const own = stroke(item.begin, item.end, item.label, item.kind === base[0].kind ? item.number : -1, true, item.player);
   change([[null, own]], `Taken over: ${describe(item)}`, own.id);
 }
-let pending = null, lastLabel = UNKNOWN;
+let pending = null, lastLabel = UNKNOWN, lastPlayer = 0;
 function add() {
   if (pending === null) {
     pending = now;
@@ -866,13 +895,13 @@ function add() {
     $("add").textContent = "+ The stroke ends here";
     $("add").setAttribute("aria-pressed", true);
     placeHead();
-    return say("A new stroke begins here. Go to its last frame, and press again (A); Escape gives it up.");
+    return say(`A new stroke${playerOf({ player: lastPlayer }) && ` of ${playerOf({ player: lastPlayer })}`} begins here. Go to its last frame, and press again (A); Escape gives it up.`);
   }
   const from = Math.min(pending, now), to = Math.max(pending, now) + 1;
   const label = filter.classes.size === 1 ? [...filter.classes][0] : lastLabel;
   stopAdding();
   stop();
-  const own = stroke(from, to, label, -1, true);
+  const own = stroke(from, to, label, -1, true, lastPlayer);
   change([[null, own]], `Added from ${timeText(from)} to ${timeText(to)}. Which stroke is it?`, own.id);
   $("label").focus();
 }
@@ -897,6 +926,7 @@ function fillEditor() {
   $("right").disabled = $("delete").disabled = !isOwn;
   if (!isOwn) return closeOptions();
   if (document.activeElement !== $("label")) $("label").value = nameOf(item.label);
+  $("player").value = item.player;
   for (const edge of ["begin", "end"]) {
     $(`${edge}-time`).textContent = timeText(item[edge]);
     $(`${edge}-frame`).textContent = edge === "begin" ? `frame ${item.begin}` : `last frame ${item.end - 1}`;
@@ -1015,7 +1045,7 @@ function fillList(mayScroll = false) {
     node.append(swatch(item.label));
     const middle = line("middle", "", node);
     line("name", nameOf(item.label), middle);
-    line("state", STATES[stateOf(item)] + (sure === null ? "" : ` · ${Math.round(100 * sure)} % sure`), middle);
+    line("state", (playerOf(item) && `${playerOf(item)} · `) + STATES[stateOf(item)] + (sure === null ? "" : ` · ${Math.round(100 * sure)} % sure`), middle);
     const when = line("when", timeText(item.begin), node);
     line("", `frame ${item.begin}`, when, "small");
     node.addEventListener("click", () => choose(item));
@@ -1117,8 +1147,10 @@ function save(text, suffix, kind) {
 const noFormula = text => /^[=+\-@＝＋－＠\t\r\n]/.test(text) ? ` ${text}` : text;
 const cell = text => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 function saveTable() {
-  const lines = ordered.map(s => [data.name, s.begin, s.end, s.label, annotator, stateOf(s) === "unchecked" ? "no" : "yes"]);
-  const rows = [["video", "begin", "end", "label", "annotator", "checked"], ...lines];
+  const lines = ordered.map(s => [data.name, s.begin, s.end, s.label, annotator, stateOf(s) === "unchecked" ? "no" : "yes",
+    ...players.length ? [playerOf(s), ...players[s.player].region] : []]);
+  const columns = players.length ? ["player", "x", "y", "width", "height"] : [];
+  const rows = [["video", "begin", "end", "label", "annotator", "checked", ...columns], ...lines];
   const text = rows.map(row => row.map(value => cell(noFormula(String(value)))).join(",") + "\n").join("");
   // The byte order mark is for Excel, which would spoil umlauts without.
   save("\ufeff" + text, "csv", "text/csv");
@@ -1129,13 +1161,13 @@ function quoted(text) {
   return own.includes('"') && !own.includes("'") ? `'${own}'` : `"${own.replaceAll('"', "&quot;")}"`;
 }
 function saveElan() {
-  for (const text of [data.name, annotator, ...ordered.map(s => s.label)])
+  for (const text of [data.name, annotator, ...players.map(p => p.name), ...ordered.map(s => s.label)])
     if (/[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u.test(text))
       return say(`“${text}” holds characters that ELAN's files cannot; save as a table, or rename it.`);
   // No two strokes of a tier may be at once.
   const tiers = [];
   for (const s of ordered) {
-    const free = tiers.find(tier => tier.at(-1).end <= s.begin);
+    const free = tiers.find(tier => tier.at(-1).end <= s.begin && tier[0].player === s.player);
     if (free) free.push(s); else tiers.push([s]);
   }
   const strokes = tiers.flat(), bounds = strokes.flatMap(s => [s.begin, s.end]), times = bounds.map(millisecondsOf);
@@ -1161,8 +1193,10 @@ function saveElan() {
   ];
   let number = 0;
   tiers.forEach((own, n) => {
-    const name = quoted(n ? `${who} ${n + 1}` : who);
-    lines.push(`<TIER ANNOTATOR=${quoted(who)} LINGUISTIC_TYPE_REF="strokes" TIER_ID=${name}>`);
+    const player = playerOf(own[0]), first = player ? `${who}@${player}` : who;
+    const before = tiers.slice(0, n).filter(tier => tier[0].player === own[0].player).length;
+    const name = quoted(before ? `${first} ${before + 1}` : first), part = player && `PARTICIPANT=${quoted(player)} `;
+    lines.push(`<TIER ANNOTATOR=${quoted(who)} LINGUISTIC_TYPE_REF="strokes" ${part}TIER_ID=${name}>`);
     for (const s of own) {
       lines.push(
         `<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a${number + 1}" ` +
@@ -1215,7 +1249,10 @@ async function load(file) {
     const [begin, end] = ["begin", "end"].map(name => /^\d{1,12}$/.test(row[at(name)] ?? "") ? Number(row[at(name)]) : NaN);
     if (!(begin < end && end <= frames))
       return say(`“${file.name}”: a stroke from “${row[at("begin")]}” to “${row[at("end")]}” lies not in this video of ${frames} frames. Nothing was changed.`);
-    read.push({ begin, end, label: tidy(row[at("label")] ?? "") || UNKNOWN, checked: row[at("checked")] !== "no", number: -1 });
+    const name = tidy(row[at("player")] ?? ""), player = players.findIndex(p => p.name === name);
+    if (players.length && player < 0)
+      return say(`“${file.name}”: ${name ? `“${name}” is no player of this page` : "a stroke names no player"}; they are ${players.map(p => p.name).join(", ")}. Nothing was changed.`);
+    read.push({ begin, end, label: tidy(row[at("label")] ?? "") || UNKNOWN, checked: row[at("checked")] !== "no", number: -1, player: Math.max(0, player) });
   }
   if (!mine.length && rows.length) return say(`“${file.name}” is about other videos. Nothing was changed.`);
   const who = mine.map(row => row[at("annotator")] ?? "").find(Boolean);
@@ -1225,12 +1262,12 @@ async function load(file) {
 /** Take other strokes for all that there are, as one step. */
 function replaceAll(rows, text) {
   link(rows);
-  const pairs = rows.map(r => [null, stroke(r.begin, r.end, r.label, r.number, r.checked)]);
+  const pairs = rows.map(r => [null, stroke(r.begin, r.end, r.label, r.number, r.checked, r.player)]);
   change([...ordered.map(s => [s, null]), ...pairs], text);
 }
 /** Say of strokes of a table which found ones they were: the same, or else the one they overlap most. */
 function link(rows) {
-  const key = s => `${s.begin} ${s.end} ${s.label}`;
+  const key = s => `${s.begin} ${s.end} ${s.player} ${s.label}`;
   const free = new Map();
   for (const b of base) free.set(key(b), [...free.get(key(b)) ?? [], b.number]);
   const taken = new Set();
@@ -1244,7 +1281,7 @@ function link(rows) {
     if (own.number >= 0) continue;
     for (let i = firstVisible(row, own.begin); i < base.length && base[i].begin < own.end; i++) {
       const shared = Math.min(own.end, base[i].end) - Math.max(own.begin, base[i].begin);
-      if (shared > most && !taken.has(i)) { most = shared; own.number = i; }
+      if (shared > most && !taken.has(i) && base[i].player === own.player) { most = shared; own.number = i; }
     }
     if (own.number >= 0) taken.add(own.number);
   }
@@ -1328,6 +1365,12 @@ for (const [id, act] of Object.entries(presses)) $(id).addEventListener("click",
 for (const id of ["by-state", "by-hand", "by-type", "by-sure"]) $(id).addEventListener("input", filtered);
 $("speed").addEventListener("change", () => setSpeed(0));
 $("rows").addEventListener("change", refresh);
+$("player").addEventListener("change", event => {
+  const item = chosen(), player = Number(event.target.value);
+  if (item?.kind !== "corrected") return;
+  lastPlayer = player;
+  change([[item, edited(item, { player })]], `Now a stroke of ${players[player].name}.`);
+});
 $("annotator").addEventListener("input", event => { annotator = tidy(event.target.value); store(); });
 $("load-file").addEventListener("change", event => {
   const [file] = event.target.files;
@@ -1340,6 +1383,9 @@ $("load-file").addEventListener("change", event => {
 function fillSelect(id, entries) {
   $(id).replaceChildren(...entries.map(([value, text]) => new Option(text, value)));
 }
+fillSelect("player", players.map(({ name }, number) => [number, name]));
+$("player-field").hidden = players.length < 2;
+for (const { name } of players) line("place", name, $("places"));
 fillSelect("by-hand", [["", "both"], ...hands.map(name => [name, name.toLowerCase()])]);
 fillSelect("by-type", [["", "all"], ...types.map(name => [name, name.toLowerCase()])]);
 $("by-hand-field").hidden = hands.length < 2;
