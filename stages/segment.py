@@ -12,7 +12,6 @@ from twinstroke.segment.untrimmed import cut_untrimmed
 from twinstroke.settings.load import load_settings
 from twinstroke.settings.preparation import preparation_of
 from twinstroke.tables import Sample, StrokeClass, Video, read_table
-from twinstroke.timeline import kept_rate
 
 
 @exits_cleanly
@@ -28,7 +27,7 @@ def main() -> None:
                 window=(window.frames, window.height, window.width),
                 margin=settings.segment.margin,
                 frame_step=settings.decode.frame_step,
-                fps=kept_rate(settings.index.fps, settings.decode.frame_step),
+                fps=settings.decode.kept_fps(settings.index.fps),
             ),
             preparation=preparation_of(settings),
             classes=[row.label for row in read_table(folder / "classes.csv", StrokeClass)],

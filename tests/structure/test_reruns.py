@@ -30,8 +30,8 @@ SETTINGS = [
     ("balance", "Fraction01 = 0.0", "Fraction01 = 0.5", "balance"),
     ("base", "Field(ge=0, le=1)", "Field(ge=0, le=2)", ""),
     ("choices", '["csv", "mediaeval", "elan"]', '["csv", "elan"]', ""),
-    ("decode", "context: Count = 20", "context: Count = 24", "index decode"),
-    ("decode", "Positive = Limits.max_pixels", "Positive = 1_000", "index decode"),
+    ("decode", "context: Count = 20", "context: Count = 24", READ_RATE),
+    ("decode", "Positive = Limits.max_pixels", "Positive = 1_000", READ_RATE),
     ("detect", "= 0.1\n", "= 0.2\n", "detect"),
     ("detect", "Seconds; shorter strokes", "Shorter strokes", "detect"),
     ("evaluate", "stride: Positive", "stride: Positive = 2", ""),
@@ -202,7 +202,7 @@ def test_another_line_in_a_module(noted: Noted, name: str, expected: str) -> Non
         ("params.yaml", "state_minutes: 10", "state_minutes: 0", ""),
         ("presets/tiny.yaml", "estimator: farneback", "estimator: dis", "flow segment report"),
         ("presets/tiny.yaml", "split: test", "split: none", "decode detect report"),
-        ("presets/tiny.yaml", "context: 16", "context: 24", "index decode"),
+        ("presets/tiny.yaml", "context: 16", "context: 24", READ_RATE),
     ],
 )
 def test_what_dvc_itself_says(noted: Noted, file: str, old: str, new: str, expected: str) -> None:

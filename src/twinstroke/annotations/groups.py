@@ -32,6 +32,7 @@ def with_groups(reading: Reading, raw: Path, settings: IndexSettings) -> list[An
             name = tidy(row[column])
             if video is None:
                 continue
+            reading.add_recorded(video, row.get("recorded_fps", ""), place)
             earlier, where = groups.setdefault(video, (name, place))
             if earlier != name:
                 reading.findings.error(

@@ -1,9 +1,9 @@
 """Spreadsheets: tables with the columns ``video,begin,end,label``.
 
-Columns that may stand beside them: ``split``, ``annotator``, and the one that
-``index.split.group`` names (``player``). ``video`` is a file name, with or without suffix and
-folders. Plain numbers are frames, or seconds where ``index.times`` says so; clock times such as
-``1:02.5`` are understood either way. Spreadsheets write whole numbers as ``20.0`` at times.
+Columns that may stand beside them: ``split``, ``annotator``, the one that ``index.split.group``
+names (``player``), and ``recorded_fps`` of slow motion. ``video`` is a file name, with or without
+suffix and folders. Plain numbers are frames, or seconds where ``index.times`` says so; clock times
+such as ``1:02.5`` are understood either way. Spreadsheets write whole numbers as ``20.0`` at times.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
                 reading.findings.error(
                     "split", place, f"split {split_name!r}", "write train, validation or test"
                 )
+            if video is not None:
+                reading.add_recorded(video, row.get("recorded_fps", ""), place)
             if video is not None and begin is not None and end is not None:
                 reading.add(
                     place,

@@ -31,16 +31,18 @@ from twinstroke.index.report import lines
 from twinstroke.index.samples import named_samples, sample_of, unlabelled_of
 from twinstroke.index.split import Placement, assign_splits
 from twinstroke.index.videos import (
+    Footage,
     equal_contents,
     frames_to_try,
     probe_videos,
     undecodable,
     video_row,
 )
+from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.index import IndexSettings, SplitSettings
-from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
 from twinstroke.tables import SPLITS, Sample, StrokeClass, Unlabelled, Video
-from twinstroke.video.probe import Probe
+
+EVERY_FRAME = DecodeSettings(width=320)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def build_index(
     window: int,
     context: int,
     kept: Sequence[Placement] = (),
-    limits: Limits = DEFAULT_LIMITS,
+    decode: DecodeSettings = EVERY_FRAME,
 ) -> Index:
     """Make the tables of videos and samples from a folder of raw data.
 
@@ -99,10 +101,10 @@ def build_index(
         root: The project's folder, to which the paths of videos are relative.
         seed: Seed of the draws.
         workers: Videos that are read at the same time.
-        window: Length of the network's window in source frames.
-        context: Source frames that later stages need on both sides of a window or stroke.
+        window: Length of the network's window in counted frames.
+        context: Counted frames that later stages need on both sides of a window or stroke.
         kept: Where the last run put what it drew.
-        limits: Of the runs of FFmpeg.
+        decode: Which frames are counted, and limits of the runs of FFmpeg.
 
     Raises:
         BrokenDataError: Something cannot be used, and the settings say to stop then; or nothing
@@ -125,8 +127,9 @@ def build_index(
     _note_unused(reading, annotations, labelled, place)
 
     paths = {video: path for video, path in reading.videos.items() if path not in damaged}
-    probes, unfit = probe_videos(paths, labelled, settings, workers, findings, limits)
-    strokes = _resolved(annotations, labelled, probes, settings, findings)
+    recorded = {video: rate for video, (rate, _) in reading.recorded.items() if rate}
+    footage, unfit = probe_videos(paths, labelled, settings, decode, recorded, workers, findings)
+    strokes = _resolved(annotations, labelled, footage, settings, findings)
     stops = settings.broken == "stop"
     mines = settings.negatives.rule != "none"
     unsure = _unsure(findings, annotations, place) if mines and not stops else set()
@@ -136,9 +139,9 @@ def build_index(
     usable = [stroke for stroke in named if stroke not in wrong]
     needed = None if settings.full_decode else frames_to_try(usable, window, context)
     seen = sorted({stroke.video for stroke in usable})
-    unfit |= undecodable(seen, needed, paths, probes, workers, findings, limits)
+    unfit |= undecodable(seen, needed, paths, footage, workers, findings, decode.limits)
     usable = [stroke for stroke in usable if stroke.video not in unfit]
-    same = equal_contents(probes, paths, findings)
+    same = equal_contents(footage, paths, findings)
     if stops and findings.errors and settings.split.rule not in ("given", "names"):
         # What would be drawn of the rest is of no interest.
         raise BrokenDataError(findings)
@@ -177,7 +180,7 @@ def build_index(
     agreed = measure_agreement(merged)
     return Index(
         format=form,
-        videos=[video_row(video, paths[video], probes[video], root) for video in used],
+        videos=[video_row(video, paths[video], footage[video], root) for video in used],
         samples=samples,
         unlabelled=unlabelled_of(merged, usable, used),
         classes=reading.classes.table,
@@ -223,17 +226,18 @@ def _note_unused(
 def _resolved(
     annotations: Iterable[Annotation],
     labelled: Container[str],
-    probes: Mapping[str, Probe],
+    footage: Mapping[str, Footage],
     settings: IndexSettings,
     findings: Findings,
 ) -> list[Stroke]:
-    """Strokes in frames; what is wrong in videos of which no sample can be made, is a warning."""
-    clocks = {video: probe.clock for video, probe in probes.items()}
+    """Strokes in counted frames; what is wrong where no sample can be made, is a warning."""
+    clocks = {video: own.probe.clock for video, own in footage.items()}
+    counted = {video: own.counted for video, own in footage.items()}
     strokes = []
     for is_labelled in (True, False):
         own = Findings()
         part = [item for item in annotations if (item.video in labelled) == is_labelled]
-        strokes += resolved(part, clocks, settings, own)
+        strokes += resolved(part, clocks, settings, own, counted)
         findings.extend(own.all if is_labelled else own.as_warnings)
     return strokes
 

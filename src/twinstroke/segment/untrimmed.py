@@ -111,7 +111,8 @@ def _output(
             sources[path.parent.name] = file.attrs[FINGERPRINT].decode()
     with opened(frames) as file, named(frames):
         kept = len(file["frame"])
-        ticks, time_base = file["ticks"][:].tolist(), file.attrs["time_base"]
+        time_base = file.attrs["time_base"]
+        columns = {name: file[name][:].tolist() for name in ("ticks", "source") if name in file}
     rows = [range(begin, min(begin + PART_FRAMES, kept)) for begin in range(0, kept, PART_FRAMES)]
     parts = [_Part(frames, flow, motion, own, window, preparation.margin) for own in rows]
     parameters = {"for": "detection", "window": window, **preparation.model_dump()}
@@ -134,7 +135,7 @@ def _output(
         },
         items=parts,
         rows=[len(own) for own in rows],
-        columns={"ticks": ticks},
+        columns=columns,
     )
 
 

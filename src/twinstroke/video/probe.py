@@ -47,6 +47,8 @@ class Probe:
     """Frames that decoding gives, as far as the container tells."""
     fps: Fraction
     """Average frame rate in frames a second."""
+    usual_fps: Fraction
+    """The same, but for frames that were dropped or delayed: what a camera meant."""
     width: int
     """Pixels, as displayed: square, and the rotation flag is applied."""
     height: int
@@ -101,12 +103,14 @@ def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
     span = int(gaps.sum()) if len(gaps) else last
     if span <= 0:
         raise _timeless(path)
+    usual = _usual(gaps)
     return Probe(
         frames=len(ticks),
         fps=Fraction(max(1, len(gaps)), span) / packets.time_base,
+        usual_fps=Fraction(len(usual) or 1, int(usual.sum()) or span) / packets.time_base,
         width=sample.width,
         height=sample.height,
-        variable_frame_rate=is_variable(gaps),
+        variable_frame_rate=len(usual) < len(gaps),
         clock=Clock(np.append(ticks, ticks[-1] + last), packets.time_base),
         timed=timed,
         content=packets.content,
@@ -131,10 +135,16 @@ def is_variable(gaps: NDArray[np.int64]) -> bool:
     Args:
         gaps: (N − 1,) time between neighbouring frames, in ticks of the time base.
     """
+    return len(_usual(gaps)) < len(gaps)
+
+
+def _usual(gaps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Times between frames that are the median one, but for rounding and jitter."""
     if not len(gaps):
-        return False
+        return gaps
     usual = float(np.median(gaps))
-    return bool(np.abs(gaps - usual).max() > max(1.0, 0.1 * usual))
+    near: NDArray[np.bool_] = np.abs(gaps - usual) <= max(1.0, 0.1 * usual)
+    return gaps[near]
 
 
 class _Sample(NamedTuple):
