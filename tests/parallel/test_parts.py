@@ -91,6 +91,16 @@ def test_bad_input_costs_its_file_alone(tmp_path: Path) -> None:
     assert not bad.exists()
 
 
+def test_of_equal_files_one_is_made(tmp_path: Path) -> None:
+    """As of a video and its copy: another process would write the same parts."""
+    pieces = cut([5, 20, 3])
+    outputs = [output_file(tmp_path / f"{name}.h5", pieces) for name in "abc"]
+    with Workers(count=2) as workers:
+        assert make_in_parts("test", "rows", outputs, made, workers) == []
+    (kept,) = (tmp_path / "store").iterdir()
+    assert all(kept.samefile(output.target) for output in outputs)
+
+
 def test_finished_parts_are_not_made_again(tmp_path: Path) -> None:
     target = tmp_path / "x.h5"
     pieces = [Piece(0, 5), Piece(5, 9, bad=True), Piece(9, 12)]

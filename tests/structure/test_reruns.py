@@ -21,6 +21,8 @@ from tests.structure.edges import stages
 ALL = " ".join(STAGES)
 NETWORK = "train evaluate attend detect"
 """Whoever shows windows to a network."""
+READ_RATE = "index decode normalize segment report"
+"""Whoever asks how many frames a second are kept."""
 STORED = "decode flow normalize segment detect"
 """Whoever writes HDF5 files."""
 
@@ -43,7 +45,7 @@ SETTINGS = [
     ("index", "frames: Positive = 200", "frames: Positive = 100", "index"),
     ("index", "quorum: Fraction01 = 0.5", "quorum: Fraction01 = 1", "index"),
     ("index", '"players"] = "auto"', '"players"] = "classes"', "index"),
-    ("limits", "timeout_s: float = 120", "timeout_s: float = 60", "index decode"),
+    ("limits", "timeout_s: float = 120", "timeout_s: float = 60", READ_RATE),
     ("load", "holds no keys; write", "has no keys; write", ""),
     ("network", "POOLINGS = 3", "POOLINGS = 2", ""),
     ("normalize", "Literal[0, 3, 5, 7] = 3", "Literal[0, 3, 5, 7] = 7", "normalize segment"),
