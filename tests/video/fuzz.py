@@ -106,7 +106,8 @@ def tried(folder: Path, seed: int) -> tuple[Outcome, str]:
         # which.
         return "not whole", choices
     if rate != "video":
-        numbers = [_nearest(times, times[0] + k / Fraction(rate)) for k in numbers.tolist()]
+        grid = [times[0] + k / Fraction(rate) for k in numbers.tolist()]
+        numbers = np.array([_nearest(times, time) for time in grid])
     return "same" if np.array_equal(found, full[numbers]) else "WRONG", choices
 
 

@@ -17,6 +17,7 @@ from twinstroke.errors import UserError
 from twinstroke.findings import Finding, Findings, Place, named_list
 from twinstroke.formats.reading import NoVideosError, read_annotations
 from twinstroke.index.agreement import Agreement, measure_agreement
+from twinstroke.index.alike import check_alike, check_parts
 from twinstroke.index.checks import (
     check_classes,
     check_lengths,
@@ -142,6 +143,8 @@ def build_index(
     unfit |= undecodable(seen, needed, paths, footage, workers, findings, decode.limits)
     usable = [stroke for stroke in usable if stroke.video not in unfit]
     same = equal_contents(footage, paths, findings)
+    check_parts(paths, findings)
+    check_alike({video: footage[video].probe for video in seen}, paths, findings)
     if stops and findings.errors and settings.split.rule not in ("given", "names"):
         # What would be drawn of the rest is of no interest.
         raise BrokenDataError(findings)

@@ -67,6 +67,8 @@ class Probe:
     """Whether the flag also mirrors it, so that left and right change places."""
     interlaced: bool
     """Whether a frame is made of two fields, each of its own moment."""
+    hdr: bool
+    """Whether its brightness is stored for screens of a high dynamic range (HLG, PQ)."""
     pixel_aspect: Fraction
     """How many times as wide as high a stored pixel is displayed, before it is turned."""
     streams: Sequence[VideoStream]
@@ -117,6 +119,7 @@ def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
         rotation=sample.rotation,
         mirrored=sample.mirrored,
         interlaced=sample.interlaced,
+        hdr=sample.hdr,
         pixel_aspect=sample.pixel_aspect,
         streams=streams,
         # The header does not number streams as FFmpeg does.
@@ -157,6 +160,7 @@ class _Sample(NamedTuple):
     rotation: int
     mirrored: bool
     interlaced: bool
+    hdr: bool
     pixel_aspect: Fraction
 
 
@@ -185,8 +189,9 @@ def _sample(path: Path, limits: Limits) -> _Sample:
         width, height = height, width
     mirrored = turned is not None and _is_mirrored(path, limits)
     interlaced = re.search(r"\bpts_time:.* i:[TB] ", log) is not None
+    hdr = re.search(r"\bcolor_trc:(arib-std-b67|smpte2084)\b", log) is not None
     times = [frame.pts for frame in frames]
-    return _Sample(times, width, height, rotation, mirrored, interlaced, aspect)
+    return _Sample(times, width, height, rotation, mirrored, interlaced, hdr, aspect)
 
 
 def _is_mirrored(path: Path, limits: Limits) -> bool:
