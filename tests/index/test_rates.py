@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ ROWS = [
 ]
 
 
-def _build(root: Path, *, rate: float | str = "video", **changes: object) -> Index:
+def _build(root: Path, *, rate: float | str = "video", **changes: Any) -> Index:
     values = {
         "videos": "videos",
         "annotations": "strokes.csv",
@@ -117,7 +118,8 @@ def test_slow_motion_is_counted_as_it_was_recorded(tmp_path: Path, where: str) -
     for number, video in enumerate("abc"):
         write_video(tmp_path / f"videos/{video}.mp4", distinct_frames(120) + number, 15)
     rows = [f"{video},30,60,drive\n{video},0:04,0:05,push" for video in "abc"]
-    head, changes = "video,begin,end,label", {}
+    head = "video,begin,end,label"
+    changes: dict[str, Any] = {}
     if where == "table":
         head += ",recorded_fps"
         rows = [f"{row},60".replace("drive\n", "drive,\n") for row in rows]
@@ -126,7 +128,7 @@ def test_slow_motion_is_counted_as_it_was_recorded(tmp_path: Path, where: str) -
         (tmp_path / "players.csv").write_text(table)
         changes = {"groups": "players.csv"}
     else:
-        changes = {"recorded_fps": "60"}
+        changes = {"recorded_fps": 60}
     (tmp_path / "strokes.csv").write_text("\n".join([head, *rows]) + "\n")
     every = _build(tmp_path, fps=60, **changes)
     assert _strokes(every)["a"] == [(30, 60), (60, 75)]

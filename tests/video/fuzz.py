@@ -146,9 +146,13 @@ def _written(folder: Path, chance: random.Random) -> tuple[Path, str]:
         options += ["-bf", chance.choice(["0", "2"])]
     choices = [suffix, *options]
     parts = []
+    # What turns and changes midway, not even the plain decode gives rightly.
+    turns = chance.random() < 0.25
+    own: list[str] = []
     for number in range(chance.choice([1, 1, 2, 3])):
-        # FFmpeg's decoder of MJPEG keeps the range of the first frame that it sees.
-        own = _pictures(chance, ["tv"] if codec == "mjpeg" else ["tv", "tv", "pc"])
+        if not own or not turns:
+            # FFmpeg's decoder of MJPEG keeps the range of the first frame that it sees.
+            own = _pictures(chance, ["tv"] if codec == "mjpeg" else ["tv", "tv", "pc"])
         choices += own
         parts.append(folder / f"part{number}.{suffix}")
         _ffmpeg(*own, *options, parts[-1])
@@ -157,12 +161,12 @@ def _written(folder: Path, chance: random.Random) -> tuple[Path, str]:
         order = folder / "parts.txt"
         order.write_text("".join(f"file '{part.name}'\n" for part in parts), encoding="utf-8")
         path = _copied(path, "joined", ["-f", "concat"], order)
-    for change in (
-        ["-display_rotation", chance.choice(["90", "180", "270"])],
-        ["-ss", chance.choice(["0.13", "0.5"])],
-        ["-itsoffset", chance.choice(["1.3", "-0.2"])],
+    for change, wanted in (
+        (["-display_rotation", chance.choice(["90", "180", "270"])], turns),
+        (["-ss", chance.choice(["0.13", "0.5"])], chance.random() < 0.25),
+        (["-itsoffset", chance.choice(["1.3", "-0.2"])], chance.random() < 0.25),
     ):
-        if chance.random() < 0.25:
+        if wanted:
             choices += change
             path = _copied(path, change[0][1:], change, path)
     if chance.random() < 0.2:
