@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.measuring import seconds_of
 from twinstroke.decode.frames import decode_videos
 from twinstroke.flow.fields import compute_flow
-from twinstroke.index.videos import video_row
+from twinstroke.index.videos import footage_of, video_row
 from twinstroke.normalize.motion import describe_motion
 from twinstroke.parallel.workers import Workers, available_workers, each_of
 from twinstroke.segment.strokes import Geometry, cut_strokes
@@ -82,7 +82,8 @@ class Footage:
     @classmethod
     def of(cls, file: Path, name: str = "A test pattern") -> Self:
         """Look at a file."""
-        return cls(file, video_row(file.stem, file, probe_video(file), file.parent), name)
+        footage = footage_of(probe_video(file), DecodeSettings(width=WIDTH))
+        return cls(file, video_row(file.stem, file, footage, file.parent), name)
 
     def __str__(self) -> str:
         """What was measured with, in a few words."""

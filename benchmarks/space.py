@@ -42,6 +42,7 @@ from twinstroke.settings.index import NegativeSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS
 from twinstroke.synthesize.timing import DURATIONS, FPS, GAPS, QUANTILES
 from twinstroke.tables import Video
+from twinstroke.timeline import every
 from twinstroke.video.seek import Pass, plan_passes
 
 # --- frames that the samples need, on a time-table like that of TTStroke-21 ----------------------
@@ -180,7 +181,7 @@ def _count(kept: Iterable[Iterable[range]]) -> int:
 
 
 def _decoded_frames(kept: Sequence[range], file: Path, frames: int) -> int:
-    passes = plan_passes(file, kept, frames=frames, frame_step=1, limits=DEFAULT_LIMITS)
+    passes = plan_passes(file, kept, every(1, frames), DEFAULT_LIMITS)
     return sum(lengths(passes))
 
 

@@ -12,7 +12,6 @@ from twinstroke.progress import summarise
 from twinstroke.regions import PlayerRegion, Regions
 from twinstroke.settings.load import load_settings
 from twinstroke.tables import Sample, read_table
-from twinstroke.timeline import kept_rate
 
 
 @exits_cleanly
@@ -26,7 +25,7 @@ def main() -> None:
             settings.normalize,
             settings.window,
             frames_folder=folder / "frames",
-            fps=kept_rate(settings.index.fps, settings.decode.frame_step),
+            fps=settings.decode.kept_fps(settings.index.fps),
             folder=folder / "motion",
             store=project_store(),
             workers=workers,

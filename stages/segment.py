@@ -13,7 +13,6 @@ from twinstroke.segment.untrimmed import cut_untrimmed
 from twinstroke.settings.load import load_settings
 from twinstroke.settings.preparation import preparation_of
 from twinstroke.tables import Sample, StrokeClass, Video, read_table
-from twinstroke.timeline import kept_rate
 
 
 @exits_cleanly
@@ -30,7 +29,7 @@ def main() -> None:
                 (window.frames, window.height, window.width),
                 settings.segment.margin,
                 step,
-                kept_rate(settings.index.fps, step),
+                settings.decode.kept_fps(settings.index.fps),
             ),
             preparation=preparation_of(settings),
             classes=[row.label for row in read_table(folder / "classes.csv", StrokeClass)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -37,6 +38,7 @@ def decode_one(
     samples: list[Sample],
     *,
     step: int = 1,
+    rate: float | Literal["video"] = "video",
     context: int = 0,
     window: int = 8,
     width: int = 32,
@@ -47,12 +49,13 @@ def decode_one(
     """Decode what samples need.
 
     Returns:
-        The kept frames, uint8 RGB (T, H, W, 3), and their numbers (T,).
+        The kept frames, uint8 RGB (T, H, W, 3), and their numbers (T,): of the source, or of the
+        frames of the rate.
     """
     decode_videos(
         [video_row(path, count, width, height)],
         samples,
-        DecodeSettings(width=kept_width or width, frame_step=step, context=context),
+        DecodeSettings(width=kept_width or width, frame_step=step, rate=rate, context=context),
         window=WindowSettings(frames=window, height=8, width=8),
         root=path.parent,
         folder=path.parent / "frames",

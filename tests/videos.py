@@ -47,7 +47,10 @@ def write_vfr_video(path: Path, frames: Frames, times_s: Sequence[float]) -> Pat
     """Write lossless frames that are shown at the given times, to 1/90000 s (.mkv: to 1 ms)."""
     ticks = np.round(np.asarray(times_s) * 90_000).astype(int)
     gaps = np.diff(ticks, prepend=0)
-    pts = "+".join(f"gte(N,{n})*{gap}" for n, gap in enumerate(gaps))
+    terms = [f"gte(N,{n})*{gap}" for n, gap in enumerate(gaps)]
+    # FFmpeg refuses a sum of a hundred terms in a row.
+    rows = [terms[begin : begin + 50] for begin in range(0, len(terms), 50)]
+    pts = "+".join(f"({'+'.join(row)})" for row in rows)
     output = (
         _pipe(frames, 1)
         .filter("settb", "1/90000")

@@ -43,12 +43,16 @@ class Video(BaseModel):
     """Relative to the project's folder, with forward slashes."""
     sha256: str
     frames: Annotated[int, Field(ge=1)]
+    """Of the video; with ``decode.rate``, of that rate."""
     fps: Fraction
-    """Average frame rate in frames a second, as a fraction: ``120/1``."""
+    """Average frame rate in frames a second, as a fraction: ``120/1``; with ``decode.rate`` that,
+    and of slow motion that at which it was recorded."""
     width: Annotated[int, Field(ge=1)]
     """Pixels, as displayed: a rotation flag is already applied."""
     height: Annotated[int, Field(ge=1)]
     variable_frame_rate: bool
+    slow_motion: Annotated[Fraction, Field(gt=0)] = Fraction(1)
+    """How many times as long the video lasts as what it shows took; 1 at the right speed."""
 
 
 class StrokeClass(BaseModel):

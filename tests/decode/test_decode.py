@@ -247,3 +247,37 @@ def test_needed_frames_are_the_union_of_what_each_sample_needs(
     expected &= {k for k in range(frames) if k * step < frames}
     assert [k for r in ranges for k in r] == sorted(expected)
     assert all(a.stop < b.start for a, b in pairwise(ranges))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+@pytest.mark.parametrize(("fps", "step"), [(120, 4), (60, 2), (Fraction(30_000, 1001), 1)])
+def test_of_a_multiple_of_the_rate_the_bits_are_those_of_the_step(
+    tmp_path: Path, suffix: str, fps: Fraction | int, step: int
+) -> None:
+    """The tables count kept frames where there is a rate, and source frames where there is none."""
+    frames = distinct_frames(101)
+    path = write_video(tmp_path / f"v.{suffix}", frames, fps)
+    rate = round(float(fps / step), 2)
+    for begin in (0, 24, 80):
+        by_step, numbers = decode_one(path, 101, [sample(begin, begin + 20)], step=step)
+        count = -(-101 // step)
+        wanted = sample(begin // step, (begin + 20) // step)
+        by_rate, places = decode_one(path, count, [wanted], rate=rate)
+        np.testing.assert_array_equal(by_rate, by_step)
+        np.testing.assert_array_equal(places * step, numbers)
+
+
+def test_where_frames_were_dropped_the_one_beside_is_there_twice(tmp_path: Path) -> None:
+    shown = [0, 1, 2, 3, 6, 7, 8, 9, 10, 12, 13, 14]
+    frames = distinct_frames(15)
+    path = write_vfr_video(tmp_path / "v.mp4", frames[shown], [n / 30 for n in shown])
+    found, _ = decode_one(path, 15, [sample(0, 15)], rate=30, window=4)
+    # In the middle between two, the later one: as frames are found for seconds.
+    nearest = [0, 1, 2, 3, 3, 6, 6, 7, 8, 9, 10, 12, 12, 13, 14]
+    np.testing.assert_array_equal(found, frames[nearest])
+
+
+def test_a_video_that_has_other_frames_than_the_table_says(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", distinct_frames(60), 60)
+    with pytest.raises(UserError, match=r"v\.mp4: 30 frames are to be kept, but 29 when it was"):
+        decode_one(path, 29, [sample(0, 20)], rate=30)

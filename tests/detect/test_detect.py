@@ -30,6 +30,7 @@ from twinstroke.parallel.prefetch import chained
 from twinstroke.settings.flow import FlowSettings
 from twinstroke.settings.normalize import MaskSettings, RoiSettings
 from twinstroke.settings.preparation import Preparation
+from twinstroke.timeline import every
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,7 @@ def data() -> Path:
 
 def _frames(folder: Path, centres: NDArray[np.float64] | None = None) -> Iterator[Frame]:
     return prepared_frames(
-        Source(folder / "v.mp4", FRAMES, 160, 90, 1),
+        Source(folder / "v.mp4", every(1, FRAMES), 160, 90),
         PREPARATION,
         (WINDOW.height, WINDOW.width),
         timing=Stopwatch(),
@@ -128,7 +129,7 @@ def _followed(
     frames: int = 50,
 ) -> Track:
     return score_windows(
-        Source(path, frames, 32, 18, frame_step),
+        Source(path, every(frame_step, frames), 32, 18),
         cast(Recogniser, watching),
         stride=stride,
         store=folder / "store",
@@ -141,7 +142,7 @@ def _followed(
 def test_no_frame_is_lost_whatever_their_number(tmp_path: Path, count: int) -> None:
     """Regions of interest are smoothed in blocks of 64, with a look ahead."""
     path = write_video(tmp_path / "v.mp4", distinct_frames(count), 60)
-    source = Source(path, count, 32, 18, 1)
+    source = Source(path, every(1, count), 32, 18)
     watching = _Watching().preparation
     frames = list(prepared_frames(source, watching, (8, 8), timing=Stopwatch()))
     assert len(frames) == count
@@ -155,7 +156,7 @@ def test_where_nothing_moves_the_centre_stays(tmp_path: Path) -> None:
         frame[4:12, left : left + 8] = 255 - frame[4:12, left : left + 8]
     path = write_video(tmp_path / "v.mp4", frames, 60)
     preparation = _Watching().preparation.model_copy(update={"width": 64})
-    source = Source(path, 40, 64, 32, 1)
+    source = Source(path, every(1, 40), 64, 32)
     centres = [
         frame.centre for frame in prepared_frames(source, preparation, (8, 8), timing=Stopwatch())
     ]
@@ -170,7 +171,7 @@ def test_frames_are_as_high_as_those_of_decode(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", still, 60)
     decoded, _ = decode_one(path, 9, [sample(0, 9)], width=64, height=34, kept_width=48)
     assert decoded.shape == (9, 25, 48, 3)
-    source = Source(path, 9, 64, 34, 1)
+    source = Source(path, every(1, 9), 64, 34)
     preparation = _Watching().preparation.model_copy(update={"width": 48})
     frames = list(prepared_frames(source, preparation, (9, 8), timing=Stopwatch()))
     assert len(frames) == 9
@@ -183,7 +184,7 @@ def test_each_window_lies_around_its_moment(tmp_path: Path, stride: int, frame_s
     path = write_video(tmp_path / "v.mp4", distinct_frames(50), 60)
     watching = _Watching()
     track = _followed(path, tmp_path, watching, stride, frame_step)
-    source = Source(path, 50, 32, 18, frame_step)
+    source = Source(path, every(frame_step, 50), 32, 18)
     frames = list(prepared_frames(source, watching.preparation, (8, 8), timing=Stopwatch()))
     kept = -(-50 // frame_step)
     assert len(frames) == kept
@@ -241,7 +242,7 @@ def test_what_decides_the_result_makes_it_anew(
         watching = _Watching()
         watching.versions = versions
         score_windows(
-            Source(path, 50, 32, 18, 1, rotation),
+            Source(path, every(1, 50), 32, 18, rotation),
             cast(Recogniser, watching),
             stride=1,
             store=tmp_path,
@@ -273,7 +274,7 @@ def test_a_share_that_was_there_does_not_count_as_speed(tmp_path: Path) -> None:
     def share(watching: _Watching) -> float:
         timing = Stopwatch()
         score_windows(
-            Source(path, 50, 32, 18, 1),
+            Source(path, every(1, 50), 32, 18),
             cast(Recogniser, watching),
             stride=1,
             store=tmp_path,

@@ -17,6 +17,7 @@ from twinstroke.annotations.detection import Detection
 from twinstroke.detect.segments import chosen, find_strokes, smoothed, weighed
 from twinstroke.detect.track import Track
 from twinstroke.settings.detect import DetectSettings
+from twinstroke.timeline import every
 from twinstroke.video.clock import Clock
 
 CLASSES = ["A", "Negative", "B"]
@@ -35,12 +36,13 @@ def track(
     """A letter a window: A and B for strokes, a dot for none."""
     rows = [np.eye(3)[{"A": 0, ".": 1, "B": 2}[name]] * 0.7 + 0.1 for name in names]
     count = len(names) * stride * frame_step if frames is None else frames
-    return Track(np.array(rows), CLASSES, window, stride, frame_step, count)
+    return Track(np.array(rows), CLASSES, window, stride, every(frame_step, count))
 
 
 def found_in(own: Track, rules: DetectSettings) -> list[Detection]:
     """The strokes of a track of 30 kept frames a second, on the clock of its video."""
-    clock = Clock(np.arange(own.frames + 1), Fraction(1, 30 * own.frame_step))
+    frame_step = -(-own.kept.frames // len(own.kept))
+    clock = Clock(np.arange(own.kept.frames + 1), Fraction(1, 30 * frame_step))
     found = find_strokes(own, rules, 30, "v", clock)
     assert {stroke.video for stroke in found} <= {"v"}
     return found
@@ -71,7 +73,7 @@ def test_a_border_is_where_the_next_window_is_nearer(
         np.mean([(p * stride - window // 2 + k) * frame_step for k in range(window)])
         for p in range(len(names))
     ]
-    for frame in range(own.frames):
+    for frame in range(own.kept.frames):
         distances = [abs(frame - middle) for middle in middles]
         nearest = max(p for p, d in enumerate(distances) if d == min(distances))
         assert (found.begin <= frame < found.end) == (names[nearest] == "A")

@@ -28,6 +28,7 @@ from twinstroke.settings.detect import DetectSettings
 from twinstroke.settings.flow import FlowSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS
 from twinstroke.settings.preparation import Preparation
+from twinstroke.timeline import every
 
 STROKES = ((40, 70), (120, 180), (230, 260))
 SIZE = (WINDOW.height, WINDOW.width)
@@ -45,14 +46,15 @@ def still_then_moving(still: int) -> NDArray[np.uint8]:
 
 
 def streamed(folder: Path, preparation: Preparation = PREPARATION) -> Iterator[Frame]:
-    source = Source(folder / "v.mp4", FRAMES, 160, 90, 1)
+    source = Source(folder / "v.mp4", every(1, FRAMES), 160, 90)
     return source.prepared(preparation, SIZE, Stopwatch(), None)
 
 
 def stored(folder: Path, centres: NDArray[np.float64] | None = None) -> Iterator[Frame]:
     path = folder / "untrimmed" / "v.h5"
     with h5py.File(path) as file:
-        source = Untrimmed(path, "", 1, len(file["rgb"]), clock=None)  # type: ignore[arg-type]
+        kept = every(1, len(file["rgb"]))
+        source = Untrimmed(path, "", kept, kept, clock=None)  # type: ignore[arg-type]
     return source.prepared(PREPARATION, SIZE, Stopwatch(), centres)
 
 
@@ -162,7 +164,8 @@ def test_a_second_experiment_decodes_and_estimates_nothing(
 
 def test_what_was_prepared_for_another_network_is_refused(recogniser: Recogniser) -> None:
     other = prepared(moving(0), context=4, made=PREPARATION.model_copy(update={"margin": 8}))
-    assert open_untrimmed(prepared_data() / "untrimmed" / "v.h5", recogniser).kept == FRAMES
+    found = open_untrimmed(prepared_data() / "untrimmed" / "v.h5", recogniser)
+    assert len(found.kept) == len(found.counted) == FRAMES
     with pytest.raises(UserError, match=r"untrimmed/v\.h5: was prepared in another way than"):
         open_untrimmed(other / "untrimmed" / "v.h5", recogniser)
     with pytest.raises(UserError, match=r"untrimmed/none\.h5: cannot be read"):

@@ -84,11 +84,21 @@ def test_rows_that_are_missing_are_noticed(tmp_path: Path) -> None:
 def test_bad_input_costs_its_file_alone(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.h5", tmp_path / "bad.h5"
     pieces = [Piece(0, 5), Piece(5, 9, bad=True), Piece(9, 12, kill=tmp_path / "never")]
-    outputs = [output_file(bad, pieces), output_file(good, cut([4]))]
+    outputs = [output_file(bad, pieces), output_file(good, cut([4]), fingerprint="y")]
     # The last piece of the bad file would end this process: it is not even begun.
     assert make_in_parts("test", "rows", outputs, made, HERE) == ["rows 5 to 9 are bad"]
     assert good.exists()
     assert not bad.exists()
+
+
+def test_of_equal_files_one_is_made(tmp_path: Path) -> None:
+    """As of a video and its copy: another process would write the same parts."""
+    pieces = cut([5, 20, 3])
+    outputs = [output_file(tmp_path / f"{name}.h5", pieces) for name in "abc"]
+    with Workers(count=2) as workers:
+        assert make_in_parts("test", "rows", outputs, made, workers) == []
+    (kept,) = (tmp_path / "store").iterdir()
+    assert all(kept.samefile(output.target) for output in outputs)
 
 
 def test_finished_parts_are_not_made_again(tmp_path: Path) -> None:

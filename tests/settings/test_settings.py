@@ -139,6 +139,9 @@ PROBLEMS = [
         r"fold: 5 is none of the folds \(index\.split\.folds: 5\); they count from 0",
     ),
     ("demo", {"index__split__fold": 1}, r"fold: 1 is none of the folds"),
+    ("demo", {"decode__rate": 30}, r"rate: 30 and decode\.frame_step: 4 exclude each other"),
+    ("demo", {"decode__rate": 0}, r"decode\.rate: Input should be greater than 0, or 'video'"),
+    ("demo", {"index__fps": "any"}, r"index\.fps: any rate will do only where decode\.rate"),
     ("demo", {"index__split__folds": 2}, r"split\.folds: .*greater than or equal to 3"),
     ("demo", {"index__elan": {"tiers_are": "layers"}}, r"tiers_are: .*'players'"),
     (

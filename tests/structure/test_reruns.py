@@ -21,6 +21,8 @@ from tests.structure.edges import stages
 ALL = " ".join(STAGES)
 NETWORK = "train evaluate attend detect"
 """Whoever shows windows to a network."""
+READ_RATE = "index decode normalize segment report"
+"""Whoever asks how many frames a second are kept."""
 STORED = "decode flow normalize segment detect"
 """Whoever writes HDF5 files."""
 
@@ -30,8 +32,8 @@ SETTINGS = [
     ("balance", "Fraction01 = 0.0", "Fraction01 = 0.5", "balance"),
     ("base", "Field(ge=0, le=1)", "Field(ge=0, le=2)", ""),
     ("choices", '["csv", "mediaeval", ', '["csv", ', ""),
-    ("decode", "context: Count = 20", "context: Count = 24", "index decode"),
-    ("decode", "Positive = Limits.max_pixels", "Positive = 1_000", "index decode"),
+    ("decode", "context: Count = 20", "context: Count = 24", READ_RATE),
+    ("decode", "Positive = Limits.max_pixels", "Positive = 1_000", READ_RATE),
     ("detect", "= 0.1\n", "= 0.2\n", "detect"),
     ("detect", "Seconds; shorter strokes", "Shorter strokes", "detect"),
     ("evaluate", "stride: Positive", "stride: Positive = 2", ""),
@@ -43,7 +45,7 @@ SETTINGS = [
     ("index", "frames: Positive = 200", "frames: Positive = 100", "index"),
     ("index", "quorum: Fraction01 = 0.5", "quorum: Fraction01 = 1", "index"),
     ("index", '"players"] = "auto"', '"players"] = "classes"', "index"),
-    ("limits", "timeout_s: float = 120", "timeout_s: float = 60", "index decode"),
+    ("limits", "timeout_s: float = 120", "timeout_s: float = 60", READ_RATE),
     ("load", "holds no keys; write", "has no keys; write", ""),
     ("network", "POOLINGS = 3", "POOLINGS = 2", ""),
     ("normalize", "Literal[0, 3, 5, 7] = 3", "Literal[0, 3, 5, 7] = 7", "normalize segment"),
@@ -203,7 +205,7 @@ def test_another_line_in_a_module(noted: Noted, name: str, expected: str) -> Non
         ("params.yaml", "state_minutes: 10", "state_minutes: 0", ""),
         ("presets/tiny.yaml", "estimator: farneback", "estimator: dis", "flow segment report"),
         ("presets/tiny.yaml", "split: test", "split: none", "decode detect report"),
-        ("presets/tiny.yaml", "context: 16", "context: 24", "index decode"),
+        ("presets/tiny.yaml", "context: 16", "context: 24", READ_RATE),
     ],
 )
 def test_what_dvc_itself_says(noted: Noted, file: str, old: str, new: str, expected: str) -> None:

@@ -1,7 +1,8 @@
 """Random videos, as FFmpeg can write them: ``python -m tests.video.fuzz [number [seed]]``.
 
-Each is probed and decoded as the stages do it. Every stored frame must be that of a plain decode
-from beginning to end, by FFmpeg alone; or there is an error that names the video. Prints how many
+Each is probed and decoded as the stages do it, every n-th frame or those nearest to the times of a
+rate. Every stored frame must be that of a plain decode from beginning to end, by FFmpeg alone; or
+there is an error that names the video. Prints how many
 ended how, and the seed of each that went wrong; those that do not decode as a whole cannot be
 compared. A few of them are a test of the suite.
 """
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import subprocess
 import sys
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, get_args
@@ -24,6 +27,8 @@ from tests.decoding import decode_one
 from tests.rows import sample
 from tests.videos import Frames
 from twinstroke.errors import UserError
+from twinstroke.index.videos import footage_of
+from twinstroke.settings.decode import DecodeSettings
 from twinstroke.video.probe import probe_video
 
 CODECS = {
@@ -41,6 +46,7 @@ MORE = {
     "libvpx-vp9": ("-deadline", "realtime", "-cpu-used", "8", "-b:v", "200k"),
     "mjpeg": ("-strict", "unofficial"),
 }
+_RATES = ["30", "30000/1001", "25", "60", "120"]
 PICTURES = ("-f", "lavfi", "-i")
 KEPT = 48
 """Width of kept frames, in px."""
@@ -68,14 +74,23 @@ def tried(folder: Path, seed: int) -> tuple[Outcome, str]:
     """Make a video, decode it, and say how that ended, and of what the video was made."""
     chance = random.Random(seed)  # noqa: S311 - not for secrets
     path, choices = _written(folder, chance)
+    rate: float | Literal["video"] = chance.choice(["video", 7.5, 10, 24])
+    choices += f" decode.rate {rate}"
     try:
         probe = probe_video(path)
-        starts = sorted(chance.randrange(max(1, probe.frames - 6)) for _ in range(3))
+        # Where the container knows no times of frames, nobody can tell which are the nearest.
+        rate = rate if probe.timed else "video"
+        step = 1 if rate != "video" else chance.choice([1, 1, 3])
+        decode = DecodeSettings(width=KEPT, frame_step=step, rate=rate)
+        count = len(footage_of(probe, decode).counted)
+        starts = sorted(chance.randrange(max(1, count - 6)) for _ in range(3))
         samples = [sample(start, start + 5, path.stem) for start in starts]
         found, numbers = decode_one(
             path,
-            probe.frames,
+            count,
             samples,
+            step=step,
+            rate=rate,
             width=probe.width,
             height=probe.height,
             kept_width=KEPT,
@@ -85,26 +100,41 @@ def tried(folder: Path, seed: int) -> tuple[Outcome, str]:
         assert str(error).startswith(str(folder)), error
         return "refused", choices
     number = probe.streams[0].number
-    full = _full(path, number, found.shape[1], shrinks=probe.width >= KEPT)
+    full, times = _full(path, number, found.shape[1], shrinks=probe.width >= KEPT)
     if len(full) != probe.frames:
         # A joined part whose parameters are lost: plain decoding no longer tells which frame is
         # which.
         return "not whole", choices
+    if rate != "video":
+        grid = [times[0] + k / Fraction(rate) for k in numbers.tolist()]
+        numbers = np.array([_nearest(times, time) for time in grid])
     return "same" if np.array_equal(found, full[numbers]) else "WRONG", choices
 
 
-def _full(path: Path, stream: int, height: int, *, shrinks: bool) -> Frames:
+def _nearest(times: list[Fraction], time: Fraction) -> int:
+    """Of the frames whose beginning is nearest to a time, the last."""
+    distances = [abs(own - time) for own in times]
+    return max(n for n, distance in enumerate(distances) if distance == min(distances))
+
+
+def _full(path: Path, stream: int, height: int, *, shrinks: bool) -> tuple[Frames, list[Fraction]]:
+    """All frames, and when they begin, in seconds."""
     flags = f"{'area' if shrinks else 'bicubic'}+accurate_rnd+full_chroma_int+bitexact"
     # Filters that are made anew midway convert colours twice; a test of joined videos decodes each
     # part alone instead.
     input_options = ["-threads", "1", "-reinit_filter", "0", "-i", path]
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "quiet", *input_options]
-    scale = ["-map", f"0:{stream}", "-vf", f"scale={KEPT}:{height}:flags={flags}"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "info", "-nostats", *input_options]
+    filters = f"showinfo=checksum=0,scale={KEPT}:{height}:flags={flags}"
+    scale = ["-map", f"0:{stream}", "-vf", filters]
     plain = ["-fps_mode", "passthrough", "-pix_fmt", "gbrp", "-f", "rawvideo", "-"]
     # Where a joined part does not decode, FFmpeg goes on, and fails at last.
-    pixels = subprocess.run([*command, *scale, *plain], capture_output=True, check=False).stdout
-    frames = np.frombuffer(pixels, np.uint8).reshape(-1, 3, height, KEPT)
-    return frames[:, [2, 0, 1]].transpose(0, 2, 3, 1)
+    done = subprocess.run([*command, *scale, *plain], capture_output=True, check=False)
+    frames = np.frombuffer(done.stdout, np.uint8).reshape(-1, 3, height, KEPT)
+    log = done.stderr.decode(errors="replace")
+    base = re.search(r"config in time_base: (\d+)/(\d+)", log)
+    second = Fraction(int(base[2]), int(base[1])) if base else Fraction(1)
+    times = [int(ticks) / second for ticks in re.findall(r" n: *\d+ pts: *(-?\d+) ", log)]
+    return frames[:, [2, 0, 1]].transpose(0, 2, 3, 1), times
 
 
 def _written(folder: Path, chance: random.Random) -> tuple[Path, str]:
@@ -116,9 +146,13 @@ def _written(folder: Path, chance: random.Random) -> tuple[Path, str]:
         options += ["-bf", chance.choice(["0", "2"])]
     choices = [suffix, *options]
     parts = []
+    # What turns and changes midway, not even the plain decode gives rightly.
+    turns = chance.random() < 0.25
+    own: list[str] = []
     for number in range(chance.choice([1, 1, 2, 3])):
-        # FFmpeg's decoder of MJPEG keeps the range of the first frame that it sees.
-        own = _pictures(chance, ["tv"] if codec == "mjpeg" else ["tv", "tv", "pc"])
+        if not own or not turns:
+            # FFmpeg's decoder of MJPEG keeps the range of the first frame that it sees.
+            own = _pictures(chance, ["tv"] if codec == "mjpeg" else ["tv", "tv", "pc"])
         choices += own
         parts.append(folder / f"part{number}.{suffix}")
         _ffmpeg(*own, *options, parts[-1])
@@ -127,14 +161,12 @@ def _written(folder: Path, chance: random.Random) -> tuple[Path, str]:
         order = folder / "parts.txt"
         order.write_text("".join(f"file '{part.name}'\n" for part in parts), encoding="utf-8")
         path = _copied(path, "joined", ["-f", "concat"], order)
-    # What turns and changes midway, not even the plain decode gives rightly.
-    turns = [["-display_rotation", chance.choice(["90", "180", "270"])]] if not parts[1:] else []
-    for change in (
-        *turns,
-        ["-ss", chance.choice(["0.13", "0.5"])],
-        ["-itsoffset", chance.choice(["1.3", "-0.2"])],
+    for change, wanted in (
+        (["-display_rotation", chance.choice(["90", "180", "270"])], turns),
+        (["-ss", chance.choice(["0.13", "0.5"])], chance.random() < 0.25),
+        (["-itsoffset", chance.choice(["1.3", "-0.2"])], chance.random() < 0.25),
     ):
-        if chance.random() < 0.25:
+        if wanted:
             choices += change
             path = _copied(path, change[0][1:], change, path)
     if chance.random() < 0.2:
@@ -144,12 +176,19 @@ def _written(folder: Path, chance: random.Random) -> tuple[Path, str]:
         both = folder / f"both.{suffix}"
         _ffmpeg("-i", path, "-i", second, "-map", "0", "-map", "1", "-c", "copy", both)
         path = both
+    if chance.random() < 0.15:
+        content = bytearray(path.read_bytes())
+        place = chance.randrange(len(content) // 4, len(content))
+        content[place : place + 60] = chance.randbytes(len(content[place : place + 60]))
+        choices.append(f"damage at {place}")
+        path = path.with_stem("damaged")
+        path.write_bytes(content)
     return path, " ".join(choices)
 
 
 def _pictures(chance: random.Random, ranges: list[str]) -> list[str]:
     """Moving pictures of one size, rate and colour range, as an input of FFmpeg."""
-    size, rate = chance.choice(["64x48", "96x54", "48x64"]), chance.choice(["30", "30000/1001"])
+    size, rate = chance.choice(["64x48", "96x54", "48x64"]), chance.choice(_RATES)
     source = f"testsrc2=size={size}:rate={rate}:duration={chance.choice(['0.7', '1.6'])}"
     filters = [f"setsar={chance.choice(['1', '1', '4/3'])}"]
     if chance.random() < 0.3:

@@ -30,9 +30,10 @@ from tests.videos import (
     write_video,
 )
 from twinstroke.findings import Finding
+from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.limits import Limits
 from twinstroke.video import checks as module
-from twinstroke.video.checks import check_decoding, video_findings
+from twinstroke.video.checks import check_decoding, rate_findings, video_findings
 from twinstroke.video.clock import Clock
 from twinstroke.video.probe import Probe, probe_video
 
@@ -42,7 +43,8 @@ NEEDED = [0, 500, 999]
 
 
 def _findings(path: Path, fps: float = 120) -> list[Finding]:
-    return video_findings(path, "v", probe_video(path), fps)
+    probe, decode = probe_video(path), DecodeSettings(width=32)
+    return rate_findings(path, "v", probe, decode, fps) + video_findings(path, "v", probe)
 
 
 @pytest.fixture
@@ -194,17 +196,18 @@ def test_decoder_and_container_disagree(tmp_path: Path, wrong: Any, full: str, s
 
 
 @pytest.mark.parametrize(
-    ("fps", "expected", "alarm"),
-    [(120, 120, False), (120, 121, False), (120, 118.9, False), (120, 122, True), (60, 120, True)],
+    ("fps", "expected", "possible"),
+    [(120, 120, 0), (120, 121, 0), (120, 118.9, 0), (120, 122, 122), (60, 120, 60)],
 )
-def test_frame_rate(tmp_path: Path, fps: int, expected: float, alarm: bool) -> None:
+def test_frame_rate(tmp_path: Path, fps: int, expected: float, possible: int) -> None:
     path = write_video(tmp_path / "v.mp4", FRAMES, fps)
     found = _findings(path, expected)
-    assert len(found) == alarm
-    if alarm:
+    assert len(found) == (possible > 0)
+    if possible:
         assert str(found[0]) == (
             f"{path}: has {fps} frames a second, but index.fps is {expected:g}; "
-            "set index.fps if that is right, or convert the video"
+            "set index.fps if that is right, or keep one rate of all (index.fps: any, "
+            f"decode.rate: {possible}), or convert the video"
         )
         assert (found[0].severity, found[0].check, found[0].video) == ("error", "fps", "v")
 
@@ -268,3 +271,42 @@ def test_variable_frame_rate(tmp_path: Path) -> None:
     (finding,) = _findings(write_vfr_video(tmp_path / "v.mp4", FRAMES, list(times)), 58)
     assert (finding.severity, finding.check) == ("warning", "vfr")
     assert "16.7 to 33.3 ms" in finding.found
+    probe = probe_video(tmp_path / "v.mp4")
+    assert probe.usual_fps == 60
+    assert float(probe.fps) == pytest.approx(58, abs=0.1)
+    kept = probe.clock.kept(Fraction(1, 60))
+    (finding,) = video_findings(tmp_path / "v.mp4", "v", probe, kept)
+    assert "3.2% of them repeat the one before" in finding.advice  # one of 31
+
+
+def test_the_usual_rate_of_a_variable_one_may_be_the_expected_one(tmp_path: Path) -> None:
+    """A phone that means 30 frames a second, and drops every tenth: 27.1 by the mean."""
+    times = np.delete(np.arange(34), range(9, 33, 10))[:30] / 30
+    path = write_vfr_video(tmp_path / "v.mp4", FRAMES, list(times))
+    probe = probe_video(path)
+    assert float(probe.fps) < 0.95 * 30
+    assert [item.check for item in _findings(path, 30)] == ["vfr"]
+    assert [item.check for item in _findings(path, 25)] == ["fps", "vfr"]
+
+
+@pytest.mark.parametrize(("rate", "slow"), [(30, False), (32, False), (34, True), (60, True)])
+def test_a_video_that_is_too_slow(tmp_path: Path, rate: float, slow: bool) -> None:
+    """From a ninth more frames on than it has, more than one in ten is there twice."""
+    path = write_video(tmp_path / "v.mp4", np.tile(FRAMES, (3, 1, 1, 1)), 30)
+    decode = DecodeSettings(width=32, rate=rate)
+    found = rate_findings(path, "v", probe_video(path), decode, "any")
+    assert [item.severity for item in found] == ["error"] * slow
+    if slow:
+        assert str(found[0]).startswith(f"{path}: has 30 frames a second, too few for decode.rate")
+        assert "set decode.rate to 30, or leave the video out" in str(found[0])
+
+
+def test_slow_motion_counts_frames_as_they_were_recorded(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", FRAMES, 30)
+    probe = probe_video(path)
+    eight = Fraction(8)
+    every_frame = DecodeSettings(width=32)
+    assert rate_findings(path, "v", probe, every_frame, 240, eight) == []
+    (wrong,) = rate_findings(path, "v", probe, every_frame, 30, eight)
+    assert "has 240 frames a second as recorded, but index.fps is 30" in wrong.found
+    assert rate_findings(path, "v", probe, DecodeSettings(width=32, rate=120), "any", eight) == []

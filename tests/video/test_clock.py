@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinstroke.annotations.records import Seconds, frame_number, seconds
-from twinstroke.annotations.resolve import exact_rate
-from twinstroke.video.clock import Clock
+from twinstroke.timeline import Kept, every
+from twinstroke.video.clock import Clock, exact_rate
 
 NTSC_120 = Fraction(120_000, 1001)
 
@@ -40,6 +41,68 @@ def test_nearest_boundary_against_brute_force(gaps: list[int], first: int, time:
     distances = [abs(clock.time_of(n) - time) for n in range(clock.frames + 1)]
     nearest = [n for n, distance in enumerate(distances) if distance == min(distances)]
     assert clock.frame_at(time) == nearest[-1]
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=60),
+    st.integers(-500, 1000),
+    st.fractions(Fraction(1, 200), 1, max_denominator=2000),
+)
+def test_kept_frames_are_the_nearest_to_the_times_of_a_grid(
+    gaps: list[int], first: int, interval: Fraction
+) -> None:
+    """The plain statement: for the time k · interval after the first frame the nearest frame."""
+    clock = Clock(first + np.concatenate([[0], np.cumsum(gaps)]), Fraction(1, 1000))
+    times = [clock.time_of(n) for n in range(clock.frames)]
+    times.append(min(clock.duration, times[-1] + interval))
+    expected = []
+    for k in range(2 + int(clock.duration - clock.time_of(0)) * 200 + 200):
+        time = clock.time_of(0) + k * interval
+        distances = [abs(own - time) for own in times]
+        nearest = max(n for n, distance in enumerate(distances) if distance == min(distances))
+        if nearest == clock.frames:
+            break
+        expected.append(nearest)
+    kept = clock.kept(interval)
+    assert kept.numbers.tolist() == expected
+    assert kept.frames == clock.frames
+
+
+@given(
+    st.sampled_from([30, 60, 120, 240, 50, 25, Fraction(30_000, 1001), NTSC_120]),
+    st.integers(1, 9),
+    st.integers(1, 300),
+    st.sampled_from([1000, 90_000, 12_800]),
+)
+def test_of_a_multiple_of_the_rate_every_nth_frame_is_kept(
+    fps: Fraction | int, step: int, frames: int, ticks_a_second: int
+) -> None:
+    """Also where times are rounded to whole ticks, as containers have them."""
+    ticks = [round(n / Fraction(fps) * ticks_a_second) for n in range(frames + 1)]
+    kept = Clock(np.array(ticks), Fraction(1, ticks_a_second)).kept(step / Fraction(fps))
+    assert kept.numbers.tolist() == every(step, frames).numbers.tolist()
+    assert kept.repeated == 0
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=40),
+    st.integers(0, 9),
+    st.integers(0, 200),
+)
+def test_places_among_kept_frames(gaps: list[int], more: int, number: int) -> None:
+    numbers = np.cumsum([0, *gaps])
+    kept = Kept(numbers, int(numbers[-1]) + 1 + more)
+    number %= kept.frames + 1
+    assert kept.place(number) == sum(own < number for own in numbers.tolist())
+    assert kept.place(kept.frame(kept.place(number))) == kept.place(number)
+    for place in range(len(kept) + 1):
+        assert kept.frame(place) == [*numbers.tolist(), kept.frames][place]
+    for first, then, twice in zip(
+        numbers.tolist(), [*numbers.tolist()[1:], kept.frames], range(1, 99, 2), strict=False
+    ):
+        assert kept.between(twice - 1) == first
+        assert kept.between(twice) == math.ceil((first + then) / 2)
+    assert kept.between(2 * len(kept)) == kept.frames
 
 
 @given(st.lists(st.integers(3, 60), min_size=1, max_size=200), st.integers(0, 1000))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import pickle
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -45,7 +45,7 @@ from tests.videos import (
 from twinstroke.errors import UserError
 from twinstroke.results.film import write_film
 from twinstroke.settings.limits import Limits
-from twinstroke.timeline import kept_count, merged
+from twinstroke.timeline import every, kept_count, merged
 from twinstroke.video import seek as module
 from twinstroke.video.checks import check_decoding
 from twinstroke.video.entry import FrameRun
@@ -80,17 +80,19 @@ def _full(path: Path) -> Frames:
 
 
 def _plan(path: Path, kept: list[range], frames: int, step: int = 1) -> list[Pass]:
-    return plan_passes(path, kept, frames=frames, frame_step=step, limits=LIMITS)
+    return plan_passes(path, kept, every(step, frames), LIMITS)
 
 
-def _decode(
-    path: Path, one: Pass, step: int = 1, batch: int = 8, limits: Limits = LIMITS
-) -> Frames:
+def _pass(kept: Sequence[range], step: int = 1) -> Pass:
+    """One that begins at the beginning."""
+    return Pass(tuple(kept), None, np.concatenate([np.array(r) for r in kept]) * step)
+
+
+def _decode(path: Path, one: Pass, batch: int = 8, limits: Limits = LIMITS) -> Frames:
     arrays = list(
         decoded_frames(
             path,
             one,
-            frame_step=step,
             width=WIDTH,
             height=HEIGHT,
             shrinks=True,
@@ -197,7 +199,7 @@ def test_bits_are_those_of_a_full_decode(tmp_path: Path, runs: list[bool], name:
         assert passes == pickle.loads(pickle.dumps(passes))  # noqa: S301 (our own bytes)
         numbers = [k for r in kept for k in r]
         assert _numbers(passes) == numbers
-        found = np.concatenate([_decode(path, one, step) for one in passes])
+        found = np.concatenate([_decode(path, one) for one in passes])
         np.testing.assert_array_equal(found, full[np.array(numbers) * step])
         # One run each: none that had to begin anew.
         assert runs == [one.entry is not None for one in passes]
@@ -234,8 +236,8 @@ def test_joined_videos_go_on_counting_where_one_begins_that_is_unlike(
         (1, [range(2, 5), range(45, 50), range(100, 119)]),
         (3, [range(40)]),
     ):
-        for one in (Pass(tuple(kept), None), *_plan(path, kept, 120, step)):
-            found = _decode(path, one, step)
+        for one in (_pass(kept, step), *_plan(path, kept, 120, step)):
+            found = _decode(path, one)
             np.testing.assert_array_equal(found, full[np.array(_numbers([one])) * step])
     assert any(runs)
 
@@ -243,11 +245,11 @@ def test_joined_videos_go_on_counting_where_one_begins_that_is_unlike(
 def test_turned_frames_that_change_their_size_are_an_error(tmp_path: Path) -> None:
     path = tmp_path / "v.mp4"
     first, second = write_joined_video(path, FRAMES, {}, {"size": "96x72"}, degrees=90)
-    before = Pass((range(0, 50),), None)
+    before = _pass([range(0, 50)])
     turned = write_rotated_copy(tmp_path / "first.mp4", first, 90)
     np.testing.assert_array_equal(_decode(path, before), _full(turned)[:50])
     with pytest.raises(UserError, match=r"v\.mp4: its frames change from 64×48 to 96×72 .* 1 s"):
-        _decode(path, Pass((range(55, 65),), None))
+        _decode(path, _pass([range(55, 65)]))
     # Nothing changes after that.
     turned = write_rotated_copy(tmp_path / "second.mp4", second, 90)
     (after,) = _plan(path, [range(90, 110)], 120)
@@ -281,7 +283,7 @@ def test_of_several_streams_all_runs_take_the_same(
     assert (probe.frames, probe.width, probe.height) == (60 - used, sizes[used], sizes[used])
     assert check_decoding(path, "v", probe, None) == []
     full = _full(sources[used])
-    for passes in (_plan(path, [range(40, 50)], 60 - used), [Pass((range(0, 60 - used),), None)]):
+    for passes in (_plan(path, [range(40, 50)], 60 - used), [_pass([range(0, 60 - used)])]):
         (one,) = passes
         np.testing.assert_array_equal(_decode(path, one), full[_numbers(passes)])
     layout = write_film(tmp_path / "film.mp4", path, probe, [], [])
@@ -319,7 +321,7 @@ def test_any_ranges(wishes: list[tuple[int, int]], step: int, codec: str) -> Non
     kept = merged(range(b // step, min(b // step + n, last)) for b, n in wishes)
     passes = _plan(path, kept, 300, step)
     assert _numbers(passes) == [k for r in kept for k in r]
-    found = np.concatenate([_decode(path, one, step, batch=5) for one in passes])
+    found = np.concatenate([_decode(path, one, batch=5) for one in passes])
     np.testing.assert_array_equal(found, full[np.array(_numbers(passes)) * step])
 
 
@@ -333,7 +335,7 @@ def test_no_group_is_decoded_twice(
 ) -> None:
     kept = merged(range(b // step, (b + n) // step + 1) for b, n in wishes)
     entries = np.array(sorted(places), np.int64)
-    parts = list(module._parts(kept, step, entries))
+    parts = list(module._parts(kept, every(step, 10**5).numbers, entries))
     assert [k for _, part in parts for r in part for k in r] == [k for r in kept for k in r]
     begins = [entries[number] if number >= 0 else 0 for number, _ in parts]
     ends = [(part[-1].stop - 1) * step + 1 for _, part in parts]
@@ -355,7 +357,7 @@ def test_a_long_range_is_shared_out() -> None:
     every_sixty = np.arange(60, 4800, 60)
 
     def lengths(frames: int) -> list[int]:
-        parts = module._parts([range(frames)], 1, every_sixty)
+        parts = module._parts([range(frames)], np.arange(frames), every_sixty)
         return [sum(map(len, part)) for _, part in parts]
 
     # A quarter of what is left, up to the next entry.
@@ -425,7 +427,7 @@ def test_a_video_that_ends_early(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"v\.mp4: frame \d\d does not decode"):
         _decode(path, one)
     with pytest.raises(UserError, match=r"whole\.mp4: frame 120 does not decode"):
-        _decode(whole, Pass((range(110, 130),), None))
+        _decode(whole, _pass([range(110, 130)]))
 
 
 @pytest.mark.parametrize("last", [66, 67, 68, 69])
@@ -465,7 +467,7 @@ def test_false_entries_lead_back_to_the_beginning(tmp_path: Path, runs: list[boo
 @pytest.mark.parametrize("number", [59, 61, 119, 121])
 def test_a_number_of_frames_that_does_not_fit_the_times(tmp_path: Path, number: int) -> None:
     path = write_grouped_video(tmp_path / "v.mp4", FRAMES)
-    assert _plan(path, [range(70, 80)], number) == [Pass((range(70, 80),), None)]
+    assert _plan(path, [range(40, 50)], number) == [_pass([range(40, 50)])]
 
 
 def test_seeking_that_does_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -476,7 +478,7 @@ def test_seeking_that_does_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for seek_s in ("0.5", "1.5"):
         # Two groups before the entry, as in a file without index, and after it.
         monkeypatch.setattr(module, "_seek", lambda *_, to=seek_s: to)
-        assert _plan(path, kept, 120) == [Pass(tuple(kept), None)]
+        assert _plan(path, kept, 120) == [_pass(kept)]
     # One group before it is usual where the container counts otherwise.
     monkeypatch.setattr(module, "_seek", lambda *_: "0.9")
     (one,) = _plan(path, kept, 120)
@@ -492,7 +494,7 @@ def test_what_is_passed_over_gives_signs_of_life(tmp_path: Path) -> None:
     run = FrameRun(path, wanted, None, **options)  # type: ignore[arg-type]
     # Frames 0 and 250 are no wanted ones, 500 is.
     assert sum(map(len, run.ffmpeg)) == (5 + 2) * WIDTH * HEIGHT * 3
-    found = _decode(path, Pass(tuple(wanted), None))
+    found = _decode(path, _pass(wanted))
     np.testing.assert_array_equal(found, _full(path)[[500, 501, 502, 718, 719]])
 
 
@@ -515,11 +517,11 @@ def test_limits(tmp_path: Path) -> None:
     path = write_grouped_video(tmp_path / "v.mp4", FRAMES)
     least = Limits(max_pixels=64 * 48)
     small = Limits(max_pixels=64 * 48 - 1)
-    passes = plan_passes(path, [range(70, 80)], frames=120, frame_step=1, limits=least)
+    passes = plan_passes(path, [range(70, 80)], every(1, 120), least)
     assert len(_decode(path, passes[0], limits=least)) == 10
     message = r"v\.mp4: its frames are larger than decode\.max_pixels \(3,071\)"
     with pytest.raises(UserError, match=message):
-        plan_passes(path, [range(70, 80)], frames=120, frame_step=1, limits=small)
+        plan_passes(path, [range(70, 80)], every(1, 120), small)
     with pytest.raises(UserError, match=message):
         _decode(path, passes[0], limits=small)
 
@@ -528,6 +530,6 @@ def test_limits(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     short = Limits(timeout_s=0.3)
     message = r"fifo\.mp4: FFmpeg gave nothing for 0\.3 s and was ended; .* decode\.timeout_s"
-    for one in (*passes, Pass((range(5),), None)):
+    for one in (*passes, _pass([range(5)])):
         with pytest.raises(UserError, match=message):
             _decode(fifo, one, limits=short)

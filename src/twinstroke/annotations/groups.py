@@ -102,6 +102,7 @@ def _groups(
             name = tidy(cells[column])
             if video is None:
                 continue
+            reading.add_recorded(video, cells.get("recorded_fps", ""), place)
             region, is_usable = row_region(cells, place, reading.findings, video)
             own = groups[video]
             if not is_usable:

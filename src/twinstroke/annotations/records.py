@@ -78,6 +78,9 @@ class Reading:
         self.annotations: list[Annotation] = []
         self.annotated: set[str] = set()
         """Videos that some annotation file is about, even if it holds no stroke."""
+        self.recorded: dict[str, tuple[float, Place]] = {}
+        """Frames a second at which videos were recorded that are stored at fewer, and who says it;
+        by id."""
         self._names: dict[str, set[str]] = defaultdict(set)
         self._unread: dict[str, Path] = {}
         self._missing: set[tuple[str, str]] = set()
@@ -144,6 +147,35 @@ class Reading:
     def knows(self, name: str) -> bool:
         """Tell whether a name, as for :meth:`video_named`, is that of one video."""
         return len(self._meant(name)) == 1
+
+    def add_recorded(self, video: str, text: str, place: Place) -> None:
+        """Note a cell of the column ``recorded_fps``; an empty one says nothing.
+
+        Args:
+            video: Id of the video.
+            text: The cell.
+            place: Where it stands.
+        """
+        if not text:
+            return
+        rate = float(text.replace(",", ".")) if re.fullmatch(r"\d{1,6}([.,]\d+)?", text) else 0
+        earlier, where = self.recorded.setdefault(video, (rate, place))
+        if not rate:
+            self.findings.error(
+                "fps",
+                place,
+                f"recorded_fps is {text[:40]!r}, no frames a second",
+                "write a number such as 240, or leave the cell empty",
+                video=video,
+            )
+        elif earlier and earlier != rate:
+            self.findings.error(
+                "fps",
+                place,
+                f"recorded_fps is {rate:g}, but {earlier:g} in {where}",
+                "a video has one; correct the other",
+                video=video,
+            )
 
     def _meant(self, name: str) -> set[str]:
         """Ids of the videos that a name may mean."""

@@ -9,7 +9,8 @@ from twinstroke.annotations.records import Annotation, Seconds, Time, written
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.findings import Findings
 from twinstroke.settings.index import IndexSettings
-from twinstroke.video.clock import Clock
+from twinstroke.timeline import Kept
+from twinstroke.video.clock import Clock, exact_rate
 
 TOLERANCE_S = Fraction(1, 10)
 """Sound often lasts a little longer than the picture, and strokes may be marked to its end."""
@@ -20,6 +21,7 @@ def resolved(
     clocks: Mapping[str, Clock],
     settings: IndexSettings,
     findings: Findings,
+    counted: Mapping[str, Kept] | None = None,
 ) -> list[Stroke]:
     """Turn annotations into strokes; those of other videos than `clocks` knows are passed over.
 
@@ -28,6 +30,7 @@ def resolved(
         clocks: When each frame of the probed videos begins.
         settings: Frame rate at which the annotation tool counted, if not that of the video.
         findings: Gets an error for each stroke that ends after its video, or lasts no frame.
+        counted: Which frames of each video the strokes are to count; all if left out.
     """
     rate = settings.annotation_fps
     strokes = []
@@ -39,6 +42,8 @@ def resolved(
         if rate != "video" and item.end is not None:
             times = tuple(t if isinstance(t, Seconds) else _at_rate(t, rate) for t in times)
         begin, end = (t if isinstance(t, int) else clock.frame_at(t.value) for t in times)
+        if counted is not None:
+            begin, end = map(counted[item.video].place, (begin, end))
         if _is_past(times[1], clock):
             findings.error(
                 "range",
@@ -72,14 +77,6 @@ def resolved(
                 )
             )
     return strokes
-
-
-def exact_rate(fps: float) -> Fraction:
-    """Frame rate that a decimal number stands for: 29.97 is 30000/1001, as television has it."""
-    whole = round(fps * 1.001)
-    if fps != round(fps) and abs(fps * 1.001 - whole) < 0.005:
-        return Fraction(whole * 1000, 1001)
-    return Fraction(str(fps))
 
 
 def _at_rate(frame: int, fps: float) -> Seconds:

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +22,8 @@ from twinstroke.progress import progress_bar
 from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.window import WindowSettings
 from twinstroke.tables import Sample, Video
-from twinstroke.timeline import kept_count
-from twinstroke.video.clock import Clock
+from twinstroke.timeline import Kept, every, kept_count
+from twinstroke.video.clock import Clock, exact_rate
 from twinstroke.video.probe import probe_video
 from twinstroke.video.seek import Pass, decoded_frames, plan_passes
 
@@ -57,9 +58,8 @@ class _Part:
         return sum(len(r) for one in self.passes for r in one.kept)
 
     def __str__(self) -> str:
-        step = self.settings.frame_step
-        first, last = self.passes[0].kept[0][0], self.passes[-1].kept[-1][-1]
-        return f"{self.source}: frames {first * step} to {last * step}"
+        first, last = self.passes[0].numbers[0], self.passes[-1].numbers[-1]
+        return f"{self.source}: frames {first} to {last}"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class _Job:
     whole: bool
 
     @property
-    def kept(self) -> list[range]:
+    def wanted(self) -> list[range]:
+        """Kept frames that are stored."""
         step = self.settings.frame_step
         return [range(kept_count(self.video.frames, step))] if self.whole else self.needed
 
@@ -142,7 +143,7 @@ def decode_videos(
     return DecodeSummary(
         made=len(missing),
         present=len(jobs) - len(missing),
-        frames_kept=sum(len(r) for job, _ in jobs for r in job.kept),
+        frames_kept=sum(len(r) for job, _ in jobs for r in job.wanted),
         frames_in_videos=sum(job.video.frames for job, _ in jobs),
     )
 
@@ -169,7 +170,11 @@ def _unfit(video: Video, settings: DecodeSettings, window: WindowSettings) -> li
 def _output(job: _Job, target: Path, store: Path) -> OutputFile[_Part]:
     """The file of a video, without its parts: how it is entered is looked up only if it must be."""
     video, settings = job.video, job.settings
-    parameters = {"width": settings.width, "frame_step": settings.frame_step}
+    parameters: dict[str, Any] = {"width": settings.width, "frame_step": settings.frame_step}
+    if settings.rate != "video":
+        parameters = {"width": settings.width, "rate": settings.rate}
+        if video.slow_motion != 1:
+            parameters["slow_motion"] = str(video.slow_motion)
     origin = {
         "revision": REVISION,
         "source": video.sha256,
@@ -178,7 +183,7 @@ def _output(job: _Job, target: Path, store: Path) -> OutputFile[_Part]:
     }
     for_detection = {"needed": [[r.start, r.stop] for r in job.needed]} if job.whole else {}
     fingerprint = fingerprint_of(
-        **origin, kept=[[r.start, r.stop] for r in job.kept], **for_detection
+        **origin, kept=[[r.start, r.stop] for r in job.wanted], **for_detection
     )
     size = (_height(video, settings), settings.width)
     return OutputFile(
@@ -211,21 +216,25 @@ def _planned(
     return [planned[source] for source in outputs if source in planned], problems
 
 
-def _passes(job: _Job) -> tuple[list[Pass], Clock | None]:
-    """How a video is gone through; and when its frames are shown, where detection will ask."""
-    settings = job.settings
-    passes = plan_passes(
-        job.source,
-        job.kept,
-        frames=job.video.frames,
-        frame_step=settings.frame_step,
-        limits=settings.limits,
-    )
-    return passes, probe_video(job.source, settings.limits).clock if job.whole else None
+def _passes(job: _Job) -> tuple[list[Pass], Kept, Clock | None]:
+    """How a video is gone through, its kept frames, and when its frames are shown, if asked."""
+    settings, video = job.settings, job.video
+    by_time = settings.rate != "video"
+    clock = probe_video(job.source, settings.limits).clock if job.whole or by_time else None
+    if clock is not None and settings.rate != "video":
+        kept = clock.kept(video.slow_motion / exact_rate(settings.rate))
+        if len(kept) != video.frames:
+            raise UserError(
+                f"{job.source}: {len(kept)} frames are to be kept, but {video.frames} when it was "
+                "indexed; run dvc repro index again"
+            )
+    else:
+        kept = every(settings.frame_step, video.frames)
+    return plan_passes(job.source, job.wanted, kept, settings.limits), kept, clock
 
 
 def _in_parts(
-    job: _Job, output: OutputFile[_Part], passes: Sequence[Pass], clock: Clock | None
+    job: _Job, output: OutputFile[_Part], passes: Sequence[Pass], kept: Kept, clock: Clock | None
 ) -> OutputFile[_Part]:
     video, settings = job.video, job.settings
     size = (_height(video, settings), settings.width)
@@ -235,12 +244,15 @@ def _in_parts(
         for own in grouped(passes, lambda one: sum(map(len, one.kept)), PART_FRAMES)
     ]
     output = replace(output, items=parts, rows=[part.frames for part in parts])
-    if clock is None:
+    if clock is None or not job.whole:
         return output
+    columns = {"runs": [[r.start, r.stop] for r in job.needed], "ticks": clock.ticks.tolist()}
+    if settings.rate != "video":
+        columns["source"] = kept.numbers.tolist()
     return replace(
         output,
         attributes={**output.attributes, "time_base": str(clock.time_base)},
-        columns={"runs": [[r.start, r.stop] for r in job.needed], "ticks": clock.ticks.tolist()},
+        columns=columns,
     )
 
 
@@ -252,7 +264,6 @@ def _decoded(part: _Part) -> Iterator[Rows]:
         for frames in decoded_frames(
             part.source,
             one,
-            frame_step=part.settings.frame_step,
             width=width,
             height=height,
             shrinks=part.shrinks,

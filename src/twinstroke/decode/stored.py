@@ -6,7 +6,8 @@ Layout of ``frames/<video>.h5``:
 dataset  shape             dtype   meaning
 ======== ================= ======= ==========================================================
 rgb      (N, 3, H, W)      uint8   kept frames, resized to the preset's width, H·width//W high
-frame    (N,)              int64   number of each in the source video, ascending
+frame    (N,)              int64   number of each in the source video, ascending; with
+                                   ``decode.rate``, among the frames of that rate
 ======== ================= ======= ==========================================================
 
 Attributes: ``fingerprint``, ``parameters`` (JSON: what a person knows it by), ``content`` (SHA-256
@@ -20,6 +21,8 @@ and when frames are shown:
 runs     (R, 2)            int64   begin and end of each range of rows that samples need
 ticks    (F + 1,)          int64   when each of the F frames of the source begins, and the last
                                    one ends
+source   (K,)              int64   with ``decode.rate`` only: number in the source video of each
+                                   frame of that rate, ascending
 ======== ================= ======= ==========================================================
 
 Attribute: ``time_base``, seconds a tick as a fraction.

@@ -47,13 +47,13 @@ def classify(
     """
     seen = open_video(video, recogniser.preparation, recogniser.window, limits)
     for begin, end in strokes:
-        if not 0 <= begin < end <= seen.source.frames:
+        if not 0 <= begin < end <= seen.source.kept.frames:
             raise UserError(
-                f"{video}: has {seen.source.frames} frames, but a stroke is said to last from "
+                f"{video}: has {seen.source.kept.frames} frames, but a stroke is said to last from "
                 f"{begin} to {end}; see that strokes and video belong together"
             )
-    window, step = recogniser.window[0], seen.source.frame_step
-    clips = [clip_range(begin, end, step, window) for begin, end in strokes]
+    window, kept = recogniser.window[0], seen.source.kept
+    clips = [clip_range(kept.place(begin), kept.place(end), 1, window) for begin, end in strokes]
     found: dict[int, dict[str, float]] = {}
     frames = seen.source.prepared(recogniser.preparation, recogniser.window[1:], Stopwatch(), None)
     with closing(frames):
@@ -73,7 +73,7 @@ def _cut(
 ) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.int16]]]:
     """Gather the frames of each clip as they come by; at most those of open clips are held."""
     waiting = sorted(range(len(clips)), key=lambda number: clips[number].start)
-    last = source.kept - 1
+    last = len(source.kept) - 1
     held: dict[int, Frame] = {}
     for place, frame in enumerate(frames):
         held[place] = frame

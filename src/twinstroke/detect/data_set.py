@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
+from twinstroke.annotations.detection import Detection
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.decode.needed import untrimmed
 from twinstroke.detect.found import Found, Seen, detect
@@ -29,6 +30,7 @@ from twinstroke.results.palette import legend, stroke_colours
 from twinstroke.results.timelines import Timeline, draw_timelines
 from twinstroke.settings.detect import DetectSettings
 from twinstroke.tables import NEGATIVE, Sample, Split, StrokeClass, Unlabelled, Video, write_table
+from twinstroke.timeline import Kept
 
 TOLERANCE_S = 0.1
 """By which a boundary may be off and count as right, in seconds: people differ by as much."""
@@ -44,7 +46,7 @@ class HeldOut:
 
     video: Video
     truth: list[Stroke]
-    """In the order of time; those of unknown class too."""
+    """In the order of time; those of unknown class too. They count the frames of the tables."""
     place: PlayerRegion | None = None
     """Where the player is; None: anywhere in the picture."""
 
@@ -159,7 +161,7 @@ def detect_held_out(
             target = place_file(folder, one.video, item.place)
             target.parent.mkdir(exist_ok=True)
             found.append(detect(one, recogniser, settings, store=store / "detect", target=target))
-            truth += item.truth
+            truth += [_in_the_file(stroke, one.source.counted) for stroke in item.truth]
         write_found(
             found,
             recogniser,
@@ -170,6 +172,15 @@ def detect_held_out(
         )
         done += found
     return done
+
+
+def _in_the_file(stroke: Stroke, counted: Kept) -> Stroke:
+    return replace(stroke, begin=counted.frame(stroke.begin), end=counted.frame(stroke.end))
+
+
+def _in_the_tables(detection: Detection, counted: Kept) -> Detection:
+    begin, end = counted.place(detection.begin), counted.place(detection.end)
+    return detection.model_copy(update={"begin": begin, "end": max(begin + 1, end)})
 
 
 def write_measured(
@@ -198,12 +209,15 @@ def write_measured(
         split: Of the videos.
         folder: Where the files go.
     """
-    pairs = list(zip(chosen, found, strict=True))
+    pairs = [
+        (item, own, [_in_the_tables(one, own.seen.source.counted) for one in own.detections])
+        for item, own in zip(chosen, found, strict=True)
+    ]
     # People differ by about so much; the rates of all videos are the same within 1 %.
     tolerance = round(TOLERANCE_S * float(chosen[0].video.fps)) if chosen else 0
     scores = detection_scores(
         {item.name: item.truth for item in chosen},
-        {item.name: own.detections for item, own in pairs},
+        {item.name: detections for item, _, detections in pairs},
         {item.name: item.video.frames for item in chosen},
         tolerance,
     )
@@ -219,8 +233,8 @@ def write_measured(
     write_table(folder / "detection_thresholds.csv", scores.by_threshold, ThresholdRow)
     write_table(folder / "detection_classes.csv", scores.by_class, ClassRow)
     timelines = [
-        Timeline(item.name, own.seconds, item.video.frames, item.truth, own.detections)
-        for item, own in pairs
+        Timeline(item.name, own.seconds, item.video.frames, item.truth, detections)
+        for item, own, detections in pairs
     ]
     draw_timelines(
         timelines,

@@ -37,7 +37,7 @@ from twinstroke.regions import Box, PlayerRegion
 from twinstroke.segment.crop import window_around
 from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
 from twinstroke.settings.preparation import Preparation
-from twinstroke.timeline import kept_count
+from twinstroke.timeline import Kept, every
 from twinstroke.video.seek import decoded_frames, plan_passes
 
 _BATCH_FRAMES = 16
@@ -51,13 +51,10 @@ class Source:
     """A video, and which of its frames are kept."""
 
     path: Path
-    frames: int
-    """Source frames."""
+    kept: Kept
     width: int
     """Pixels, as displayed."""
     height: int
-    frame_step: int
-    """Every n-th source frame is kept."""
     rotation: int = 0
     """Degrees by which frames were turned to be displayed."""
     content: str = ""
@@ -73,9 +70,9 @@ class Source:
         return self.path.name
 
     @property
-    def kept(self) -> int:
-        """Number of kept frames."""
-        return kept_count(self.frames, self.frame_step)
+    def counted(self) -> Kept:
+        """All frames: the video belongs to no data set."""
+        return every(1, self.kept.frames)
 
     def made_of(self) -> Mapping[str, Any]:
         """All that decides the frames, beside the preparation and the window."""
@@ -176,7 +173,7 @@ class _Preparing:
         self._height = source.height * preparation.width // source.width
         size = self._height, preparation.width
         self._box = source.place.box(size) if source.place else Box(0, 0, *size)
-        self._motions = source.kept - 1
+        self._motions = len(source.kept) - 1
         self._centres = np.full((self._motions, 2), np.nan)
         self._begin = 0 if centres is None else len(centres)
         if centres is not None:
@@ -199,16 +196,13 @@ class _Preparing:
     def decoded(self) -> Generator[NDArray[np.uint8], None, None]:
         """Batches (n, 3, H, W), from the first frame on that is needed."""
         source, width, limits = self._source, self._preparation.width, self._source.limits
-        kept = range(0 if self._learns else self._first, source.kept)
-        passes = plan_passes(
-            source.path, [kept], frames=source.frames, frame_step=source.frame_step, limits=limits
-        )
+        wanted = range(0 if self._learns else self._first, len(source.kept))
+        passes = plan_passes(source.path, [wanted], source.kept, limits)
         runs = (
             partial(
                 decoded_frames,
                 source.path,
                 one,
-                frame_step=source.frame_step,
                 width=width,
                 height=self._height,
                 shrinks=width <= source.width,

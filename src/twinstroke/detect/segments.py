@@ -23,7 +23,8 @@ def find_strokes(
 ) -> list[Detection]:
     """Find the strokes of a video.
 
-    Each window speaks for the source frames nearer to its middle than to that of another.
+    Each window speaks for the source frames nearer to its middle than to that of another; the
+    strokes are told in these.
 
     Args:
         track: What a network says of its windows.
@@ -171,12 +172,11 @@ def _runs(kinds: NDArray[np.intp], gap: float) -> list[tuple[int, int]]:
 def _border(place: int, track: Track) -> int:
     """First source frame that is nearer to the middle of a window than to that of the one before.
 
-    Window p shows the source frames (p · stride - T // 2 + k) · step, k = 0 … T - 1; their mean is
-    (p · stride - h) · step with h = 0 for odd T, and h = 1/2 for even T. The first window has what
-    comes before it, the last one the rest.
+    Window p shows the kept frames p · stride - T // 2 + k, k = 0 … T - 1; their mean is
+    p · stride - h with h = 0 for odd T, and h = 1/2 for even T. The first window has what comes
+    before it, the last one the rest.
     """
     if place == len(track.probabilities):
-        return track.frames
+        return track.kept.frames
     half = 1 - track.window % 2
-    twice = ((2 * place - 1) * track.stride - half) * track.frame_step
-    return min(max(0, -(-twice // 2)), track.frames)
+    return track.kept.between(max(0, (2 * place - 1) * track.stride - half))

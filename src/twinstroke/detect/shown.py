@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from twinstroke.detect.timing import Stopwatch
 from twinstroke.settings.preparation import Preparation
+from twinstroke.timeline import Kept
 
 
 class Frame(NamedTuple):
@@ -32,16 +33,12 @@ class Shown(Protocol):
         """Of its file, for people."""
 
     @property
-    def frames(self) -> int:
-        """Number of source frames."""
+    def kept(self) -> Kept:
+        """Its kept frames, among those of the file."""
 
     @property
-    def frame_step(self) -> int:
-        """Every n-th source frame is kept."""
-
-    @property
-    def kept(self) -> int:
-        """Number of kept frames."""
+    def counted(self) -> Kept:
+        """Frames that the tables of its data set count, among those of the file."""
 
     def made_of(self) -> Mapping[str, Any]:
         """All that decides the frames, beside the preparation and the window."""

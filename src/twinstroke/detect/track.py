@@ -15,8 +15,7 @@ centres        (K, 2)        float64 (x, y) in px around which each kept frame m
 ============== ============= ======= ========================================================
 
 Attributes: ``fingerprint``, ``parameters`` (JSON: what a person knows it by), ``content`` (SHA-256
-of both datasets), ``classes`` (JSON), ``window`` (T), ``stride``, ``frame_step``, ``frames`` (of
-the source).
+of both datasets), ``classes`` (JSON), ``window`` (T), ``stride``.
 """
 
 from __future__ import annotations
@@ -50,8 +49,9 @@ from twinstroke.parallel.prefetch import chained
 from twinstroke.parallel.store import PARTS, alone, link
 from twinstroke.progress import progress_bar
 from twinstroke.segment import stored as segment
+from twinstroke.timeline import Kept
 
-REVISION = 3
+REVISION = 4
 """Raised when the same input gives other numbers than before."""
 _REVISIONS = (decode.REVISION, flow.REVISION, normalize.REVISION, segment.REVISION)
 _DATASETS = ("probabilities", "centres")
@@ -70,10 +70,8 @@ class Track:
     """T, kept frames."""
     stride: int
     """Kept frames from window to window."""
-    frame_step: int
-    """Source frames from kept frame to kept frame."""
-    frames: int
-    """Source frames."""
+    kept: Kept
+    """Kept frames of the video."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +121,7 @@ def score_windows(
         network=recogniser.digest,
         looked_at_by=recogniser.versions,
         stride=stride,
-        frame_step=source.frame_step,
-        frames=source.frames,
+        kept=hashlib.sha256(source.kept.numbers.tobytes()).hexdigest(),
     )
     kept = store / f"{fingerprint}.h5"
     if not _is_kept(kept, fingerprint):
@@ -138,7 +135,7 @@ def score_windows(
                 shutil.rmtree(work.folder)
     if target is not None:
         link(kept, target)
-    return read_track(kept)
+    return _read_track(kept, source.kept)
 
 
 def _is_kept(kept: Path, fingerprint: str) -> bool:
@@ -157,20 +154,14 @@ def _content(datasets: Sequence[NDArray[np.float64]]) -> str:
     return hashlib.sha256(b"".join(one.tobytes() for one in datasets)).hexdigest()
 
 
-def read_track(path: Path) -> Track:
-    """Read what :func:`score_windows` kept.
-
-    Raises:
-        UserError: The file is damaged or missing.
-    """
+def _read_track(path: Path, kept: Kept) -> Track:
     with named(path), h5py.File(path) as file:
         return Track(
             file["probabilities"][:],
             json.loads(file.attrs["classes"]),
             int(file.attrs["window"]),
             int(file.attrs["stride"]),
-            int(file.attrs["frame_step"]),
-            int(file.attrs["frames"]),
+            kept,
         )
 
 
@@ -186,7 +177,8 @@ class _Scoring:
         self._stride = stride
         self._timing = timing
         self._length = recogniser.window[0]
-        self._windows = -(-source.kept // stride)
+        self._frames = len(source.kept)
+        self._windows = -(-self._frames // stride)
 
     def _start(self, window: int) -> int:
         """Kept frame at which a window begins; may be before the first one."""
@@ -198,7 +190,7 @@ class _Scoring:
         for number, first in enumerate(range(0, self._windows, size)):
             windows = range(first, min(first + size, self._windows))
             last = windows.stop == self._windows
-            stop = self._source.kept if last else max(0, self._start(windows.stop))
+            stop = self._frames if last else max(0, self._start(windows.stop))
             parts.append(_Part(number, windows, range(max(0, self._start(first)), stop)))
         return parts
 
@@ -221,11 +213,11 @@ class _Scoring:
         )
         # Frames of the next part are prepared while the network looks at this one.
         frames = chained([prepare], at_once=1, depth=len(parts[0].windows) * self._stride)
-        step, name = self._source.frame_step, self._source.name
-        with closing(frames), progress_bar(f"detect: {name}", self._source.frames, "frames") as bar:
+        name = self._source.name
+        with closing(frames), progress_bar(f"detect: {name}", self._frames, "frames") as bar:
             # What was done before says nothing about how long the rest will take.
-            bar.n = bar.initial = left[0].frames.start * step
-            self._timing.share = 1 - left[0].frames.start / self._source.kept
+            bar.n = bar.initial = left[0].frames.start
+            self._timing.share = 1 - left[0].frames.start / self._frames
             for part, (rgb, motion, own) in zip(left, self._clips(frames, left), strict=True):
                 begin = self._start(part.windows[0])
                 starts = [self._start(window) - begin for window in part.windows]
@@ -236,7 +228,7 @@ class _Scoring:
                 with new_hdf5(path, fingerprint) as file:
                     file["probabilities"] = found
                     file["centres"] = own
-                bar.update(len(part.frames) * step)
+                bar.update(len(part.frames))
 
     def _clips(
         self, frames: Iterator[Frame], parts: list[_Part]
@@ -251,12 +243,12 @@ class _Scoring:
             while first < max(0, begin):
                 held.popleft()
                 first += 1
-            held.extend(islice(frames, min(end, self._source.kept) - first - len(held)))
+            held.extend(islice(frames, min(end, self._frames) - first - len(held)))
             last = len(held) - 1
             own = [held[min(max(k - first, 0), last)] for k in range(begin, end)]
             rgb = np.stack([frame.rgb for frame in own])
             motion = np.stack([frame.flow for frame in own])
-            outside = [k < 0 or k >= self._source.kept for k in range(begin, end)]
+            outside = [k < 0 or k >= self._frames for k in range(begin, end)]
             motion[outside] = 0
             centres = [held[k - first].centre for k in part.frames]
             yield rgb, motion, np.array(centres)
@@ -280,5 +272,3 @@ class _Scoring:
             file.attrs["classes"] = json.dumps(self._recogniser.description.classes)
             file.attrs["window"] = self._length
             file.attrs["stride"] = self._stride
-            file.attrs["frame_step"] = self._source.frame_step
-            file.attrs["frames"] = self._source.frames

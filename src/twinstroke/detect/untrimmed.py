@@ -18,6 +18,7 @@ from twinstroke.detect.timing import Stopwatch
 from twinstroke.errors import UserError, named
 from twinstroke.hdf5 import opened
 from twinstroke.settings.preparation import Preparation
+from twinstroke.timeline import Kept, every
 from twinstroke.video.clock import Clock
 
 _BLOCK_FRAMES = 64
@@ -30,19 +31,14 @@ class Untrimmed:
 
     path: Path
     content: str
-    frame_step: int
-    kept: int
+    kept: Kept
+    counted: Kept
     clock: Clock
 
     @property
     def name(self) -> str:
         """Of the video."""
         return self.path.stem
-
-    @property
-    def frames(self) -> int:
-        """Number of source frames."""
-        return self.clock.frames
 
     def made_of(self) -> Mapping[str, Any]:
         """All that decides the frames."""
@@ -58,8 +54,8 @@ class Untrimmed:
         """Read the kept frames, in order, but for those of which the centres are known."""
         begin = 0 if centres is None else len(centres)
         with opened(self.path) as file:
-            for first in range(begin, self.kept, _BLOCK_FRAMES):
-                own = slice(first, min(first + _BLOCK_FRAMES, self.kept))
+            for first in range(begin, len(self.kept), _BLOCK_FRAMES):
+                own = slice(first, min(first + _BLOCK_FRAMES, len(self.kept)))
                 with timing.on("reading"), named(self.path):
                     rows = [file[name][own] for name in ("rgb", "flow", "centre")]
                 yield from map(Frame, *rows)
@@ -75,8 +71,11 @@ def open_untrimmed(path: Path, recogniser: Recogniser) -> Untrimmed:
         preparation = Preparation.model_validate_json(file.attrs["preparation"])
         window = file["rgb"].shape[1:3]
         clock = Clock(file["ticks"][:], Fraction(file.attrs["time_base"]))
-        step, kept = int(file.attrs["frame_step"]), len(file["rgb"])
-        found = Untrimmed(path, str(file.attrs["content"]), step, kept, clock)
+        counted = every(1, clock.frames)
+        if "source" in file:
+            counted = Kept(file["source"][:], clock.frames)
+        kept = Kept(counted.numbers[:: int(file.attrs["frame_step"])], clock.frames)
+        found = Untrimmed(path, str(file.attrs["content"]), kept, counted, clock)
     if (preparation, window) != (recogniser.preparation, recogniser.window[1:]):
         raise UserError(
             f"{path}: was prepared in another way than the network's training samples; run "

@@ -17,13 +17,12 @@ from twinstroke.regions import PlayerRegion, Region, beyond
 from twinstroke.settings.limits import Limits
 from twinstroke.settings.preparation import Preparation
 from twinstroke.tables import VideoId
-from twinstroke.video.checks import video_findings
+from twinstroke.video.checks import too_slow, video_findings
+from twinstroke.video.clock import exact_rate
 from twinstroke.video.probe import Probe, probe_video
 
 _LONGEST_NAME = 200
 """Bytes: systems take names of 255, and hidden folders have longer ones than the video."""
-_RATE_TOLERANCE = 0.01
-"""As `index` has it for the videos of a data set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +41,8 @@ def open_video(
 ) -> Opened:
     """Probe a video, and see whether it can be prepared as a network wants it.
 
-    Any size and shape will do that leaves room for the window, and any frame rate of which the
-    network's is a whole part: frames are left out then, as in training.
+    Any size and shape will do that leaves room for the window, and any frame rate that is not
+    below the network's: the frames nearest to the times of that are kept.
 
     Args:
         path: The video.
@@ -52,7 +51,7 @@ def open_video(
         limits: Of the runs of FFmpeg.
 
     Raises:
-        UserError: It is missing, no video, too short, too low, or of another frame rate.
+        UserError: It is missing, no video, too short, too low, or too slow.
     """
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name the videos in it")
@@ -71,28 +70,26 @@ def open_video(
         known = ", ".join(suffix[1:] for suffix in VIDEO_SUFFIXES)
         raise UserError(f"{path}: is no video by its name; name one of {known}")
     probe = probe_video(path, limits)
-    fps, kept = float(probe.fps), preparation.kept_fps
-    step = max(1, round(fps / kept))
-    if abs(fps / step - kept) > _RATE_TOLERANCE * kept:
+    kept = probe.clock.kept(1 / exact_rate(preparation.kept_fps))
+    if slow := too_slow(kept):
         raise UserError(
-            f"{path}: has {fps:.6g} frames a second, but the network sees {kept:g} a second: it "
-            "needs so many, or twice, three times … as many; convert a copy, with FFmpeg's filter "
-            f"fps={kept:g}"
+            f"{path}: has {float(probe.fps):.6g} frames a second, but the network sees "
+            f"{preparation.kept_fps:g} a second ({slow}); train one that sees fewer (decode.rate), "
+            "or film at a higher rate"
         )
     source = Source(
         path,
-        probe.frames,
+        kept,
         probe.width,
         probe.height,
-        step,
         probe.rotation,
         probe.content,
         limits,
     )
-    if source.kept < 2:
+    if len(kept) < 2:
         raise UserError(
-            f"{path}: too short for flow, which leads from one kept frame to the next: it has "
-            f"{probe.frames} of {step + 1} frames; take it out"
+            f"{path}: too short for flow, which leads from one kept frame to the next: of its "
+            f"{probe.frames} frames, {len(kept)} is kept; take it out"
         )
     height = probe.height * preparation.width // probe.width
     if height < window[1]:
@@ -101,7 +98,7 @@ def open_video(
             f"lower than the network's window ({window[1]}); cut the sides off a copy, with "
             "FFmpeg's filter crop"
         )
-    findings = video_findings(path, video, probe, fps)
+    findings = video_findings(path, video, probe, kept)
     warnings = [str(finding) for finding in findings]
     if probe.height > probe.width:
         warnings.append(

@@ -1,10 +1,10 @@
 """Spreadsheets: tables with the columns ``video,begin,end,label``, as text or as a workbook.
 
 Columns that may stand beside them: ``split``, ``annotator``, the one that ``index.split.group``
-names (``player``), and ``x,y,width,height``, where that player is in this video. ``video`` is a
-file name, with or without suffix and folders. Plain numbers are frames, or seconds where
-``index.times`` says so; clock times such as ``1:02.5`` are understood either way. Spreadsheets
-write whole numbers as ``20.0`` at times.
+names (``player``), ``x,y,width,height``, where that player is in this video, and
+``recorded_fps`` of slow motion. ``video`` is a file name, with or without suffix and folders. Plain
+numbers are frames, or seconds where ``index.times`` says so; clock times such as ``1:02.5`` are
+understood either way. Spreadsheets write whole numbers as ``20.0`` at times.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
                 reading.findings.error(
                     "split", place, f"split {split_name!r}", "write train, validation or test"
                 )
+            if video is not None:
+                reading.add_recorded(video, row.get("recorded_fps", ""), place)
             region, is_usable = row_region(row, place, reading.findings, video or "")
             if video is not None and begin is not None and end is not None and is_usable:
                 reading.add(

@@ -3,7 +3,7 @@
 `run.checked_index` is what the stage and ``twinstroke check`` call; it builds the index by
 `build.build_index`, which goes through these steps:
 
-- read and check: `videos`, `md5sums`, `checks`;
+- read and check: `videos`, `md5sums`, `checks`, `alike`;
 - several annotators: `consensus` makes one set of their marks, `agreement` measures how well they
   agree;
 - samples: `negatives` cuts them from the gaps, `samples` names them;

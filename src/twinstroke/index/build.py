@@ -18,6 +18,7 @@ from twinstroke.errors import UserError
 from twinstroke.findings import Finding, Findings, Place, named_list
 from twinstroke.formats.reading import NoVideosError, read_annotations
 from twinstroke.index.agreement import Agreement, measure_agreement
+from twinstroke.index.alike import check_alike, check_parts
 from twinstroke.index.checks import (
     check_classes,
     check_lengths,
@@ -32,6 +33,7 @@ from twinstroke.index.report import lines
 from twinstroke.index.samples import named_samples, sample_of, unlabelled_of
 from twinstroke.index.split import Placement, assign_splits
 from twinstroke.index.videos import (
+    Footage,
     equal_contents,
     frames_to_try,
     probe_videos,
@@ -39,10 +41,11 @@ from twinstroke.index.videos import (
     video_row,
 )
 from twinstroke.regions import PlayerRegion
+from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.index import IndexSettings, SplitSettings
-from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
 from twinstroke.tables import SPLITS, Sample, StrokeClass, Unlabelled, Video
-from twinstroke.video.probe import Probe
+
+EVERY_FRAME = DecodeSettings(width=320)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def build_index(
     window: int,
     context: int,
     kept: Sequence[Placement] = (),
-    limits: Limits = DEFAULT_LIMITS,
+    decode: DecodeSettings = EVERY_FRAME,
 ) -> Index:
     """Make the tables of videos and samples from a folder of raw data.
 
@@ -103,10 +106,10 @@ def build_index(
         root: The project's folder, to which the paths of videos are relative.
         seed: Seed of the draws.
         workers: Videos that are read at the same time.
-        window: Length of the network's window in source frames.
-        context: Source frames that later stages need on both sides of a window or stroke.
+        window: Length of the network's window in counted frames.
+        context: Counted frames that later stages need on both sides of a window or stroke.
         kept: Where the last run put what it drew.
-        limits: Of the runs of FFmpeg.
+        decode: Which frames are counted, and limits of the runs of FFmpeg.
 
     Raises:
         BrokenDataError: Something cannot be used, and the settings say to stop then; or nothing
@@ -130,10 +133,11 @@ def build_index(
     _note_unused(reading, annotations, labelled, place)
 
     paths = {video: path for video, path in reading.videos.items() if path not in damaged}
-    probes, unfit = probe_videos(paths, labelled, settings, workers, findings, limits)
-    pictures = {video: (probe.width, probe.height) for video, probe in probes.items()}
+    recorded = {video: rate for video, (rate, _) in reading.recorded.items() if rate}
+    footage, unfit = probe_videos(paths, labelled, settings, decode, recorded, workers, findings)
+    pictures = {video: (own.probe.width, own.probe.height) for video, own in footage.items()}
     annotations = inside_pictures(annotations, pictures, findings)
-    strokes = _resolved(annotations, labelled, probes, settings, findings)
+    strokes = _resolved(annotations, labelled, footage, settings, findings)
     stops = settings.broken == "stop"
     mines = settings.negatives.rule != "none"
     unsure = _unsure(findings, reading.annotations, place) if mines and not stops else set()
@@ -143,9 +147,11 @@ def build_index(
     usable = [stroke for stroke in named if stroke not in wrong]
     needed = None if settings.full_decode else frames_to_try(usable, window, context)
     seen = sorted({stroke.video for stroke in usable})
-    unfit |= undecodable(seen, needed, paths, probes, workers, findings, limits)
+    unfit |= undecodable(seen, needed, paths, footage, workers, findings, decode.limits)
     usable = [stroke for stroke in usable if stroke.video not in unfit]
-    same = equal_contents(probes, paths, findings)
+    same = equal_contents(footage, paths, findings)
+    check_parts(paths, findings)
+    check_alike({video: footage[video].probe for video in seen}, paths, findings)
     if stops and findings.errors and settings.split.rule not in ("given", "names"):
         # What would be drawn of the rest is of no interest.
         raise BrokenDataError(findings)
@@ -184,7 +190,7 @@ def build_index(
     agreed = measure_agreement(merged)
     return Index(
         format=form,
-        videos=[video_row(video, paths[video], probes[video], root) for video in used],
+        videos=[video_row(video, paths[video], footage[video], root) for video in used],
         samples=samples,
         unlabelled=unlabelled_of(merged, usable, used),
         regions=_regions(merged, used, pictures),
@@ -249,17 +255,18 @@ def _note_unused(
 def _resolved(
     annotations: Iterable[Annotation],
     labelled: Container[str],
-    probes: Mapping[str, Probe],
+    footage: Mapping[str, Footage],
     settings: IndexSettings,
     findings: Findings,
 ) -> list[Stroke]:
-    """Strokes in frames; what is wrong in videos of which no sample can be made, is a warning."""
-    clocks = {video: probe.clock for video, probe in probes.items()}
+    """Strokes in counted frames; what is wrong where no sample can be made, is a warning."""
+    clocks = {video: own.probe.clock for video, own in footage.items()}
+    counted = {video: own.counted for video, own in footage.items()}
     strokes = []
     for is_labelled in (True, False):
         own = Findings()
         part = [item for item in annotations if (item.video in labelled) == is_labelled]
-        strokes += resolved(part, clocks, settings, own)
+        strokes += resolved(part, clocks, settings, own, counted)
         findings.extend(own.all if is_labelled else own.as_warnings)
     return strokes
 

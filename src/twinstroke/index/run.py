@@ -46,7 +46,7 @@ def checked_index(settings: Settings) -> Index:
             # Flow leads to one frame more.
             context=settings.decode.context + step,
             kept=_kept(placements),
-            limits=settings.decode.limits,
+            decode=settings.decode,
         )
         _check_class_count(index, raw)
     except BrokenDataError as broken:

@@ -174,8 +174,14 @@ def make_in_parts(
     """
     if not outputs:
         return []
+    # Two videos may show the same: what is made of them is one file, with two names.
+    made = {output.fingerprint: output for output in reversed(outputs)}
     with alone(outputs[0].store):
-        return _made_alone(stage, unit, outputs, function, workers)
+        problems = _made_alone(stage, unit, [*reversed(made.values())], function, workers)
+        for output in outputs:
+            if made[output.fingerprint] is not output and output.kept.exists():
+                link(output.kept, output.target)
+    return problems
 
 
 def _made_alone(

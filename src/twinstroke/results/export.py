@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from twinstroke.annotations.classes import UNKNOWN
 from twinstroke.annotations.strokes import Stroke
@@ -27,8 +27,11 @@ from twinstroke.settings.choices import ExportFormat
 from twinstroke.settings.index import PLAYER
 from twinstroke.settings.load import Settings
 from twinstroke.tables import Sample, Unlabelled, Video, read_table
-from twinstroke.video.clock import Clock
+from twinstroke.timeline import Kept
+from twinstroke.video.clock import Clock, exact_rate
 from twinstroke.video.probe import probe_video
+
+Row = TypeVar("Row", Sample, Unlabelled)
 
 
 def export_index(
@@ -118,6 +121,12 @@ def _keeps(form: ExportFormat, group: str) -> bool:
     return form in ("csv", "sportscode") or (form == "elan" and group.lower() == PLAYER)
 
 
+def _in_the_file(row: Row, kept: Kept) -> Row:
+    """A row of a table that counts the frames of ``decode.rate``, in frames of the video's file."""
+    frames = {"begin": kept.frame(row.begin), "end": kept.frame(row.end)}
+    return row.model_copy(update=frames)
+
+
 class Exported(NamedTuple):
     """What was written."""
 
@@ -134,12 +143,20 @@ def export_preset(settings: Settings, form: ExportFormat) -> Exported:
         UserError: The stage `index` has not run, or a table or a video cannot be read.
     """
     folder = Path("data", settings.name)
-    videos = {row.video: Path(row.path) for row in read_table(folder / "videos.csv", Video)}
-    clocks = {}
-    if form in ("elan", "sportscode", "activitynet"):
-        clocks = {video: probe_video(path).clock for video, path in videos.items()}
+    rows = read_table(folder / "videos.csv", Video)
+    videos = {row.video: Path(row.path) for row in rows}
     samples = read_table(folder / "samples.csv", Sample)
     unlabelled = read_table(folder / "unlabelled.csv", Unlabelled)
+    clocks = {}
+    rate = settings.decode.rate
+    if form in ("elan", "sportscode", "activitynet") or rate != "video":
+        clocks = {video: probe_video(path).clock for video, path in videos.items()}
+    if rate != "video":
+        kept = {
+            row.video: clocks[row.video].kept(row.slow_motion / exact_rate(rate)) for row in rows
+        }
+        samples = [_in_the_file(row, kept[row.video]) for row in samples]
+        unlabelled = [_in_the_file(row, kept[row.video]) for row in unlabelled]
     target = folder / "export" / form
     group = settings.index.split.group
     placed = read_table(folder / "regions.csv", PlayerRegion)

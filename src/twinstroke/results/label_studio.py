@@ -20,12 +20,11 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from twinstroke.annotations.detection import Detection
-from twinstroke.annotations.resolve import exact_rate
 from twinstroke.files import replacing
 from twinstroke.results.palette import stroke_colours
 from twinstroke.results.tables import mean_rate
 from twinstroke.tables import StrokeClass
-from twinstroke.video.clock import Clock
+from twinstroke.video.clock import Clock, exact_rate
 
 LOCAL_FILES = "/data/local-files/?d="
 """Where Label Studio serves the files of a local storage; what follows is the path below

@@ -30,6 +30,7 @@ centre   (K, 2)            float64 (x, y) in px around which things move, before
                                    that of the last frame that moved; NaN before there was one
 ticks    (F + 1,)          int64   when each of the F frames of the source begins, and the last
                                    one ends
+source   (K,)              int64   with ``decode.rate`` only: source frame of every kept one
 ======== ================= ======= ==========================================================
 
 Where the players of a video have regions (`regions`), there is such a file for each region instead,

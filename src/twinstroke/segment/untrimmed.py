@@ -122,7 +122,8 @@ def _output(
             sources[name] = file.attrs[FINGERPRINT].decode()
     with opened(frames) as file, named(frames):
         kept, size = len(file["frame"]), file["rgb"].shape[2:]
-        ticks, time_base = file["ticks"][:].tolist(), file.attrs["time_base"]
+        time_base = file.attrs["time_base"]
+        columns = {name: file[name][:].tolist() for name in ("ticks", "source") if name in file}
     rows = [range(begin, min(begin + PART_FRAMES, kept)) for begin in range(0, kept, PART_FRAMES)]
     box = place.box(size) if place else None
     parts = [_Part(frames, flow, motion, own, window, preparation.margin, box) for own in rows]
@@ -148,7 +149,7 @@ def _output(
         },
         items=parts,
         rows=[len(own) for own in rows],
-        columns={"ticks": ticks},
+        columns=columns,
     )
 
 

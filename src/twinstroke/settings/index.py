@@ -111,8 +111,13 @@ class IndexSettings(Section):
     occurs."""
     aliases: dict[str, str] = {}
     """Other ways in which annotations write a class: ``FH loop: Offensive Forehand Loop``."""
-    fps: Annotated[float, Field(gt=0)]
-    """Frame rate that every video must have (within 1 %), in frames a second."""
+    fps: Annotated[float, Field(gt=0)] | Literal["any"]
+    """Frame rate that every video must have (within 1 %), in frames a second; of a variable one,
+    the usual. ``any`` with `decode.rate`, which makes one rate of all."""
+    recorded_fps: Annotated[float, Field(gt=0)] | Literal["stored"] = "stored"
+    """Slow motion: frames a second at which the videos were recorded, though they are stored at
+    fewer. A column ``recorded_fps`` of the table of strokes, or of `groups`, says it of single
+    videos. Seconds of annotations are those that a player shows."""
     full_decode: bool = False
     """Check every frame of every video, rather than the first, middle and last one needed."""
     broken: Literal["stop", "leave_out"] = "stop"

@@ -167,6 +167,16 @@ def _experiment_nonsense(experiment: Experiment) -> list[str]:
 def _preset_nonsense(preset: Preset) -> list[str]:
     problems = []
     window, decode, index = preset.window, preset.decode, preset.index
+    if decode.rate != "video" and decode.frame_step != 1:
+        problems.append(
+            f"decode.rate: {decode.rate:g} and decode.frame_step: {decode.frame_step} exclude each "
+            "other; leave one of them out"
+        )
+    if decode.rate == "video" and index.fps == "any":
+        problems.append(
+            "index.fps: any rate will do only where decode.rate makes one of all; set decode.rate "
+            "to the frames a second that are to be kept, or index.fps to the rate of the videos"
+        )
     for name in ("evaluate", "detect"):
         if (stride := getattr(preset, name).stride) > window.frames:
             problems.append(

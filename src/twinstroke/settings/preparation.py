@@ -10,7 +10,6 @@ from twinstroke.settings.base import Count, Section
 from twinstroke.settings.flow import FlowSettings
 from twinstroke.settings.normalize import MaskSettings, RoiSettings
 from twinstroke.settings.preset import Preset
-from twinstroke.timeline import kept_rate
 
 
 class Preparation(Section):
@@ -33,7 +32,7 @@ class Preparation(Section):
 def preparation_of(settings: Preset) -> Preparation:
     """How frames of a data set become what a network sees."""
     return Preparation(
-        kept_fps=kept_rate(settings.index.fps, settings.decode.frame_step),
+        kept_fps=settings.decode.kept_fps(settings.index.fps),
         width=settings.decode.width,
         flow=settings.flow,
         mask=settings.normalize.mask,

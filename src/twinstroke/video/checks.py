@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from twinstroke.errors import UserError
 from twinstroke.findings import Finding, Findings, Place
+from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.limits import DEFAULT_LIMITS, Limits
+from twinstroke.timeline import Kept
+from twinstroke.video.clock import exact_rate
 from twinstroke.video.ffmpeg import decoded, video_stream
 from twinstroke.video.probe import Probe
 
@@ -18,27 +22,90 @@ _LEADS_S = (Fraction(1, 2), Fraction(5))
 """How long before a frame to enter the video. The frames just before a key frame may depend on it
 and on the one before; a video that is refreshed bit by bit takes seconds to be whole."""
 
+_MOST_REPEATED = 0.1
+"""Share of kept frames: phones drop a few of a hundred, and 25 of 30 are too few."""
 
-def video_findings(path: Path, video_id: str, probe: Probe, expected_fps: float) -> list[Finding]:
-    """Check what the probe of a video tells.
+
+def rate_findings(
+    path: Path,
+    video_id: str,
+    probe: Probe,
+    decode: DecodeSettings,
+    expected_fps: float | Literal["any"],
+    slow_motion: Fraction = Fraction(1),
+) -> list[Finding]:
+    """Check the frame rate of a video.
 
     Args:
         path: The video.
         video_id: Its id.
         probe: What it holds.
+        decode: Which frames are kept.
         expected_fps: Frames a second that it should have, within 1 %.
+        slow_motion: How many times as long it lasts as what it shows took.
+
+    Returns:
+        At most one finding.
     """
     findings = Findings()
     place = Place(str(path))
-    fps = float(probe.fps)
-    if abs(fps - expected_fps) > 0.01 * expected_fps:
+    mean, usual = (slow_motion * fps for fps in (probe.fps, probe.usual_fps))
+    has = f"has {float(mean):.6g} frames a second" + ("" if slow_motion == 1 else " as recorded")
+
+    def slow(rate: float) -> str:
+        return too_slow(probe.clock.kept(slow_motion / exact_rate(rate)))
+
+    def fitting(*rates: float) -> str:
+        """Advice with the first of some rates for which the video is not too slow."""
+        low = (*rates, *(float(int(fps)) for fps in (usual, mean, mean / 2)))
+        possible = next((rate for rate in low if rate and not slow(rate)), None)
+        return "" if possible is None else f"{possible:g}"
+
+    if decode.rate != "video" and (repeats := slow(decode.rate)):
+        lower = fitting()
         findings.error(
             "fps",
             place,
-            f"has {fps:.6g} frames a second, but index.fps is {expected_fps:g}",
-            "set index.fps if that is right, or convert the video",
+            f"{has}, too few for decode.rate: {decode.rate:g} ({repeats})",
+            (f"set decode.rate to {lower}, or " if lower else "") + "leave the video out",
             video=video_id,
         )
+    elif expected_fps != "any" and all(
+        abs(fps - expected_fps) > 0.01 * expected_fps for fps in (mean, usual)
+    ):
+        rate = fitting(decode.kept_fps(expected_fps))
+        findings.error(
+            "fps",
+            place,
+            f"{has}, but index.fps is {expected_fps:g}",
+            "set index.fps if that is right"
+            + (f", or keep one rate of all (index.fps: any, decode.rate: {rate})" if rate else "")
+            + ", or convert the video",
+            video=video_id,
+        )
+    return findings.all
+
+
+def too_slow(kept: Kept) -> str:
+    """Tell why a video has too few frames for the times at which some are kept; empty if not."""
+    if kept.repeated <= _MOST_REPEATED:
+        return ""
+    return f"{kept.repeated:.0%} of the kept frames would repeat the one before"
+
+
+def video_findings(
+    path: Path, video_id: str, probe: Probe, kept: Kept | None = None
+) -> list[Finding]:
+    """Check what the probe of a video tells, but for its frame rate.
+
+    Args:
+        path: The video.
+        video_id: Its id.
+        probe: What it holds.
+        kept: Which frames are kept by time, if so.
+    """
+    findings = Findings()
+    place = Place(str(path))
     if probe.claimed_frames is not None and probe.frames < probe.claimed_frames:
         findings.warning(
             "frames",
@@ -102,7 +169,10 @@ def video_findings(path: Path, video_id: str, probe: Probe, expected_fps: float)
             "vfr",
             place,
             f"variable frame rate: {gaps.min():.3g} to {gaps.max():.3g} ms from frame to frame",
-            "frames are counted as they come, and seconds are looked up by their timestamps",
+            "frames are counted as they come, and seconds are looked up by their timestamps"
+            if kept is None
+            else f"frames are kept by their timestamps; {kept.repeated:.1%} of them repeat the one "
+            "before",
             video=video_id,
         )
     return findings.all

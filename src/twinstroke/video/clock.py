@@ -6,11 +6,14 @@ variable one has no rate at all. So a time is looked up among the times at which
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+
+from twinstroke.timeline import Kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,33 @@ class Clock:
         after_gap = int(self.ticks[after]) - exact
         return after if after_gap <= before_gap else after - 1
 
+    def kept(self, interval: Fraction) -> Kept:
+        """The frames nearest to a grid of times, the first of which is when the first frame begins.
+
+        Frame k is the one that :meth:`frame_at` has for k · `interval` after that. The grid ends
+        where the end of the last frame is nearer than its beginning; where that lasts for longer
+        than an interval, as odd files say, its end is after one.
+
+        Args:
+            interval: Seconds from one time of the grid to the next.
+        """
+        ticks = self.ticks - self.ticks[0]
+        # Twice the middle between two beginnings: in whole ticks, as all that follows.
+        middles = ticks[:-1] + ticks[1:]
+        step = 2 * interval / self.time_base
+        last = min(Fraction(int(ticks[-1] - ticks[-2])), step / 2)
+        count = math.ceil((2 * int(ticks[-2]) + last) / step)
+        grid = [k * step.numerator // step.denominator for k in range(count)]
+        return Kept(np.searchsorted(middles, np.array(grid, np.int64), side="right"), self.frames)
+
     def time_of(self, frame: int) -> Fraction:
         """When a frame begins, in seconds; frame N: when the last one ends."""
         return int(self.ticks[frame]) * self.time_base
+
+
+def exact_rate(fps: float) -> Fraction:
+    """Frame rate that a decimal number stands for: 29.97 is 30000/1001, as television has it."""
+    whole = round(fps * 1.001)
+    if fps != round(fps) and abs(fps * 1.001 - whole) < 0.005:
+        return Fraction(whole * 1000, 1001)
+    return Fraction(str(fps))

@@ -68,7 +68,7 @@ class FrameRun:
 
         Args:
             source: A local video file; its rotation flag is obeyed.
-            wanted: Sorted, disjoint ranges of source frames, of one step, which divides them.
+            wanted: Ranges of source frames, sorted by where they begin.
             entry: Where to begin; None: at the beginning.
             width: Width of the result in pixels.
             height: Height of the result in pixels.
@@ -81,7 +81,7 @@ class FrameRun:
         self._shape = (3, height, width)
         self._batch = batch
         begin = entry.frame if entry else 0
-        numbers = np.concatenate([np.arange(r.start, r.stop, r.step) for r in wanted])
+        numbers = np.unique(np.concatenate([np.arange(r.start, r.stop, r.step) for r in wanted]))
         signs = np.arange(begin, numbers[-1] + 1, _SIGN_OF_LIFE)
         self._is_wanted = np.isin(np.union1d(numbers, signs), numbers)
         scaler = "area" if shrinks else "bicubic"
@@ -132,9 +132,12 @@ class FrameRun:
 
 def _selection(wanted: Sequence[range], entry: Entry | None) -> str:
     begin = entry.frame if entry else 0
-    ranges = [f"between(n,{r.start - begin},{r[-1] - begin})" for r in wanted]
-    is_kept = f"not(mod(n+{begin},{wanted[0].step}))"
-    some = f"not(mod(n,{_SIGN_OF_LIFE}))+{is_kept}*{_any_of(ranges)}"
+    ranges = [
+        f"between(n,{r.start - begin},{r[-1] - begin})"
+        + (f"*not(mod(n-{r.start - begin},{r.step}))" if r.step > 1 else "")
+        for r in wanted
+    ]
+    some = f"not(mod(n,{_SIGN_OF_LIFE}))+{_any_of(ranges)}"
     # Nothing comes out if the first frame is another than the one to enter at.
     return f"eq(start_pts,{entry.pts})*({some})" if entry else some
 

@@ -47,6 +47,8 @@ class Probe:
     """Frames that decoding gives, as far as the container tells."""
     fps: Fraction
     """Average frame rate in frames a second."""
+    usual_fps: Fraction
+    """The same, but for frames that were dropped or delayed: what a camera meant."""
     width: int
     """Pixels, as displayed: square, and the rotation flag is applied."""
     height: int
@@ -65,6 +67,8 @@ class Probe:
     """Whether the flag also mirrors it, so that left and right change places."""
     interlaced: bool
     """Whether a frame is made of two fields, each of its own moment."""
+    hdr: bool
+    """Whether its brightness is stored for screens of a high dynamic range (HLG, PQ)."""
     pixel_aspect: Fraction
     """How many times as wide as high a stored pixel is displayed, before it is turned."""
     streams: Sequence[VideoStream]
@@ -101,18 +105,21 @@ def probe_video(path: Path, limits: Limits = DEFAULT_LIMITS) -> Probe:
     span = int(gaps.sum()) if len(gaps) else last
     if span <= 0:
         raise _timeless(path)
+    usual = _usual(gaps)
     return Probe(
         frames=len(ticks),
         fps=Fraction(max(1, len(gaps)), span) / packets.time_base,
+        usual_fps=Fraction(len(usual) or 1, int(usual.sum()) or span) / packets.time_base,
         width=sample.width,
         height=sample.height,
-        variable_frame_rate=is_variable(gaps),
+        variable_frame_rate=len(usual) < len(gaps),
         clock=Clock(np.append(ticks, ticks[-1] + last), packets.time_base),
         timed=timed,
         content=packets.content,
         rotation=sample.rotation,
         mirrored=sample.mirrored,
         interlaced=sample.interlaced,
+        hdr=sample.hdr,
         pixel_aspect=sample.pixel_aspect,
         streams=streams,
         # The header does not number streams as FFmpeg does.
@@ -131,10 +138,16 @@ def is_variable(gaps: NDArray[np.int64]) -> bool:
     Args:
         gaps: (N − 1,) time between neighbouring frames, in ticks of the time base.
     """
+    return len(_usual(gaps)) < len(gaps)
+
+
+def _usual(gaps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Times between frames that are the median one, but for rounding and jitter."""
     if not len(gaps):
-        return False
+        return gaps
     usual = float(np.median(gaps))
-    return bool(np.abs(gaps - usual).max() > max(1.0, 0.1 * usual))
+    near: NDArray[np.bool_] = np.abs(gaps - usual) <= max(1.0, 0.1 * usual)
+    return gaps[near]
 
 
 class _Sample(NamedTuple):
@@ -147,6 +160,7 @@ class _Sample(NamedTuple):
     rotation: int
     mirrored: bool
     interlaced: bool
+    hdr: bool
     pixel_aspect: Fraction
 
 
@@ -175,8 +189,9 @@ def _sample(path: Path, limits: Limits) -> _Sample:
         width, height = height, width
     mirrored = turned is not None and _is_mirrored(path, limits)
     interlaced = re.search(r"\bpts_time:.* i:[TB] ", log) is not None
+    hdr = re.search(r"\bcolor_trc:(arib-std-b67|smpte2084)\b", log) is not None
     times = [frame.pts for frame in frames]
-    return _Sample(times, width, height, rotation, mirrored, interlaced, aspect)
+    return _Sample(times, width, height, rotation, mirrored, interlaced, hdr, aspect)
 
 
 def _is_mirrored(path: Path, limits: Limits) -> bool:

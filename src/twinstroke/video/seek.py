@@ -9,7 +9,7 @@ beginning.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from twinstroke.errors import UserError
 from twinstroke.settings.limits import Limits
-from twinstroke.timeline import merged
+from twinstroke.timeline import Kept, merged
 from twinstroke.video.entry import Entry, FrameRun, enter
 from twinstroke.video.ffmpeg import (
     SAMPLED_FRAMES,
@@ -49,23 +49,22 @@ class Pass:
     """One run of FFmpeg over a part of a video."""
 
     kept: tuple[range, ...]
-    """Sorted, disjoint ranges of kept frames (source frame = kept frame · `frame_step`)."""
+    """Sorted, disjoint ranges of kept frames."""
     entry: Entry | None
     """Where to begin; None: at the beginning."""
+    numbers: NDArray[np.int64] = field(compare=False)
+    """Source frame of each of them, in order."""
 
 
-def plan_passes(
-    source: Path, kept: Sequence[range], *, frames: int, frame_step: int, limits: Limits
-) -> list[Pass]:
+def plan_passes(source: Path, wanted: Sequence[range], kept: Kept, limits: Limits) -> list[Pass]:
     """Share the wanted frames of a video out among runs of FFmpeg.
 
     No two of them decode the same group of pictures, and gaps that are worth it are skipped.
 
     Args:
         source: A local video file.
-        kept: Sorted, disjoint ranges of kept frames.
-        frames: Number of source frames of the video.
-        frame_step: Every n-th source frame is kept.
+        wanted: Sorted, disjoint ranges of kept frames.
+        kept: Which frames are kept.
         limits: Of each run.
 
     Returns:
@@ -74,22 +73,21 @@ def plan_passes(
     Raises:
         UserError: The video is gone, or cannot be read.
     """
-    if not kept:
+    if not wanted:
         return []
     _check_present(source)
-    entries = _entries(source, frames, limits)
-    passes = [_pass(part, entries) for part in _parts(kept, frame_step, entries.frames)]
-    last = passes[-1].entry
+    entries = _entries(source, kept.frames, limits)
+    passes = [_entered(part, entries) for part in _parts(wanted, kept.numbers, entries.frames)]
+    last = passes[-1][0]
     if last is not None and not _lands(source, last, entries, limits):
-        passes = [Pass(tuple(kept), None)]
-    return [short for one in passes for short in _short(one)]
+        passes = [(None, list(wanted))]
+    return [short for entry, own in passes for short in _short(entry, own, kept.numbers)]
 
 
 def decoded_frames(
     source: Path,
     one: Pass,
     *,
-    frame_step: int,
     width: int,
     height: int,
     shrinks: bool,
@@ -101,7 +99,6 @@ def decoded_frames(
     Args:
         source: The video.
         one: From :func:`plan_passes`.
-        frame_step: Every n-th source frame is kept.
         width: Width of the result in pixels.
         height: Height of the result in pixels.
         shrinks: Average over areas, as suits smaller results; otherwise interpolate.
@@ -115,9 +112,9 @@ def decoded_frames(
         UserError: The video is gone, or a wanted frame does not decode.
     """
     _check_present(source)
-    step = frame_step
-    wanted = [range(r.start * step, (r.stop - 1) * step + 1, step) for r in one.kept]
-    numbers = [number for r in wanted for number in r]
+    numbers, times = np.unique(one.numbers, return_counts=True)
+    pieces = [numbers[own.start : own.stop] for own in _even(numbers)]
+    wanted = [range(own[0], own[-1] + 1, max(1, int(np.diff(own[:2]).sum()))) for own in pieces]
     given = 0
     # Where an entry is none after all, there is still the beginning.
     for entry in dict.fromkeys((one.entry, None)):
@@ -132,7 +129,9 @@ def decoded_frames(
             limits=limits,
         )
         for frames in run:
-            yield frames
+            often = np.repeat(frames, times[given : given + len(frames)], axis=0)
+            for begin in range(0, len(often), batch):
+                yield often[begin : begin + batch]
             given += len(frames)
         if given == len(numbers):
             return
@@ -220,10 +219,10 @@ def _seek(packets: Packets, place: int) -> str:
 
 
 def _parts(
-    kept: Sequence[range], frame_step: int, entries: NDArray[np.int64]
+    wanted: Sequence[range], numbers: NDArray[np.int64], entries: NDArray[np.int64]
 ) -> Iterator[tuple[int, list[range]]]:
     """Cut the wanted frames into parts: entry (-1: the beginning), and ranges of kept frames."""
-    for entry, stretch in _stretches(kept, frame_step, entries):
+    for entry, stretch in _stretches(wanted, numbers, entries):
         part: list[range] = []
         count, left = 0, sum(len(piece) for _, piece in stretch)
         for group, pieces in groupby(stretch, key=itemgetter(0)):
@@ -239,51 +238,71 @@ def _parts(
 
 
 def _stretches(
-    kept: Sequence[range], frame_step: int, entries: NDArray[np.int64]
+    wanted: Sequence[range], numbers: NDArray[np.int64], entries: NDArray[np.int64]
 ) -> Iterator[tuple[int, list[tuple[int, range]]]]:
     """Skip the gaps that are worth it: an entry, and what to decode from there, by its group."""
     entry, done = -1, 0
     stretch: list[tuple[int, range]] = []
-    for r in kept:
-        for group, piece in _by_group(r, frame_step, entries):
+    for r in wanted:
+        for group, piece in _by_group(r, numbers, entries):
             if group > entry and entries[group] - done > _START_FRAMES:
                 if stretch:
                     yield entry, stretch
                 entry, stretch = group, []
             stretch.append((group, piece))
-            done = (piece.stop - 1) * frame_step + 1
+            done = int(numbers[piece[-1]]) + 1
     yield entry, stretch
 
 
 def _by_group(
-    kept: range, frame_step: int, entries: NDArray[np.int64]
+    wanted: range, numbers: NDArray[np.int64], entries: NDArray[np.int64]
 ) -> Iterator[tuple[int, range]]:
     """Cut a range of kept frames at entries: the last entry before each piece, and the piece."""
-    group = int(np.searchsorted(entries, kept.start * frame_step, side="right")) - 1
-    begin = kept.start
-    while begin < kept.stop:
+    group = int(np.searchsorted(entries, numbers[wanted.start], side="right")) - 1
+    begin = wanted.start
+    while begin < wanted.stop:
         inside = group + 1 < len(entries)
-        stop = min(kept.stop, -(-int(entries[group + 1]) // frame_step)) if inside else kept.stop
+        after = int(np.searchsorted(numbers, entries[group + 1])) if inside else wanted.stop
+        stop = min(wanted.stop, after)
         if stop > begin:
             yield group, range(begin, stop)
             begin = stop
         group += 1
 
 
-def _pass(part: tuple[int, list[range]], entries: _Entries) -> Pass:
+def _entered(part: tuple[int, list[range]], entries: _Entries) -> tuple[Entry | None, list[range]]:
     number, pieces = part
-    kept = tuple(merged(pieces))
     if number < 0:
-        return Pass(kept, None)
+        return None, pieces
     frame = int(entries.frames[number])
     seek_s = _seek(entries.packets, int(entries.places[number]))
-    return Pass(kept, Entry(frame, int(entries.ticks[frame]), seek_s))
+    return Entry(frame, int(entries.ticks[frame]), seek_s), pieces
 
 
-def _short(one: Pass) -> Iterator[Pass]:
-    """Cut a pass with too many ranges; all of its parts begin where it began."""
-    for begin in range(0, len(one.kept), _MOST_RANGES):
-        yield Pass(one.kept[begin : begin + _MOST_RANGES], one.entry)
+def _short(
+    entry: Entry | None, wanted: Sequence[range], numbers: NDArray[np.int64]
+) -> Iterator[Pass]:
+    """Passes with no more ranges than FFmpeg can be told; all of them begin at the same entry."""
+    pieces = [
+        range(r.start + own.start, r.start + own.stop)
+        for r in merged(wanted)
+        for own in _even(numbers[r.start : r.stop])
+    ]
+    for begin in range(0, len(pieces), _MOST_RANGES):
+        kept = tuple(merged(pieces[begin : begin + _MOST_RANGES]))
+        yield Pass(kept, entry, np.concatenate([numbers[r.start : r.stop] for r in kept]))
+
+
+def _even(numbers: NDArray[np.int64]) -> Iterator[range]:
+    """Cut places of ascending numbers into ranges whose numbers are equally far apart."""
+    begin = 0
+    for end in (np.flatnonzero(np.diff(numbers, n=2)) + 2).tolist():
+        # The gap between two ranges is in none of them.
+        if end - begin > 1:
+            yield range(begin, end)
+            begin = end
+    if begin < len(numbers):
+        yield range(begin, len(numbers))
 
 
 def _lands(source: Path, entry: Entry, entries: _Entries, limits: Limits) -> bool:
