@@ -144,9 +144,9 @@ ROW = "strokes\t\t1.000\t2.500\t1.500\tHit\n"
 @pytest.mark.parametrize(
     ("content", "row", "found"),
     [
-        (ROW + ROW.replace("2.500", "2.700"), "2", "its columns or times do not fit"),
-        (ROW + ROW.replace("\tHit", "\tHit\t9"), "2", "its columns or times do not fit"),
-        (ROW + ROW.replace("1.000", "x"), "2", "its columns or times do not fit"),
+        (ROW + ROW.replace("2.500", "0.500"), "2", "is not before end"),
+        (ROW + ROW.replace("\tHit", "\tHit\t9"), "2", "its columns do not fit, or hold no times"),
+        (ROW + ROW.replace("1.000", "x"), "2", "its columns do not fit, or hold no times"),
         ("# remark\nnotes of the day\n", "2", "where tier, begin, end and value belong"),
         (ROW.encode() + b"\xe4\t\t\n", None, "not UTF-8"),
     ],
@@ -159,6 +159,25 @@ def test_what_is_none_is_told(
     assert found in error.found
     assert row is None or error.row == row
     assert error.advice
+
+
+def test_a_duration_that_does_not_fit_is_told_once(tmp_path: Path) -> None:
+    reading = _read(tmp_path, ROW + ROW.replace("1.500", "1.000") + ROW.replace("1.500", "9.000"))
+    assert len(_rows(reading)) == 3
+    (warning,) = reading.findings.warnings
+    assert (warning.row, warning.found.startswith("lasts 1.5 s from begin to end")) == ("2", True)
+    # In the first row too.
+    assert len(_rows(_read(tmp_path, ROW.replace("1.500", "9.000")))) == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["5\t1000\t2500\t1500\tHit", "5\t6\t1000\t2500\t1500\t7", "5\t\t1000\t2500\tHit"],
+)
+def test_numbers_that_name_tiers_are_no_times(tmp_path: Path, row: str) -> None:
+    reading = _read(tmp_path, row + "\n")
+    assert _rows(reading)[0][:2] == (1, Fraction(5, 2))
+    assert reading.annotations[0].annotator == "5"
 
 
 def test_the_name_of_the_file_names_the_video(tmp_path: Path) -> None:

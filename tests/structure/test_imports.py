@@ -16,7 +16,8 @@ from tests import quick
 from tests.structure.edges import PACKAGE, modules, named, tree
 
 WITHOUT_TORCH = ("annotations", "formats", "index", "report", "results")
-LARGEST_SHARE = 0.1
+LARGEST_SHARE = 0.12
+"""`formats` comes near it: fifteen formats, a module each, of which hardly one knows another."""
 
 
 def loaded(path: Path) -> set[str]:

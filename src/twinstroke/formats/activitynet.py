@@ -15,13 +15,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from twinstroke.annotations.records import Reading, Seconds, split_of
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.files import replacing
-from twinstroke.findings import Findings, Place
-from twinstroke.formats.json import parse_json
+from twinstroke.findings import Place
+from twinstroke.formats.json import checked, parse_json
 from twinstroke.settings.index import IndexSettings
 from twinstroke.tables import Split
 from twinstroke.video.clock import Clock
@@ -81,7 +81,7 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
 
 def _add_video(name: str, item: Any, file: Path, raw: Path, reading: Reading) -> None:
     place = Place(str(file), name)
-    entry = _checked(_Video, item, place, reading.findings)
+    entry = checked(_Video, item, place, reading.findings, "mend it")
     if entry is None or (not entry.annotations and SUBSETS.get(entry.subset.lower()) == "test"):
         return
     own = f"v_{name}"
@@ -101,7 +101,7 @@ def _add_video(name: str, item: Any, file: Path, raw: Path, reading: Reading) ->
         return
     for number, part in enumerate(entry.annotations, start=1):
         where = Place(str(file), f"{name}, annotation number {number}")
-        annotation = _checked(_Annotation, part, where, reading.findings)
+        annotation = checked(_Annotation, part, where, reading.findings, "mend it")
         if annotation is not None:
             # As decimals: 0.1 s is meant, not the binary number next to it.
             begin, end = (Seconds(Fraction(str(time))) for time in annotation.segment)
@@ -141,14 +141,3 @@ def write(
 
 def _written(time: Fraction) -> float:
     return float(round(max(time, Fraction(0)), DIGITS))
-
-
-def _checked(model: type[Any], item: Any, place: Place, findings: Findings) -> Any:
-    try:
-        return model.model_validate(item)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part)[:40] for part in first["loc"])
-        message = "no JSON object" if first["type"] == "model_type" else first["msg"]
-        findings.error("json", place, f"{where}: {message}" if where else message, "mend it")
-        return None

@@ -18,17 +18,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from twinstroke.annotations import rows
 from twinstroke.annotations.records import Reading, Seconds, seconds, split_of
-from twinstroke.findings import Findings, Place
-from twinstroke.formats.json import parse_json
+from twinstroke.findings import Place
+from twinstroke.formats.json import checked, parse_json
 from twinstroke.settings.index import PLAYER, IndexSettings
 
 PROJECT = ".boris"
 SUFFIXES = (PROJECT, *rows.SUFFIXES)
 COLUMNS = ("behavior", "behavior type", "start (s)", "stop (s)")
+NONE, ANEW = "no project of BORIS", "save it with BORIS anew, or export aggregated events"
 NOBODY = "no focal subject"
 
 
@@ -141,7 +142,7 @@ def _read_project(file: Path, raw: Path, settings: IndexSettings, reading: Readi
     content = parse_json(file, reading.findings)
     if content is None:
         return 0
-    project = _checked(_Project, content, Place(str(file)), reading.findings)
+    project = checked(_Project, content, Place(str(file)), reading.findings, ANEW, NONE)
     if project is None:
         return 0
     states = {
@@ -154,7 +155,7 @@ def _read_project(file: Path, raw: Path, settings: IndexSettings, reading: Readi
             # What stands behind the modifiers depends on the version.
             events = [e[:4] if isinstance(e, list) else e for e in item["events"]]
             item = {**item, "events": events}
-        observation = _checked(_Observation, item, place, reading.findings)
+        observation = checked(_Observation, item, place, reading.findings, ANEW, NONE)
         if observation is None:
             continue
         points += sum(event[2] not in states for event in observation.events)
@@ -205,14 +206,3 @@ def _add_observation(
                 annotator=name,
                 group=_player(subject) if group == PLAYER else variables.get(group, ""),
             )
-
-
-def _checked(model: type[Any], item: Any, place: Place, findings: Findings) -> Any:
-    try:
-        return model.model_validate(item)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part)[:40] for part in first["loc"])
-        found = f"no project of BORIS ({where}: {first['msg']})"
-        findings.error("json", place, found, "save it with BORIS anew, or export aggregated events")
-        return None

@@ -128,33 +128,36 @@ def _named(names: list[str], row: Sequence[str]) -> _Layout | None:
 
 
 def _guessed(cells: list[str]) -> _Layout | None:
+    """The likeliest layout of a row: times before the value, at best with a duration that fits."""
     kinds = [next((k for k, p in KINDS if re.fullmatch(p, cell)), "") for cell in cells]
+    file = len(cells) - 1 if "".join(cells[-1:]).lower().endswith(".eaf") else None
+    value = len(cells) - (1 if file is None else 2)
+    found = []
     for first in (0, 1, 2):
+        own = kinds[first:value]
         for parts in (3, 2):
-            for each in (3, 2, 1):
-                after = first + parts * each
-                own = kinds[first:after]
-                if after >= len(cells) or "" in own or own != own[:each] * parts:
-                    continue
-                kind, place = min((list(dict(KINDS)).index(k), n) for n, k in enumerate(own[:each]))
-                begin = first + place
-                layout = _Layout(
-                    begin,
-                    begin + each,
-                    begin + 2 * each if parts == 3 else None,
-                    KINDS[kind][0],
-                    {after: ""},
-                    0 if first else None,
-                    1 if first == 2 else None,
-                    len(cells) - 1 if cells[-1].lower().endswith(".eaf") else None,
-                )
-                if _times(cells, layout) is not None:
-                    return layout
-    return None
+            each = len(own) // parts
+            if not own or "" in own or own != own[:each] * parts:
+                continue
+            kind, place = min((list(dict(KINDS)).index(k), n) for n, k in enumerate(own[:each]))
+            layout = _Layout(
+                first + place,
+                first + place + each,
+                first + place + 2 * each if parts == 3 else None,
+                KINDS[kind][0],
+                {value: ""},
+                0 if first else None,
+                1 if first == 2 else None,
+                file,
+            )
+            times = _times(cells, layout)
+            if times is not None and times[0] < times[1]:
+                found.append((_fits(times), parts, first, layout))
+    return max(found, key=lambda item: item[:3])[3] if found else None
 
 
-def _times(cells: Sequence[str], layout: _Layout) -> tuple[Fraction, Fraction] | None:
-    """Begin and end in seconds; None if they are none, or do not fit the duration."""
+def _times(cells: Sequence[str], layout: _Layout) -> list[Fraction] | None:
+    """Begin, end and perhaps duration in seconds; None if they are no times."""
     columns = [layout.begin, layout.end, *([] if layout.duration is None else [layout.duration])]
     times = []
     for column in columns:
@@ -163,15 +166,18 @@ def _times(cells: Sequence[str], layout: _Layout) -> tuple[Fraction, Fraction] |
         if time is None:
             return None
         times.append(time.value / 1000 if layout.kind == "msec" else time.value)
-    if len(times) == 3 and abs(times[1] - times[0] - times[2]) > TOLERANCE:
-        return None
-    return (times[0], times[1]) if times[0] < times[1] else None
+    return times
+
+
+def _fits(times: Sequence[Fraction]) -> bool:
+    """Tell whether there is a duration, and it is that from begin to end."""
+    return len(times) == 3 and abs(times[1] - times[0] - times[2]) <= TOLERANCE
 
 
 def _rows(file: Path, reading: Reading) -> Iterator[_Row]:
     """Rows that hold strokes; an error for each other one."""
     findings, layout, width = reading.findings, None, 0
-    number = 0
+    number, is_told = 0, False
     try:
         with file.open(encoding=encoding_of(file), newline="") as text:
             reader = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -198,10 +204,19 @@ def _rows(file: Path, reading: Reading) -> Iterator[_Row]:
                     findings.error(
                         "time",
                         place,
-                        f"{' '.join(row)[:60]!r}: its columns or times do not fit",
+                        f"{' '.join(row)[:60]!r}: its columns do not fit, or hold no times",
                         "export it from ELAN anew",
                     )
                     continue
+                if len(times) == 3 and not _fits(times) and not is_told:
+                    is_told = True
+                    findings.warning(
+                        "time",
+                        place,
+                        f"lasts {float(times[1] - times[0]):g} s from begin to end, but its "
+                        f"duration is {float(times[2]):g} s; begin and end count here and below",
+                        "look at the first rows",
+                    )
                 for column, tier in layout.values.items():
                     if cells[column] or not tier:
                         attributes = {
@@ -212,7 +227,7 @@ def _rows(file: Path, reading: Reading) -> Iterator[_Row]:
                         }
                         mark = elan.Mark(str(number), attributes, None, "", cells[column])
                         name = "" if layout.file is None else cells[layout.file]
-                        yield _Row(place, mark, *times, name)
+                        yield _Row(place, mark, times[0], times[1], name)
     except (UnicodeError, csv.Error) as error:
         is_text = isinstance(error, csv.Error)
         findings.error(

@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, FailFast, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, FiniteFloat
 
 from twinstroke.annotations.folders import is_too_large
 from twinstroke.annotations.records import Reading, Seconds, split_of
 from twinstroke.annotations.rows import encoding_of
 from twinstroke.findings import Findings, Place
-from twinstroke.formats.json import parse_json
+from twinstroke.formats.json import checked, parse_json
 from twinstroke.settings.index import IndexSettings
 
 SUFFIXES = (".csv", ".json")
@@ -111,16 +111,8 @@ def _project(file: Path, findings: Findings) -> _Project | None:
     content = parse_json(file, findings)
     if content is None:
         return None
-    try:
-        return _Project.model_validate(content)
-    except ValidationError as error:
-        findings.error(
-            "json",
-            Place(str(file)),
-            f"no project of VIA 3 ({_first(error)})",
-            "see that index.annotations holds only annotations",
-        )
-        return None
+    advice = "see that index.annotations holds only annotations"
+    return checked(_Project, content, Place(str(file)), findings, advice, "no project of VIA 3")
 
 
 def _project_of_table(file: Path, findings: Findings) -> _Project | None:
@@ -244,13 +236,10 @@ class _Strokes:
     ) -> dict[str, _AnyPart]:
         parts = {}
         for name, item in items.items():
-            try:
-                parts[name] = model.model_validate(item)
-            except ValidationError as error:
-                row = name if kind == "metadata" else f"{kind} {name}"
-                self._findings.error(
-                    "json", Place(self._file, row), _first(error), "save it with VIA again"
-                )
+            place = Place(self._file, name if kind == "metadata" else f"{kind} {name}")
+            part = checked(model, item, place, self._findings, "save it with VIA again")
+            if part is not None:
+                parts[name] = part
         return parts
 
     def _video(self, view: str, place: Place) -> str | None:
@@ -314,10 +303,3 @@ def _label(attribute: _Attribute, value: Any) -> tuple[str | None, str]:
 def _file_name(name: str) -> str:
     """Path of a file, or of what a web address leads to."""
     return unquote(re.split("[?#]", name)[0]) if "://" in name else name
-
-
-def _first(error: ValidationError) -> str:
-    details = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in details["loc"])
-    message = "no JSON object" if details["type"] == "model_type" else details["msg"]
-    return f"{where}: {message}" if where else message
