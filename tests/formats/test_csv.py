@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from twinstroke.annotations.rows import header_of, read_rows
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
-from twinstroke.findings import Findings
+from twinstroke.findings import Findings, Place
 from twinstroke.formats.csv import COLUMNS, read_strokes, recognises
+from twinstroke.regions import Region
 
 
 def test_strokes_are_read_by_the_names_of_their_videos(tmp_path: Path) -> None:
@@ -24,10 +25,23 @@ def test_strokes_are_read_by_the_names_of_their_videos(tmp_path: Path) -> None:
         ";Unknown;20;0;day 2/a.mkv;\n",
         encoding="utf-8-sig",
     )
+    first, second, third = (Place(str(table), row) for row in "234")
     assert read_strokes(table) == {
-        "a": [Stroke("a", 10, 30, "Push", annotator="Zoë"), Stroke("a", 0, 20, "Unknown")],
-        "b": [Stroke("b", 40, 50)],
+        "a": [
+            Stroke("a", 10, 30, "Push", place=first, annotator="Zoë"),
+            Stroke("a", 0, 20, "Unknown", place=third),
+        ],
+        "b": [Stroke("b", 40, 50, place=second)],
     }
+
+
+def test_strokes_may_be_of_players_with_regions(tmp_path: Path) -> None:
+    table = tmp_path / "strokes.csv"
+    table.write_text(
+        "video,begin,end,label,player,x,y,width,height\na,1,2,Hit,Ann,8,0,40.0,30\na,1,2,Hit,Bo,,,,\n"
+    )
+    found = [(s.group, s.region) for s in read_strokes(table)["a"]]
+    assert found == [("Ann", Region(8, 0, 40, 30)), ("Bo", None)]
 
 
 def test_rows_that_are_no_frames_are_all_named(tmp_path: Path) -> None:
@@ -142,4 +156,5 @@ def test_whole_numbers_of_spreadsheets_are_frames(
         with pytest.raises(UserError, match="are no frames"):
             read_strokes(table)
     else:
-        assert read_strokes(table) == {"a": [Stroke("a", frame, 900000, "Hit")]}
+        (stroke,) = read_strokes(table)["a"]
+        assert (stroke.begin, stroke.end) == (frame, 900000)
