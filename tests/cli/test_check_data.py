@@ -371,6 +371,8 @@ CONSEQUENCES = [
     Defect(_outside, "error", "video", "no video 'leads outside'"),
     Defect(_row("s5", 0, 8, "forehand", split="dev"), "error", "split", "'s5' has samples of no"),
     Defect(_truncated, "error", "decode", "truncated.mp4: frame"),
+    # The others are progressive.
+    Defect(_interlaced, "warning", "alike", "videos are interlaced, this one among them"),
 ]
 
 

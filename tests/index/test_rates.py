@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from twinstroke.errors import UserError
 from twinstroke.index.build import Index, build_index
 from twinstroke.settings.decode import DecodeSettings
 from twinstroke.settings.index import IndexSettings
+from twinstroke.video.probe import probe_video
 
 SPLIT = {"rule": "names", "train": ["a*"], "validation": ["b*"], "test": ["c*"]}
 ROWS = [
@@ -138,6 +141,18 @@ def test_slow_motion_is_counted_as_it_was_recorded(tmp_path: Path, where: str) -
         assert {(v.fps, v.frames, v.slow_motion) for v in index.videos} == {
             (Fraction(fps), frames, Fraction(4))
         }
+
+
+def test_slow_motion_is_sped_up_by_the_command_of_the_docs(tmp_path: Path) -> None:
+    """Without loss: the same packets at other times."""
+    slow = write_video(tmp_path / "slow.mp4", distinct_frames(60), 30)
+    page = (Path(__file__).parents[2] / "docs/formats.md").read_text()
+    (command,) = re.findall(r"`ffmpeg (-itsscale [^`]*)`", page)
+    tool = imageio_ffmpeg.get_ffmpeg_exe()
+    subprocess.run([tool, "-v", "error", *command.split()], check=True, cwd=tmp_path)
+    before, after = probe_video(slow), probe_video(tmp_path / "fast.mp4")
+    assert (float(before.fps), float(after.fps)) == (30.0, 240.0)
+    assert after.content == before.content
 
 
 @pytest.mark.parametrize(
