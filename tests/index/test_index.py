@@ -389,7 +389,7 @@ def test_csv_defects(csv_tree: Path, text: str, message: str) -> None:
 
 def test_csv_must_be_a_file(csv_tree: Path) -> None:
     problems = _problems(csv_tree, format="csv", annotations=".")
-    assert "raw: no annotation file (.csv, .tsv, .txt) of format csv" in problems[0]
+    assert "raw: no annotation file (.csv, .tsv, .txt, .xlsm, .xlsx) of format csv" in problems[0]
 
 
 # --- defects, one by one ---
