@@ -28,6 +28,11 @@ def command() -> None:
     from twinstroke.settings.load import load_settings
 
     settings = load_settings()
+    if "split" not in settings.detect.model_fields_set:
+        click.echo(
+            f"warning: presets/{settings.name}.yaml: detect.split is not said; dvc repro wants it, "
+            "so write split: test there"
+        )
     try:
         index = checked_index(settings)
     except BrokenDataError as broken:
