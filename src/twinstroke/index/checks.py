@@ -80,7 +80,7 @@ def overlapping(strokes: Sequence[Stroke], max_overlap: float, findings: Finding
                     stroke.place,
                     f"{found}, but index.max_overlap is {max_overlap:g}",
                     f"correct the frames, or as {both[0]} and {both[1]} play at once, say where "
-                    "each is, in columns x,y,width,height of the table of strokes or of index.groups"
+                    "each is, in columns x,y,width,height of the strokes or of index.groups"
                     if len(both) > 1
                     else "correct the frames",
                     video=stroke.video,
