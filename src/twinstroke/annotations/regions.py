@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from twinstroke.annotations.boxes import Boxes, Measure, around
 from twinstroke.annotations.records import Annotation
-from twinstroke.findings import Findings, Place
-from twinstroke.regions import COLUMNS, Region, beyond, region_from
+from twinstroke.findings import Findings, Place, named_list
+from twinstroke.regions import COLUMNS, Lane, Region, beyond, region_from
 
 ADVICE = (
     f"write {','.join(COLUMNS)} in whole pixels of the shown picture, from its upper left corner"
@@ -30,6 +31,86 @@ def row_region(
         return region, True
     findings.error("region", place, region, ADVICE, video=video)
     return None, False
+
+
+def with_boxes(
+    annotations: Sequence[Annotation],
+    boxes: Mapping[Lane, Mapping[Measure, Boxes]],
+    pictures: Mapping[str, tuple[int, int]],
+    findings: Findings,
+    group: str,
+) -> list[Annotation]:
+    """Give each stroke the smallest region that holds all boxes of its player in the video.
+
+    A region that is said in numbers goes before boxes. Boxes without a player are those of the only
+    player of their video.
+
+    Args:
+        annotations: Strokes with their players.
+        boxes: What was drawn around each player.
+        pictures: Width and height of each video as it is shown.
+        findings: Gets an error for each player with a box that cannot be used, or with strokes but
+            no box where others have some; and a warning for each video without any box.
+        group: Name of the column of players.
+
+    Returns:
+        The strokes without those of such players.
+    """
+    players: dict[str, dict[str, Annotation]] = {}
+    for item in annotations:
+        players.setdefault(item.video, {}).setdefault(item.group, item)
+    measured: dict[Lane, list[tuple[Measure, Boxes]]] = {}
+    regions: dict[Lane, Region | None] = {}
+    for (video, player), own in boxes.items():
+        present = players.get(video, {})
+        nobodys = not player and "" not in present
+        if nobodys and len(present) > 1:
+            box = next(iter(own.values())).outermost[0]
+            found = f"{box} names no {group}, but strokes of {video!r} do: {named_list(present)}"
+            findings.error("region", box.place, found, f"name the {group} of each box", video=video)
+            regions |= dict.fromkeys([(video, name) for name in present])
+        else:
+            lane = video, next(iter(present), "") if nobodys else player
+            measured.setdefault(lane, []).extend(own.items())
+    for lane, all_own in measured.items():
+        if lane[0] not in pictures:
+            continue
+        region, box, problem = around(all_own, pictures[lane[0]])
+        regions.setdefault(lane, region)
+        if problem:
+            advice = "draw it anew, upright and inside the picture, and around the player"
+            findings.error("region", box.place, f"{box} {problem}", advice, video=lane[0])
+    boxed = {video for video, _ in regions}
+    for video, own_players in players.items():
+        for player, item in own_players.items():
+            if item.region or video not in pictures or (video, player) in regions:
+                continue
+            if video in boxed:
+                regions[video, player] = None
+                others = named_list(name or f"no {group}" for own, name in boxes if own == video)
+                findings.error(
+                    "region",
+                    item.place,
+                    f"{_called(group, item)} of {video!r} has no box, but there are boxes of "
+                    f"{others}",
+                    f"draw a box around each {group} of the video, and name him beside strokes and "
+                    "boxes alike",
+                    video=video,
+                )
+            else:
+                findings.warning(
+                    "region",
+                    item.place,
+                    f"no box says where the {group} of {video!r} is, so its whole picture counts",
+                    "draw one, if others are to be seen",
+                    video=video,
+                )
+                break
+    return [
+        item if item.region else replace(item, region=regions.get((item.video, item.group)))
+        for item in annotations
+        if item.region or regions.get((item.video, item.group), ()) is not None
+    ]
 
 
 def with_regions(
