@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twinstroke.findings import Place
 from twinstroke.regions import Region
@@ -68,6 +68,11 @@ def drawn(corners: Corners, place: Place, turned: float = 0.0) -> Drawn:
     if box.left >= box.right or box.top >= box.bottom:
         return box._replace(problem="is empty")
     return box
+
+
+def edge(value: Any) -> float:
+    """A number of a file from strangers; NaN if it is none, or far too large."""
+    return float(value) if isinstance(value, int | float) and abs(value) < FARTHEST else math.nan
 
 
 class Boxes:

@@ -59,53 +59,59 @@ def with_boxes(
     players: dict[str, dict[str, Annotation]] = {}
     for item in annotations:
         players.setdefault(item.video, {}).setdefault(item.group, item)
-    measured: dict[Lane, list[tuple[Measure, Boxes]]] = {}
+    # None: nobody knows where the player is, and there is an error.
     regions: dict[Lane, Region | None] = {}
+    drawn: dict[Lane, list[tuple[Measure, Boxes]]] = {}
     for (video, player), own in boxes.items():
         present = players.get(video, {})
-        nobodys = not player and "" not in present
-        if nobodys and len(present) > 1:
-            box = next(iter(own.values())).outermost[0]
-            found = f"{box} names no {group}, but strokes of {video!r} do: {named_list(present)}"
-            findings.error("region", box.place, found, f"name the {group} of each box", video=video)
-            regions |= dict.fromkeys([(video, name) for name in present])
-        else:
-            lane = video, next(iter(present), "") if nobodys else player
-            measured.setdefault(lane, []).extend(own.items())
-    for lane, all_own in measured.items():
+        if player or "" in present or len(present) < 2:
+            owner = player if "" in present else player or next(iter(present), "")
+            drawn.setdefault((video, owner), []).extend(own.items())
+            continue
+        regions |= dict.fromkeys([(video, name) for name in present])
+        box = next(iter(own.values())).outermost[0]
+        findings.error(
+            "region",
+            box.place,
+            f"{box} names no {group}, but strokes of {video!r} do: {named_list(present)}",
+            f"name the {group} of each box",
+            video=video,
+        )
+    for lane, measured in drawn.items():
         if lane[0] not in pictures:
             continue
-        region, box, problem = around(all_own, pictures[lane[0]])
+        region, box, problem = around(measured, pictures[lane[0]])
         regions.setdefault(lane, region)
         if problem:
-            advice = "draw it anew, upright and inside the picture, and around the player"
+            advice = f"draw it anew, upright and inside the picture, and around the {group}"
             findings.error("region", box.place, f"{box} {problem}", advice, video=lane[0])
     boxed = {video for video, _ in regions}
-    for video, own_players in players.items():
-        for player, item in own_players.items():
-            if item.region or video not in pictures or (video, player) in regions:
-                continue
-            if video in boxed:
-                regions[video, player] = None
-                others = named_list(name or f"no {group}" for own, name in boxes if own == video)
-                findings.error(
-                    "region",
-                    item.place,
-                    f"{_called(group, item)} of {video!r} has no box, but there are boxes of "
-                    f"{others}",
-                    f"draw a box around each {group} of the video, and name him beside strokes and "
-                    "boxes alike",
-                    video=video,
-                )
-            else:
-                findings.warning(
-                    "region",
-                    item.place,
-                    f"no box says where the {group} of {video!r} is, so its whole picture counts",
-                    "draw one, if others are to be seen",
-                    video=video,
-                )
-                break
+    told: set[str] = set()
+    for item in annotations:
+        lane = item.video, item.group
+        if item.region or item.video not in pictures or lane in regions:
+            continue
+        if item.video in boxed:
+            regions[lane] = None
+            others = named_list(own or f"no {group}" for video, own in boxes if video == item.video)
+            findings.error(
+                "region",
+                item.place,
+                f"{_called(group, item)} of {item.video!r} has no box, but there are boxes of "
+                f"{others}",
+                f"draw a box around each {group} of the video, and write the name beside strokes "
+                "and boxes alike",
+                video=item.video,
+            )
+        elif item.video not in told:
+            told.add(item.video)
+            findings.warning(
+                "region",
+                item.place,
+                f"no box says where the {group} of {item.video!r} is, so its whole picture counts",
+                "draw one, if others are to be seen",
+                video=item.video,
+            )
     return [
         item if item.region else replace(item, region=regions.get((item.video, item.group)))
         for item in annotations

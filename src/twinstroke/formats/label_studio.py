@@ -32,7 +32,6 @@ predictions are passed over, and so are tasks without annotations: nobody has lo
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -44,7 +43,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from twinstroke.annotations.boxes import FARTHEST, PERCENT, Drawn, drawn
+from twinstroke.annotations.boxes import PERCENT, Drawn, drawn, edge
 from twinstroke.annotations.classes import tidy
 from twinstroke.annotations.containers import VIDEO_SUFFIXES
 from twinstroke.annotations.records import (
@@ -345,8 +344,8 @@ class _Reader:
     def _boxes(self, region: _Rectangle, sequence: list[Any], row: str) -> Iterator[Drawn]:
         """The boxes of all key frames: those between them lie within what these cover."""
         for key, item in zip(region.sequence, sequence, strict=True):
-            left, top, width, height = (_percent(item.get(name)) for name in SIDES)
-            turned = _percent(item.get("rotation", 0))
+            left, top, width, height = (edge(item.get(name)) for name in SIDES)
+            turned = edge(item.get("rotation", 0))
             place = self._place(f"{row}, frame {key.frame}")
             box = drawn((left, top, left + width, top + height), place, turned)
             if not box.problem and max(width, height) > 100:
@@ -548,11 +547,6 @@ def _decoded(value: str) -> str:
 
 def _is_min(item: Mapping[str, Any]) -> bool:
     return "annotations" not in item and "data" not in item and MIN.strip('"') in item
-
-
-def _percent(value: Any) -> float:
-    """A number; NaN if it is none, or beyond all pictures."""
-    return float(value) if isinstance(value, int | float) and abs(value) < FARTHEST else math.nan
 
 
 def _rates(regions: Iterable[tuple[str, _Result, Region]]) -> dict[str, Fraction]:
