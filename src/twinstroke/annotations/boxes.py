@@ -19,7 +19,7 @@ Corners = tuple[float, float, float, float]
 FARTHEST = 10**6
 """From 0, in whatever an edge is measured: no picture is so large."""
 TOLERANCE = 0.01
-"""Pixels by which a box may reach into another one: tools round, and calculate in floats."""
+"""Part of a pixel that does not count: tools round, and calculate in floats."""
 
 
 class Drawn(NamedTuple):
@@ -35,9 +35,8 @@ class Drawn(NamedTuple):
 
     def pixels(self, measure: Measure, picture: tuple[int, int]) -> tuple[int, int, int, int]:
         """Its edges in whole pixels of the picture: rounded outward, and clipped to it."""
-        across, down = (1.0, 1.0) if measure is None else measure
-        if measure is not None:
-            across, down = picture[0] / across, picture[1] / down
+        width, height = measure or picture
+        across, down = picture[0] / width, picture[1] / height
         return (
             max(0, math.floor(self.left * across + TOLERANCE)),
             max(0, math.floor(self.top * down + TOLERANCE)),
