@@ -450,3 +450,18 @@ def test_no_box_outside_the_picture_is_lost_among_others(
     region, box, problem = around([(None, own)], (WIDTH, HEIGHT))
     assert region is None and "holds nothing" in problem
     assert len(own.outermost) == 8 and box[:4] in edges
+
+
+def test_less_than_a_hundredth_of_a_pixel_does_not_count() -> None:
+    def region(*corners: float, measure: Measure = None) -> str:
+        own = Boxes()
+        left, top, right, bottom = corners
+        own.add(drawn((left, top, right, bottom), Place("f")))
+        return str(around([(measure, own)], (1920, 1080))[0])
+
+    assert region(4.995, 3.992, 9.005, 8.009) == "5,4,4,4"
+    assert region(4.98, 3.98, 9.02, 8.02) == "4,3,6,6"
+    # What was a whole pixel is one again after percent.
+    for n in range(1, 1079):
+        corners = n / 1920 * 100, n / 1080 * 100, (n + 1) / 1920 * 100, (n + 1) / 1080 * 100
+        assert region(*corners, measure=PERCENT) == f"{n},{n},1,1"
