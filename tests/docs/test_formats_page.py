@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from tests.videos import write_video
 from twinstroke.annotations.classes import ClassList
 from twinstroke.annotations.records import Reading
+from twinstroke.annotations.regions import with_boxes
 from twinstroke.annotations.resolve import resolved
 from twinstroke.findings import Findings
 from twinstroke.formats.reading import read_annotations
@@ -98,6 +99,11 @@ def test_example(example: Example, chosen: str, tmp_path: Path, rally: Path) -> 
     assert named == form if chosen != "recognised" else named.startswith(f"{form} (")
     clocks = {video: probe_video(path).clock for video, path in reading.videos.items()}
     strokes = resolved(reading.annotations, clocks, settings, findings)
+    if settings.boxes == "regions":
+        size = {"rally": (1920, 1080)}
+        placed = with_boxes(reading.annotations, reading.boxes, size, findings, "player")
+        assert [item.group for item in placed] == ["Ada", "Ben"]
+        assert all(f"`{item.region}`" in PAGE for item in placed)
     assert findings.all == []
     found = sorted((s.begin, s.end, s.label) for s in strokes)
     if form == "clips":

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twinstroke.annotations.boxes import around
 from twinstroke.annotations.classes import ClassList
 from twinstroke.annotations.records import Reading
 from twinstroke.findings import Findings
@@ -96,11 +97,11 @@ def _read(
     content: str | bytes,
     videos: Sequence[str] = ("a.mp4",),
     name: str = "annotations.xml",
+    **changes: Any,
 ) -> Reading:
     """What one export tells about videos of these names."""
-    chosen = IndexSettings.model_validate(
-        {"classes": "found", "fps": 120.0, "split": {"rule": "given"}}
-    )
+    values = {"classes": "found", "fps": 120.0, "split": {"rule": "given"}, **changes}
+    chosen = IndexSettings.model_validate(values)
     reading = Reading(ClassList(chosen), Findings())
     for video in videos:
         path = folder / "raw" / "videos" / video
@@ -207,6 +208,28 @@ def test_a_track_whose_attribute_names_no_stroke_is_told(tmp_path: Path) -> None
     assert reading.annotations == []
     (warning,) = reading.findings.all
     assert (warning.severity, warning.check) == ("warning", "label")
+
+
+def test_an_attribute_names_the_player(tmp_path: Path) -> None:
+    ann, bo = ("player", "Ann"), ("PLAYER", "Bo")
+    tracks = _track(_shape(1, 0, ann), _shape(4, 1, ann)) + _track(
+        _shape(2, 0, ("class", "Push"), bo),
+        _shape(5, 0, ("class", "Cut"), bo),
+        _shape(7, 0, ("class", "Cut"), ("player", "__undefined__")),
+        _shape(9, 1, ("class", "Cut"), bo),
+    )
+    reading = _read(tmp_path, _document(tracks))
+    assert [(i.begin, i.end, i.label, i.group) for i in reading.annotations] == [
+        (1, 4, "Hit", "Ann"),
+        (2, 5, "Push", "Bo"),
+        (5, 7, "Cut", "Bo"),
+        (7, 9, "Cut", ""),
+    ]
+    assert (reading.findings.all, reading.boxes) == ([], {})
+    # Whatever the group is called.
+    split = {"rule": "given", "group": "team"}
+    reading = _read(tmp_path, _document(tracks.replace('"player"', '"Team"')), split=split)
+    assert [i.group for i in reading.annotations] == ["Ann", "", ""]
 
 
 def test_shapes_listed_twice_count_once(tmp_path: Path) -> None:
@@ -558,10 +581,9 @@ def test_no_bytes_raise(content: bytes | str) -> None:
 def test_no_order_of_elements_raises(data: st.DataObject) -> None:
     names = ["annotations", "meta", "project", "task", "job", "track", "box", "skeleton", "points"]
     names += ["attribute", "assignee", "username", "source", "size", "id", "image", "tag"]
-    text = st.sampled_from(["", "a", "5", "label", "-1", "0", "1"])
-    attributes = st.dictionaries(
-        st.sampled_from(["frame", "outside", "label", "name", "task_id"]), text, max_size=3
-    )
+    text = st.sampled_from(["", "a", "5", "label", "player", "-1", "0", "1", "nan", "1e400"])
+    keys = ["frame", "outside", "label", "name", "task_id", "xtl", "ytl", "xbr", "ybr", "rotation"]
+    attributes = st.dictionaries(st.sampled_from(keys), text, max_size=7)
     element = st.recursive(
         st.tuples(st.sampled_from(names), attributes, text.map(lambda t: [t])),
         lambda inner: st.tuples(st.sampled_from(names), attributes, st.lists(inner, max_size=4)),
@@ -577,7 +599,9 @@ def test_no_order_of_elements_raises(data: st.DataObject) -> None:
 
     body = "".join(written(node) for node in data.draw(st.lists(element, max_size=4)))
     with tempfile.TemporaryDirectory() as folder:
-        _read(Path(folder), f"<annotations>{body}</annotations>")
+        reading = _read(Path(folder), f"<annotations>{body}</annotations>", boxes="regions")
+    for boxes in reading.boxes.values():
+        around(boxes.items(), (1920, 1080))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twinstroke.annotations.boxes import around
 from twinstroke.annotations.classes import ClassList
 from twinstroke.annotations.records import Annotation, Reading, Seconds
 from twinstroke.findings import Findings
@@ -466,6 +467,20 @@ def test_a_choice_is_the_class_of_a_clip(tmp_path: Path) -> None:
     assert "choices.0" in error.found
 
 
+def test_a_choice_names_the_player_of_a_clip_or_a_region(tmp_path: Path) -> None:
+    player = _choice(" Ada ", name="Player")
+    reading = _read(tmp_path, [_task(_choice("Hit"), player)])
+    assert [(i.end, i.label, i.group) for i in reading.annotations] == [(None, "Hit", "Ada")]
+    # One that is no region's own is about all that have none.
+    of_range = _choice("Ben", name="player") | {"id": "r1"}
+    reading = _read(tmp_path, [_task(player, of_range, _range(1, 2, "Hit"), _seconds(1, 2, "Hit"))])
+    assert [i.group for i in reading.annotations] == ["Ben", "Ada"]
+    assert [item.check for item in reading.findings.all] == ["rate"]
+    # Nothing but a player is no stroke.
+    reading = _read(tmp_path, [_task(player)])
+    assert (reading.annotations, reading.findings.all, reading.annotated) == ([], [], {"a"})
+
+
 def test_a_choice_beside_ranges_is_something_else(tmp_path: Path) -> None:
     reading = _read(tmp_path, [_task(_choice("good"), _seconds(1, 2, "Hit"))])
     assert _strokes(reading) == [(Seconds(Fraction(1)), Seconds(Fraction(2)), "Hit")]
@@ -619,7 +634,9 @@ JSON = st.recursive(
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_no_damage_raises_and_every_damage_leaves_other_tasks_alone(data: st.DataObject) -> None:
-    damaged: Any = [_task(_range(3, 5, "Hit"), _boxes([(11, True), (20, False)], rate=24))]
+    player = _choice("Ada", name="player") | {"id": "b1"}
+    box = _boxes([(11, True), (20, False)], rate=24)
+    damaged: Any = [_task(_range(3, 5, "Hit"), box, player)]
     where, key = damaged, 0
     while isinstance(where[key], dict | list) and where[key] and data.draw(st.booleans()):
         where = where[key]
@@ -628,7 +645,10 @@ def test_no_damage_raises_and_every_damage_leaves_other_tasks_alone(data: st.Dat
     where[key] = data.draw(JSON)
     whole = copy.deepcopy(_task(_range(7, 9, "Push"), data={"video": "b.mp4"}))
     with tempfile.TemporaryDirectory() as folder:
-        reading = _read(Path(folder), [*damaged, whole], ("a.mp4", "b.mp4"))
+        content = [*damaged, whole]
+        reading = _read(Path(folder), content, ("a.mp4", "b.mp4"), boxes="regions")
+    for boxes in reading.boxes.values():
+        around(boxes.items(), (1920, 1080))
     assert [(i.begin, i.end) for i in reading.annotations if i.video == "b"] == [(6, 9)]
 
 

@@ -14,6 +14,7 @@ Records that only one module of `formats` needs while it reads a file stay in th
 `synthesize` plans stays there too (`synthesize.timing.PlannedStroke`).
 
 `resolve` turns annotations into strokes, `classes` and `superclasses` know the names, `groups` says
-which player each stroke belongs to, `regions` where each player is, and `folders`, `rows` and
-`excel` read files that are not trusted; `containers` knows which of them are videos.
+which player each stroke belongs to, `regions` where each player is, `boxes` what was drawn around
+him, and `folders`, `rows` and `excel` read files that are not trusted; `containers` knows which of
+them are videos.
 """

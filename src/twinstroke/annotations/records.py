@@ -12,10 +12,11 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from twinstroke.annotations.boxes import Boxes, Drawn, Measure
 from twinstroke.annotations.classes import ClassList, tidy
 from twinstroke.annotations.containers import REWRAPPED, unread
 from twinstroke.findings import LIMIT, Findings, Place
-from twinstroke.regions import Region
+from twinstroke.regions import Lane, Region
 from twinstroke.tables import Split
 
 SPLIT_NAMES: dict[str, Split] = {
@@ -81,6 +82,8 @@ class Reading:
         self.recorded: dict[str, tuple[float, Place]] = {}
         """Frames a second at which videos were recorded that are stored at fewer, and who says it;
         by id."""
+        self.boxes: dict[Lane, dict[Measure, Boxes]] = defaultdict(lambda: defaultdict(Boxes))
+        """What was drawn around each player, if it is meant to say where he is."""
         self._names: dict[str, set[str]] = defaultdict(set)
         self._unread: dict[str, Path] = {}
         self._missing: set[tuple[str, str]] = set()
@@ -176,6 +179,17 @@ class Reading:
                 "a video has one; correct the other",
                 video=video,
             )
+
+    def add_box(self, video: str, group: str, box: Drawn, measure: Measure) -> None:
+        """Note that a player is inside a box.
+
+        Args:
+            video: Id of the video.
+            group: The player; empty if nobody is named.
+            box: Usable or not.
+            measure: What its edges are measured in.
+        """
+        self.boxes[video, tidy(group)][measure].add(box)
 
     def _meant(self, name: str) -> set[str]:
         """Ids of the videos that a name may mean."""

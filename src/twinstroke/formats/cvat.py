@@ -12,6 +12,11 @@ CVAT writes tags of frames to the second only, which lists the frames as images:
 with the same tag are one stroke. An attribute of the tag of one of these names counts before its
 label. Shapes on images are no strokes; tracks are not told apart there.
 
+An attribute that is called as ``index.split.group`` (``player``) says whose the stroke is. With
+``index.boxes: regions`` the boxes of tracks, while they are seen, and those on images also say
+where that player is, in pixels of ``original_size``, or of the video if the file names none. A
+track with such a label, and no attribute that names the stroke, says only that.
+
 Frames count those of the video from 0, even if the task holds every k-th only (``frame_filter``) or
 begins later (``start_frame``). In the export of a project each task goes on counting where the one
 before it in its subset ended, which is taken back here.
@@ -22,14 +27,17 @@ task or of the file counts, if it is that of a video. The assignee is the annota
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.handler import ContentHandler
 from xml.sax.xmlreader import AttributesImpl, Locator
 
+from twinstroke.annotations.boxes import Boxes, Drawn, Measure, drawn
 from twinstroke.annotations.records import Reading, frame_number, split_of
 from twinstroke.findings import Findings, Place
 from twinstroke.formats.xml import parse_xml, root_of
@@ -39,6 +47,8 @@ SUFFIXES = (".xml",)
 STROKE_ATTRIBUTES = ("label", "class", "stroke")
 """Names of attributes that name the stroke; case does not matter."""
 NO_STROKE = ("", "__undefined__")
+EDGES = ("xtl", "ytl", "xbr", "ybr")
+"""Attributes of a box."""
 TASK_FIELDS = (
     "id",
     "name",
@@ -49,6 +59,7 @@ TASK_FIELDS = (
     "frame_filter",
     "source",
 )
+FIELDS = {"task": TASK_FIELDS, "job": TASK_FIELDS, "original_size": ("width", "height")}
 LONGEST_TEXT = 1000
 """Characters of a text that are kept."""
 
@@ -63,7 +74,7 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
     empty = []
     before = len(reading.annotations), len(reading.findings.errors)
     for file in files:
-        handler = _Handler(file, reading.findings)
+        handler = _Handler(file, reading.findings, settings)
         if not parse_xml(file, handler, reading.findings):
             continue
         if handler.root != "annotations":
@@ -74,14 +85,14 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
                 "export it as CVAT for video 1.1",
             )
             continue
-        if handler.shapes:
+        if handler.shapes and not handler.boxes:
             reading.findings.warning(
                 "track",
                 Place(str(file)),
                 f"{handler.shapes} shapes on images are not read, only tags are",
                 "if the strokes are tracks, export it as CVAT for video 1.1",
             )
-        is_bare = handler.has_images or not handler.task_of_tracks
+        is_bare = (handler.has_images or not handler.task_of_tracks) and not handler.boxes
         if is_bare and not handler.runs and not handler.is_project:
             empty.append((file, handler))
         _add_runs(handler, file, raw, reading)
@@ -111,6 +122,7 @@ class _Run:
     task: str | None = None
     is_tagged: bool = False
     """Whether tags of frames say so, and no track."""
+    player: str = ""
 
 
 @dataclass(slots=True)
@@ -125,18 +137,20 @@ class _Track:
     last: int = -1
     has_attribute: bool = False
 
-    def see(self, frame: int, label: str | None, line: int) -> None:
+    def see(self, frame: int, label: str | None, player: str, line: int) -> None:
         """Take the next shape: on and after `frame` the track stands for `label`, or nothing."""
         self.last = frame
         if self.open is not None:
-            if self.open.label == label:
+            if (self.open.label, self.open.player) == (label, player):
                 self.open.last = frame
                 return
             # Where a frame is listed twice, the later shape counts.
             if self.open.begin < frame:
                 self.open.end = frame
                 self.runs.append(self.open)
-        self.open = None if label is None else _Run(label, line, frame, frame, task=self.task)
+        self.open = None
+        if label is not None:
+            self.open = _Run(label, line, frame, frame, task=self.task, player=player)
 
     def finish(self) -> list[_Run]:
         """All runs, once there are no more shapes."""
@@ -153,6 +167,8 @@ class _Shape:
     """Of the attribute that names the stroke."""
     label: str = ""
     """Of a tag."""
+    player: str = ""
+    box: Drawn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +190,12 @@ def _step(fields: Mapping[str, str]) -> int:
 class _Handler(ContentHandler):
     """Turns tracks into runs, shape by shape, and collects the fields of the tasks."""
 
-    def __init__(self, file: Path, findings: Findings) -> None:
+    def __init__(self, file: Path, findings: Findings, settings: IndexSettings) -> None:
         super().__init__()
+        self._group = settings.split.group.strip().lower()
+        self._has_regions = settings.boxes == "regions"
+        self.boxes: dict[tuple[str | None, str], Boxes] = defaultdict(Boxes)
+        """What was drawn around each player, by task and player, if it says where he is."""
         self.root = ""
         self.has_images = False
         self.is_project = False
@@ -189,6 +209,8 @@ class _Handler(ContentHandler):
         self._locator: Locator
         self._path: list[str] = []
         self._text: str | None = None
+        self._is_player = False
+        """Whether the text is that of the attribute that names the player."""
         self._track: _Track | None = None
         self._shape: _Shape | None = None
         self.shapes = 0
@@ -197,7 +219,7 @@ class _Handler(ContentHandler):
         self._frames: dict[str | None, int] = {}
         """Last image of each task."""
         self._steps: dict[str | None, int] = {}
-        self._tags: dict[tuple[str | None, str], _Run] = {}
+        self._tags: dict[tuple[str | None, str, str], _Run] = {}
         """What the last image with such a tag belongs to."""
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 (name given by SAX)
@@ -230,10 +252,12 @@ class _Handler(ContentHandler):
         if depth > 2 and self._path[1] == "meta":
             self._end_in_meta(name, text)
         elif depth == 4 and self._shape is not None and self._text is not None:
-            if self._shape.value is None:
+            if self._is_player:
+                self._shape.player = "" if text in NO_STROKE else text
+            elif self._shape.value is None:
                 self._shape.value = text
         elif depth == 3 and self._image is not None:
-            self._end_tag(self._image)
+            self._end_in_image(self._image)
         elif depth == 3:
             self._end_shape()
         elif depth == 2 and self._track is not None:
@@ -263,7 +287,7 @@ class _Handler(ContentHandler):
         parents = self._path[-3:-1]
         if parents == ["annotations", "meta"] and name == "source":
             self.source = text
-        elif parents[-1] in ("task", "job") and name in TASK_FIELDS and self.tasks:
+        elif self.tasks and name in FIELDS.get(parents[-1], ()):
             self.tasks[-1][name] = text
         elif parents in (["task", "assignee"], ["job", "assignee"]) and name == "username":
             self.tasks[-1]["assignee"] = text
@@ -273,7 +297,7 @@ class _Handler(ContentHandler):
             frame = frame_number(attrs.get("frame", ""))
             outside = attrs.get("outside", "")
             is_outside = {"0": False, "1": True}.get(outside)
-            self._shape = _Shape(self._line, frame, is_outside)
+            self._shape = _Shape(self._line, frame, is_outside, box=self._box(name, attrs))
             if frame is None:
                 self._drop(f"frame is {attrs.get('frame', '')[:40]!r}, no whole number from 0")
             elif is_outside is None and name != "skeleton":
@@ -281,7 +305,7 @@ class _Handler(ContentHandler):
             elif self._track is not None and frame < self._track.last:
                 self._drop(f"frame {frame} follows frame {self._track.last}")
         elif depth == 4 and self._shape is not None:
-            if _names_stroke(name, attrs):
+            if self._takes(name, attrs):
                 self._text = ""
             elif "outside" in attrs:
                 # A skeleton is seen as long as one of its points is.
@@ -313,24 +337,32 @@ class _Handler(ContentHandler):
         self._image = _Image(frame, task, self._steps[task])
 
     def _start_in_image(self, name: str, attrs: AttributesImpl, depth: int) -> None:
-        if depth == 3 and name != "tag":
-            self.shapes += 1
-        elif depth == 3:
-            self._shape = _Shape(self._line, None, None, label=attrs.get("label", ""))
-        elif depth == 4 and self._shape is not None and _names_stroke(name, attrs):
+        if depth == 3:
+            self.shapes += name != "tag"
+            box = self._box(name, attrs)
+            self._shape = None
+            if name == "tag" or box:
+                label = attrs.get("label", "")
+                self._shape = _Shape(self._line, None, None, label=label, box=box)
+        elif depth == 4 and self._shape is not None and self._takes(name, attrs):
             self._text = ""
 
-    def _end_tag(self, image: _Image) -> None:
+    def _end_in_image(self, image: _Image) -> None:
         shape, self._shape = self._shape, None
+        if shape is not None and shape.box:
+            self.boxes[image.task, shape.player].add(shape.box)
+            return
         if shape is None or shape.value in NO_STROKE:
             return
         label = shape.label if shape.value is None else shape.value
-        run = self._tags.get((image.task, label))
+        tag = image.task, label, shape.player
+        run = self._tags.get(tag)
         if run is not None and image.frame <= run.last + image.step:
             run.last = image.frame
             return
         run = _Run(label, shape.line, image.frame, image.frame, task=image.task, is_tagged=True)
-        self._tags[image.task, label] = run
+        run.player = shape.player
+        self._tags[tag] = run
         self.runs.append(run)
 
     def _drop(self, problem: str) -> None:
@@ -351,12 +383,33 @@ class _Handler(ContentHandler):
         track.has_attribute |= shape.value is not None
         label = track.label if shape.value is None else shape.value
         hidden = shape.is_outside or shape.value in NO_STROKE
-        track.see(shape.frame, None if hidden else label, shape.line)
+        if self._has_regions:
+            hidden |= shape.value is None and track.label.strip().lower() == self._group
+        if shape.box and not shape.is_outside:
+            self.boxes[track.task, shape.player].add(shape.box)
+        track.see(shape.frame, None if hidden else label, shape.player, shape.line)
+
+    def _takes(self, name: str, attrs: AttributesImpl) -> bool:
+        """Tell whether an element is an attribute, in CVAT's sense, of the stroke or its player."""
+        own = attrs.get("name", "").lower()
+        self._is_player = own == self._group and own not in STROKE_ATTRIBUTES
+        return name == "attribute" and (self._is_player or own in STROKE_ATTRIBUTES)
+
+    def _box(self, name: str, attrs: AttributesImpl) -> Drawn | None:
+        """The box that a shape is, if boxes say where players are."""
+        if name != "box" or not self._has_regions:
+            return None
+        left, top, right, bottom = (_edge(attrs.get(key, "")) for key in EDGES)
+        place = Place(self._file, str(self._line))
+        return drawn((left, top, right, bottom), place, _edge(attrs.get("rotation", "0")))
 
 
-def _names_stroke(name: str, attrs: AttributesImpl) -> bool:
-    """Tell whether an element is an attribute, in CVAT's sense, that names the stroke."""
-    return name == "attribute" and attrs.get("name", "").lower() in STROKE_ATTRIBUTES
+def _edge(text: str) -> float:
+    """A number; NaN if the text is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 class _Task:
@@ -378,6 +431,9 @@ class _Task:
                     "export it anew",
                 )
         self.step = _step(fields)
+        width, height = (frame_number(fields.get(name, "")) for name in ("width", "height"))
+        self.picture: Measure = (width, height) if width and height else None
+        """In whose pixels boxes are measured."""
         self.stop = numbers["stop_frame"]
         """Last frame of the video that may belong to the task."""
         size = numbers["size"]
@@ -422,6 +478,11 @@ def _add_runs(handler: _Handler, file: Path, raw: Path, reading: Reading) -> Non
             continue
         video = _video(task, handler.source, file, reading)
         found[name] = None if video is None else (task, video)
+    for (name, player), boxes in handler.boxes.items():
+        known = found[name]
+        if known is not None:
+            for box in boxes.outermost:
+                reading.add_box(known[1], player, box, known[0].picture)
     for run in handler.runs:
         known = found[run.task]
         if known is None:
@@ -446,6 +507,7 @@ def _add_runs(handler: _Handler, file: Path, raw: Path, reading: Reading) -> Non
             label=run.label,
             split=split,
             annotator=task.fields.get("assignee", ""),
+            group=run.player,
         )
 
 

@@ -21,6 +21,11 @@ Read are also results of type ``labels`` (a range in seconds, as the tags ``Audi
 give it, where the video is played beside its sound) and, in annotations without any of these,
 ``choices``: then the task is a trimmed clip, and the choice its class.
 
+A choice or text of a region whose tag is named as ``index.split.group`` (``player``) says whose the
+stroke is; one of the whole video, that of all regions without. With ``index.boxes: regions`` boxes
+also say where that player is, in percent of the picture; one with such a label, or without any,
+says only that.
+
 A task belongs to the video that its ``data`` names. Annotations that were cancelled, drafts and
 predictions are passed over, and so are tasks without annotations: nobody has looked at them yet.
 """
@@ -30,7 +35,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self, TypeVar
@@ -38,6 +43,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from twinstroke.annotations.boxes import PERCENT, Drawn, drawn, edge
+from twinstroke.annotations.classes import tidy
 from twinstroke.annotations.containers import VIDEO_SUFFIXES
 from twinstroke.annotations.records import (
     LARGEST_FRAME,
@@ -57,6 +64,9 @@ UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 MIN = '"annotation_id"'
 """Key of the export JSON-MIN, which is recognised to be refused: it does not tell results apart."""
 CHOICES = "choices"
+SIDES = ("x", "y", "width", "height")
+NAMING = {CHOICES: "choices", "textarea": "text"}
+"""Types of results that may name a player, and where."""
 RATES = (1, 1000)
 """Frames a second: a rate beyond them was not written by the editor."""
 
@@ -118,6 +128,7 @@ class _Result(_Part):
     id: Id = None
     type: str = ""
     to_name: str = ""
+    from_name: Any = ""
     value: Any = None
 
     @property
@@ -230,6 +241,8 @@ class _Reader:
     ) -> None:
         self._file = file
         self._split = split_of(file.relative_to(raw).parts[:-1])
+        self._group = settings.split.group.strip().lower()
+        self._has_regions = settings.boxes == "regions"
         self._finds_rates = settings.annotation_fps == "video"
         self._reading = reading
         self._findings = reading.findings
@@ -279,18 +292,30 @@ class _Reader:
                 self._read_annotation(annotation, names, own_row)
 
     def _read_annotation(self, annotation: _Annotation, names: dict[str, str], row: str) -> None:
-        regions = self._regions(annotation, row)
-        if not regions and self._add_clip(annotation, names, row):
+        results = {
+            number: result
+            for number, item in enumerate(annotation.result or [], start=1)
+            if (result := self._checked(_Result, item, f"{row}, result number {number}"))
+        }
+        players = self._players(results, row)
+        regions = self._regions(results, row)
+        if not regions and self._add_clip(annotation, results, players, names, row):
             return
         if not regions:
             # Somebody has looked at the video and found no stroke.
             self._video(names, "", self._place(row))
         rates = _rates(regions) if self._finds_rates else {}
-        for own_row, to_name, region in regions:
+        for own_row, result, region in regions:
             place = self._place(own_row)
-            video = self._video(names, to_name, place)
+            video = self._video(names, result.to_name, place)
             if video is None:
                 continue
+            player = players.get(result.id, players.get(None, ""))
+            if self._has_regions and isinstance(region, _Rectangle):
+                for box in self._boxes(region, result.value["sequence"], own_row):
+                    self._reading.add_box(video, player, box, PERCENT)
+                if [name.strip().lower() for name in region.labels] in ([], [self._group]):
+                    continue
             label = region.labels[0] if len(region.labels) == 1 else None
             if len(region.labels) > 1:
                 self._findings.error(
@@ -301,7 +326,7 @@ class _Reader:
                     "leave the region one label",
                     video=video,
                 )
-            rate = rates.get(to_name)
+            rate = rates.get(result.to_name)
             for begin, end in region.spans:
                 if rate is None and self._finds_rates and isinstance(begin, int):
                     self._rateless += 1
@@ -313,19 +338,53 @@ class _Reader:
                     label=label,
                     split=self._split,
                     annotator=annotation.annotator,
+                    group=player,
                 )
 
-    def _regions(self, annotation: _Annotation, row: str) -> list[tuple[str, str, Region]]:
-        """Row, name of the tag ``Video``, and value of each region that may be strokes."""
-        regions: list[tuple[str, str, Region]] = []
+    def _boxes(self, region: _Rectangle, sequence: list[Any], row: str) -> Iterator[Drawn]:
+        """The boxes of all key frames: those between them lie within what these cover."""
+        for key, item in zip(region.sequence, sequence, strict=True):
+            left, top, width, height = (edge(item.get(name)) for name in SIDES)
+            turned = edge(item.get("rotation", 0))
+            place = self._place(f"{row}, frame {key.frame}")
+            box = drawn((left, top, left + width, top + height), place, turned)
+            if not box.problem and max(width, height) > 100:
+                box = box._replace(problem="is more than 100 percent of the picture")
+            yield box
+
+    def _names_player(self, result: _Result) -> bool:
+        return result.type in NAMING and str(result.from_name).strip().lower() == self._group
+
+    def _players(self, results: Mapping[int, _Result], row: str) -> dict[Id, str]:
+        """Who plays each region, by its id; under None: who plays all others."""
+        ids = {result.id for result in results.values() if result.type in REGIONS}
+        players: dict[Id, str] = {}
+        for number, result in results.items():
+            if not self._names_player(result):
+                continue
+            value = result.value if isinstance(result.value, dict) else {}
+            given = value.get(NAMING[result.type])
+            named = given if isinstance(given, list) else [given]
+            if len(named) == 1 and isinstance(named[0], str):
+                players[result.id if result.id in ids else None] = named[0]
+                continue
+            self._findings.error(
+                "group",
+                self._place(f"{row}, {_row('result', result.id, number)}"),
+                f"names {len(named)} times a {self._group}, {repr(named)[:40]}",
+                f"leave each region one {self._group}, as text",
+            )
+        return players
+
+    def _regions(
+        self, results: Mapping[int, _Result], row: str
+    ) -> list[tuple[str, _Result, Region]]:
+        """Row, result, and value of each region that may be strokes."""
+        regions: list[tuple[str, _Result, Region]] = []
         others: Counter[str] = Counter()
-        results = [
-            (number, self._checked(_Result, item, f"{row}, result number {number}"))
-            for number, item in enumerate(annotation.result or [], start=1)
-        ]
-        boxes = {result.id for _, result in results if result and result.type == "videorectangle"}
-        for number, result in results:
-            if result is None or (result.id in boxes and result.is_shadow):
+        boxes = {result.id for result in results.values() if result.type == "videorectangle"}
+        for number, result in results.items():
+            if (result.id in boxes and result.is_shadow) or self._names_player(result):
                 continue
             if result.type not in REGIONS:
                 others[result.type] += 1
@@ -333,25 +392,32 @@ class _Reader:
             own_row = f"{row}, {_row('result', result.id, number)}"
             region = self._checked(REGIONS[result.type], result.value, own_row)
             if region is not None:
-                regions.append((own_row, result.to_name, region))
+                regions.append((own_row, result, region))
         if not regions:
             # Without ranges, a choice is about the whole task.
             del others[CHOICES]
         self._unread += others
         return regions
 
-    def _add_clip(self, annotation: _Annotation, names: dict[str, str], row: str) -> bool:
+    def _add_clip(
+        self,
+        annotation: _Annotation,
+        results: Mapping[int, _Result],
+        players: Mapping[Id, str],
+        names: dict[str, str],
+        row: str,
+    ) -> bool:
         """Add a task whose class was chosen as a whole; tell whether it is one."""
-        results = [
-            self._checked(_Result, item, row)
-            for item in annotation.result or []
-            if isinstance(item, dict) and item.get("type") == CHOICES
+        choices = [
+            result
+            for result in results.values()
+            if result.type == CHOICES and not self._names_player(result)
         ]
-        if not results:
+        if not choices:
             return False
         place = self._place(row)
-        video = self._video(names, results[0].to_name if results[0] else "", place)
-        values = [self._checked(_Choices, result.value, row) for result in results if result]
+        video = self._video(names, choices[0].to_name, place)
+        values = [self._checked(_Choices, result.value, row) for result in choices]
         if video is None or None in values:
             return True
         chosen = [name for value in values if value is not None for name in value.choices]
@@ -364,7 +430,16 @@ class _Reader:
         if problem:
             self._findings.error("label", place, *problem, video=video)
         self._reading.annotations.append(
-            Annotation(video, 0, None, label, self._split, place, annotation.annotator)
+            Annotation(
+                video,
+                0,
+                None,
+                label,
+                self._split,
+                place,
+                annotation.annotator,
+                tidy(players.get(None, "")),
+            )
         )
         return True
 
@@ -474,13 +549,14 @@ def _is_min(item: Mapping[str, Any]) -> bool:
     return "annotations" not in item and "data" not in item and MIN.strip('"') in item
 
 
-def _rates(regions: Iterable[tuple[str, str, Region]]) -> dict[str, Fraction]:
+def _rates(regions: Iterable[tuple[str, _Result, Region]]) -> dict[str, Fraction]:
     """Frame rate of each tag ``Video``, where a key frame tells it; the last one tells it best."""
     last: dict[str, tuple[int, float]] = {}
-    for _, to_name, region in regions:
+    for _, result, region in regions:
         for key in region.key_frames:
             if key.time is not None and not key.auto:
-                last[to_name] = max(last.get(to_name, (0, 0.0)), (key.frame, key.time))
+                earlier = last.get(result.to_name, (0, 0.0))
+                last[result.to_name] = max(earlier, (key.frame, key.time))
     rates = {}
     for to_name, (frame, time) in last.items():
         if time > 0 and RATES[0] <= frame / time <= RATES[1]:

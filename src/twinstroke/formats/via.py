@@ -8,6 +8,10 @@ to what ``attribute`` describes; the label is the value of the only attribute th
 of the one called ``label``, ``class`` or ``stroke``. Where options are chosen, the value is the id
 of an option, or the name of a timeline that was added while annotating.
 
+Of several attributes, the one that is called as ``index.split.group`` (``player``) says whose the
+stroke is. With ``index.boxes: regions`` rectangles ``xy`` say where that player is, in pixels of
+the video; they are never strokes.
+
 The format names no annotator. The name of the project file stands for one, so that people who each
 saved a project about the same videos are told apart.
 """
@@ -27,6 +31,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, FailFast, FiniteFloat
 
+from twinstroke.annotations.boxes import Drawn, drawn, edge
 from twinstroke.annotations.folders import is_too_large
 from twinstroke.annotations.records import Reading, Seconds, split_of
 from twinstroke.annotations.rows import encoding_of
@@ -40,6 +45,8 @@ TABLE = re.compile(r"#\s*CSV_HEADER\s*=\s*metadata_id,")
 LABEL_NAMES = ("label", "class", "stroke")
 CHECKBOX, RADIO, SELECT = 2, 3, 4
 """Kinds of attributes whose value is the id of an option; several with commas for the first."""
+RECTANGLE = 2
+"""Kind of region ``xy``: then come x, y, width and height."""
 UNNAMED = "_DEFAULT"
 """Timeline that VIA shows as long as nobody has named one."""
 VIDEO = 4
@@ -104,7 +111,8 @@ def read(files: Sequence[Path], raw: Path, settings: IndexSettings, reading: Rea
         if project is not None:
             # anna/strokes.json and ben/strokes.json are of two people.
             annotator = relative.with_suffix("") if stems[file.stem] > 1 else Path(file.stem)
-            _Strokes(file, project, reading).add_to_reading(relative, annotator.as_posix())
+            strokes = _Strokes(file, project, settings, reading)
+            strokes.add_to_reading(relative, annotator.as_posix())
 
 
 def _project(file: Path, findings: Findings) -> _Project | None:
@@ -186,7 +194,10 @@ def _mark(cells: Mapping[str, str]) -> tuple[str, str, dict[str, Any]]:
 class _Strokes:
     """The strokes of one project."""
 
-    def __init__(self, file: Path, project: _Project, reading: Reading) -> None:
+    def __init__(
+        self, file: Path, project: _Project, settings: IndexSettings, reading: Reading
+    ) -> None:
+        self._group = settings.split.group.strip().lower()
         self._file = str(file)
         self._reading = reading
         self._findings = reading.findings
@@ -199,13 +210,27 @@ class _Strokes:
             for name, segment in segments.items()
             if len(segment.z) == 2 and not segment.xy
         }
+        self._rectangles = {
+            name: segment
+            for name, segment in segments.items()
+            if settings.boxes == "regions" and segment.xy[:1] == [RECTANGLE]
+        }
 
     def add_to_reading(self, relative: Path, annotator: str) -> None:
         """Add all strokes to the reading, and the videos that were looked at."""
+        stills = set()
         for name, view in self._views.items():
             files = [self._files.get(str(file)) for file in view.fid_list]
-            if len(files) == 1 and files[0] is not None and files[0].type == VIDEO:
-                self._video(name, Place(self._file, f"view {name}"))
+            if len(files) == 1 and files[0] is not None:
+                if files[0].type == VIDEO:
+                    self._video(name, Place(self._file, f"view {name}"))
+                else:
+                    stills.add(name)
+        for name, mark in self._rectangles.items():
+            place = Place(self._file, name)
+            video = None if str(mark.vid) in stills else self._video(str(mark.vid), place)
+            if video is not None:
+                self._reading.add_box(video, self._player(mark, place), _box(mark.xy, place), None)
         attribute, is_known = self._label_attribute()
         for name, stroke in self._segments.items():
             place = Place(self._file, name)
@@ -229,7 +254,22 @@ class _Strokes:
                 label=label,
                 split=split_of(relative.parts[:-1]),
                 annotator=annotator,
+                group=self._player(stroke, place, attribute),
             )
+
+    def _is_player(self, attribute: str) -> bool:
+        return self._attributes[attribute].aname.strip().lower() == self._group
+
+    def _player(self, mark: _Segment, place: Place, label: str | None = None) -> str:
+        """Whose a mark is; empty if nobody is named, or if the attribute holds the label."""
+        for name, value in mark.av.items():
+            is_empty = name == label or name not in self._attributes or value in ("", None)
+            if not is_empty and self._is_player(name):
+                player, problem = _label(self._attributes[name], value)
+                if problem:
+                    self._findings.error("group", place, problem, "mend it in VIA")
+                return player or ""
+        return ""
 
     def _parts(
         self, kind: str, model: type[_AnyPart], items: Mapping[str, Any]
@@ -272,6 +312,8 @@ class _Strokes:
             for name, value in stroke.av.items()
             if name in self._attributes and value not in ("", None)
         }
+        if len(used) > 1:
+            used = {name: own for name, own in used.items() if not self._is_player(name)}
         named = [name for name in used if used[name].strip().lower() in LABEL_NAMES]
         if len(used) > 1 and len(named) != 1:
             self._findings.error(
@@ -298,6 +340,12 @@ def _label(attribute: _Attribute, value: Any) -> tuple[str | None, str]:
     if not isinstance(text, str):
         return None, f"the value of {attribute.aname[:80]!r} is no text"
     return None if text == UNNAMED else text, ""
+
+
+def _box(xy: Sequence[Any], place: Place) -> Drawn:
+    # What is missing is no number either.
+    x, y, width, height = (edge(number) for number in [*xy[1:5], *[None] * 4][:4])
+    return drawn((x, y, x + width, y + height), place)
 
 
 def _file_name(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from twinstroke.annotations.classes import ClassList, close_pairs
 from twinstroke.annotations.groups import with_groups
 from twinstroke.annotations.records import Annotation, Reading
-from twinstroke.annotations.regions import inside_pictures, with_regions
+from twinstroke.annotations.regions import inside_pictures, with_boxes, with_regions
 from twinstroke.annotations.resolve import resolved
 from twinstroke.annotations.strokes import Stroke
 from twinstroke.errors import UserError
@@ -128,7 +128,6 @@ def build_index(
     reading = Reading(ClassList(settings), findings)
     form = read_annotations(raw, settings, reading, damaged)
     annotations = with_groups(reading, raw, settings)
-    annotations = with_regions(annotations, findings, settings.split.group)
     labelled = {item.video for item in annotations if item.label is not None}
     _note_unused(reading, annotations, labelled, place)
 
@@ -136,6 +135,10 @@ def build_index(
     recorded = {video: rate for video, (rate, _) in reading.recorded.items() if rate}
     footage, unfit = probe_videos(paths, labelled, settings, decode, recorded, workers, findings)
     pictures = {video: (own.probe.width, own.probe.height) for video, own in footage.items()}
+    if settings.boxes == "regions":
+        group = settings.split.group
+        annotations = with_boxes(annotations, reading.boxes, pictures, findings, group)
+    annotations = with_regions(annotations, findings, settings.split.group)
     annotations = inside_pictures(annotations, pictures, findings)
     strokes = _resolved(annotations, labelled, footage, settings, findings)
     stops = settings.broken == "stop"

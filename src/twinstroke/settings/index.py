@@ -106,6 +106,10 @@ class IndexSettings(Section):
     """Formats ``elan``, ``elan_text`` and ``sportscode``: shell patterns of the tiers, or codes,
     that hold strokes; all if left out."""
     elan: ElanSettings = ElanSettings()
+    boxes: Literal["strokes", "regions"] = "strokes"
+    """Formats ``label_studio``, ``cvat`` and ``via``: what boxes in pictures say. ``strokes``: when
+    a stroke is, if the format has it so; ``regions``: also where its player is, and only that if
+    they are labelled as `SplitSettings.group` says (``player``), or not at all."""
     classes: Literal["ttstroke21", "found"] | list[str]
     """Class names in the order of their index, ``ttstroke21``, or ``found``: every label that
     occurs."""
