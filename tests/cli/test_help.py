@@ -177,7 +177,7 @@ def completed(*words: str) -> tuple[list[str], set[str]]:
     [
         (["c"], ["check", "check-submission", "compare"]),
         (["--v"], ["--version"]),
-        (["export", ""], ["csv", "mediaeval", "elan"]),
+        (["export", ""], ["csv", "mediaeval", "elan", "sportscode", "activitynet"]),
         (["export", "e"], ["elan"]),
         (["submit", "d"], ["detection"]),
         (["detect", "v.mp4", "--ru"], ["--rules", "--runs"]),

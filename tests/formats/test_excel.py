@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from twinstroke.annotations import excel
 from twinstroke.annotations.rows import read_rows
 from twinstroke.annotations.strokes import Stroke
-from twinstroke.findings import Findings
+from twinstroke.findings import Findings, Place
 from twinstroke.formats.csv import COLUMNS, read_strokes
 
 HEAD = list(COLUMNS)
@@ -132,7 +132,8 @@ def test_a_formula_counts_by_its_result(tmp_path: Path) -> None:
     # The advice, followed: a spreadsheet program writes results beside formulas.
     _changed(file, SHEET, "<f>5+5</f><v />", "<f>5+5</f><v>10</v>")
     assert _read(file) == ([["a", "10", "20", "Hit"]], [])
-    assert read_strokes(file) == {"a": [Stroke("a", 10, 20, "Hit")]}
+    place = Place(str(file), "2")
+    assert read_strokes(file) == {"a": [Stroke("a", 10, 20, "Hit", place=place)]}
 
 
 @pytest.mark.parametrize(

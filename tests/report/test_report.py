@@ -35,6 +35,7 @@ from twinstroke.evaluate.predictions import write_predictions
 from twinstroke.report.page import _over_units, command, write_report
 from twinstroke.settings.load import Settings, load_settings
 from twinstroke.tables import SPLITS, Sample, Video, write_table
+from twinstroke.timeline import every
 from twinstroke.train.history import Epoch
 from twinstroke.train.model_file import save_model
 
@@ -65,7 +66,7 @@ class Made:
 
 def detected(reports: Path, video: Video, *, found: bool) -> None:
     """What the stage `detect` would have written: two of three strokes found, or no video."""
-    seen = SimpleNamespace(video="v")
+    seen = SimpleNamespace(video="v", source=SimpleNamespace(counted=every(1, 7200)))
     truth = [
         Stroke("v", begin, begin + 90, label)
         for begin, label in ((0, "Left"), (200, "Right"), (400, "Right"))

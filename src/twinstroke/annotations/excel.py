@@ -117,7 +117,11 @@ def _rows(values: Any, formulas: Any) -> Iterator[Row]:
     # What a sheet says of its own size may be wrong.
     size = {"max_row": MOST_ROWS, "max_col": MOST_COLUMNS}
     pairs = zip(values.iter_rows(**size), formulas.iter_rows(**size), strict=True)
+    before = None
     for number, (cells, sources) in enumerate(pairs, start=1):
+        if sources is before:  # the one that openpyxl gives wherever the file has no row
+            continue
+        before = sources
         row = Row(number, [])
         filled = 0
         for column, (cell, source) in enumerate(zip(cells, sources, strict=True), start=1):

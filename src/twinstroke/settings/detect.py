@@ -44,7 +44,7 @@ class DetectSettings(Section):
 class HeldOutSettings(DetectSettings):
     """The same for the stage, which measures it on videos of the data set."""
 
-    split: Literal["validation", "test", "none"] = "test"
+    split: Literal["validation", "test", "none"]
     """Of which videos the stage finds the strokes: choose the rules above on ``validation``. All
     their frames are decoded, and their flow estimated, once; ``none``: where even that takes longer
-    than it is worth. Stages depend on it that no other rule concerns, so DVC wants it said."""
+    than it is worth. It must be said, since stages depend on it that no other rule concerns."""

@@ -69,7 +69,7 @@ def load_settings(root: Path = Path()) -> Settings:
     if isinstance(name, str) and PRESET_NAME.fullmatch(name):
         preset_file = root / "presets" / f"{name}.yaml"
         if preset_file.is_file():
-            preset = _validated(Preset, _loaded(preset_file, problems), preset_file, problems)
+            preset = _preset(_loaded(preset_file, problems), preset_file, problems)
         else:
             known = ", ".join(sorted(p.stem for p in preset_file.parent.glob("*.yaml"))) or "none"
             problems.append(
@@ -104,6 +104,21 @@ def load_settings(root: Path = Path()) -> Settings:
             **{name: getattr(experiment, name) for name in ExecutionSettings.model_fields}
         ),
     )
+
+
+def _preset(content: Any, file: Path, problems: list[str]) -> Preset | None:
+    """Validate a preset, also one that was written before ``detect.split`` had to be said.
+
+    DVC refuses such a preset by itself, before the first stage that depends on the key.
+    """
+    detect = content.get("detect") if isinstance(content, dict) else None
+    if not isinstance(detect, dict) or "split" in detect:
+        return _validated(Preset, content, file, problems)
+    detect["split"] = "test"
+    preset = _validated(Preset, content, file, problems)
+    if preset:
+        preset.detect.model_fields_set.discard("split")
+    return preset
 
 
 def _loaded(file: Path, problems: list[str]) -> Any:
