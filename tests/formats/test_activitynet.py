@@ -63,6 +63,15 @@ def test_segments_are_strokes_of_their_subset(
     assert (second.video, second.split) == ("v_b", split)
 
 
+def test_a_key_that_stands_twice_is_told(tmp_path: Path) -> None:
+    """Of two equal keys readers keep the last one: a video's strokes would be gone."""
+    one, other = (json.dumps(_entry("", [begin, 3])) for begin in (1, 2))
+    reading = _read(tmp_path, f'{{"database": {{"a": {one}, "a": {other}}}}}'.encode())
+    (error,) = reading.findings.errors
+    assert error.found == "the key 'a' stands twice in one object"
+    assert reading.annotations == []
+
+
 def test_withheld_labels_are_no_statement(tmp_path: Path) -> None:
     database = {"a": _entry("testing"), "c": _entry("training")}
     reading = _read(tmp_path, {"database": database})

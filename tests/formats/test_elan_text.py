@@ -127,6 +127,25 @@ def test_a_column_for_each_tier_and_one_of_files(tmp_path: Path) -> None:
     assert error.found == "index.tiers names none of its tiers; they are Ada, Ben"
 
 
+def test_a_tier_may_be_called_as_a_column_of_elan_begins(tmp_path: Path) -> None:
+    content = (
+        "Begin Time - msec\tEnd Time - msec\tTier 2\tParticipant B\tFile talk\tDuration\n"
+        "1000\t2000\tHit\t\t\t\n"
+        "3000\t4000\t\tLob\t\t\n"
+        "5000\t6000\t\t\tPush\t\n"
+        "7000\t8000\t\t\t\tLoop\n"
+    )
+    reading = _read(tmp_path, content)
+    assert [(row[0], row[2], row[4]) for row in _rows(reading)] == [
+        (1, "Hit", "Tier 2"),
+        (3, "Lob", "Participant B"),
+        (5, "Push", "File talk"),
+        (7, "Loop", "Duration"),
+    ]
+    none = "Begin Time - msec\tEnd Time - msec\tDuration - msec\n1000\t2000\t1000\n"
+    assert _read(tmp_path, none).findings.errors
+
+
 def test_tiers_that_are_classes_are_recognised_and_told(tmp_path: Path) -> None:
     content = "Hit\t\t1.000\t2.000\tHit\nLob\t\t3.000\t4.000\tLob\n"
     reading = _read(tmp_path, content)

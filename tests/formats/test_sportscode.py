@@ -79,6 +79,16 @@ def test_a_label_may_name_the_class_where_codes_are_players(tmp_path: Path, grou
     assert "its labels name 2 classes, 'Lob', 'Loop'" in error.found
 
 
+@pytest.mark.parametrize("group", ["player", "annotator"])
+def test_an_instance_of_two_players_or_annotators_is_told(tmp_path: Path, group: str) -> None:
+    label = f"<label><group>{group.title()}</group><text>Ada</text></label>"
+    other = label.replace("Ada", "Ben").replace(group.title(), group)
+    (error,) = _read(tmp_path, _file(HIT + label + other)).findings.errors
+    assert f"its labels name 2 {group}s, 'Ada', 'Ben'" in error.found
+    # Named twice, it is one.
+    assert _read(tmp_path, _file(HIT + label + label)).findings.errors == []
+
+
 def test_codes_are_chosen_by_tiers(tmp_path: Path) -> None:
     content = _file(HIT, HIT.replace("Hit", "Rally"))
     assert [row[2] for row in _rows(_read(tmp_path, content, tiers=["H*"]))] == ["Hit"]

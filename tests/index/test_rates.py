@@ -161,6 +161,7 @@ def test_slow_motion_is_sped_up_by_the_command_of_the_docs(tmp_path: Path) -> No
         (("240", "120"), "recorded_fps is 120, but 240 in "),
         (("fast", ""), "recorded_fps is 'fast', no frames a second; write a number such as 240"),
         (("0", ""), "recorded_fps is '0', no frames a second"),
+        (("0.004", ""), "recorded_fps is '0.004', no frames a second"),
     ],
 )
 def test_cells_that_tell_no_rate(phones: Path, cells: tuple[str, str], problem: str) -> None:

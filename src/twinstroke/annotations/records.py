@@ -163,7 +163,7 @@ class Reading:
             return
         rate = float(text.replace(",", ".")) if re.fullmatch(r"\d{1,6}([.,]\d+)?", text) else 0
         earlier, where = self.recorded.setdefault(video, (rate, place))
-        if not rate:
+        if rate < 0.1:
             self.findings.error(
                 "fps",
                 place,
@@ -290,7 +290,7 @@ def seconds(text: str) -> Seconds | None:
     A comma may stand for the decimal point. None if the text is none of these.
     """
     match = re.fullmatch(
-        r"\s*(?:(?:([0-9]{1,4}):)?([0-9]{1,6}):)?([0-9]{1,12})(?:[.,]([0-9]{0,12}))?\s*", text
+        r"\s*(?:(?:([0-9]{1,4}):)?([0-9]{1,6}):)?([0-9]{1,12})(?:[.,]([0-9]{0,30}))?\s*", text
     )
     if not match:
         return None

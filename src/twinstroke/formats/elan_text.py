@@ -28,6 +28,9 @@ from twinstroke.formats import elan
 from twinstroke.settings.index import PLAYER, IndexSettings
 
 SUFFIXES = (".txt", ".tsv", ".csv")
+FILES = ("file", "file name", "file path")
+TIMES = re.compile(r"(begin time|end time|duration) - .+")
+"""Names of columns, in lower case."""
 KINDS = (
     ("msec", "[0-9]{1,12}"),
     ("ss.msec", r"[0-9]{1,9}[.,][0-9]{1,6}"),
@@ -103,16 +106,16 @@ def _named(names: list[str], row: Sequence[str]) -> _Layout | None:
             break
     else:
         return None
-    roles = ("tier", "participant", "begin time", "end time", "duration", "file")
+    # Whole names: a tier may be called "Tier 2" or "Participant B".
     values = {
         number: row[number].strip()
         for number, name in enumerate(names)
-        if name and not name.startswith(roles)
+        if name and name not in ("tier", "participant", *FILES) and not TIMES.fullmatch(name)
     }
-    files = [number for number, name in enumerate(names) if name.startswith("file")]
+    files = [number for number, name in enumerate(names) if name in FILES]
+    if not values or ("tier" in names and len(values) != 1):
+        return None
     if "tier" in names:
-        if len(values) != 1:
-            return None
         values = dict.fromkeys(values, "")
     return _Layout(
         names.index(begin),

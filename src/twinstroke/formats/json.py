@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,13 +26,26 @@ def parse_json(file: Path, findings: Findings) -> Any:
     """
     if is_too_large(file, findings):
         return None
+    text = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    repeated: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        repeated.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+
     try:
-        return from_json(file.read_bytes().removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
+        content = from_json(text, allow_inf_nan=False)
+        # Once more, for it keeps the last of two equal keys and says nothing.
+        json.loads(text, object_pairs_hook=note, parse_int=str, parse_float=str)
     except ValueError as error:
         line = re.search(r"line (\d+)", str(error))
         place = Place(str(file), line[1] if line else "")
         findings.error("json", place, f"not readable as JSON ({error})", "export it anew")
         return None
+    if repeated:
+        found = f"the key {repeated[0][:40]!r} stands twice in one object"
+        findings.error("json", Place(str(file)), found, "give each its own, or put them together")
+        return None
+    return content
 
 
 def checked(

@@ -117,9 +117,9 @@ class _Instance:
     labels: list[tuple[str, str]] = field(default_factory=list)
     """Group in lower case and text of each label."""
 
-    def text_of(self, *groups: str) -> str:
-        """Text of the only label of some groups; empty if there is none."""
-        return next((text for group, text in self.labels if group in groups), "")
+    def texts_of(self, *groups: str) -> list[str]:
+        """Texts of the labels of some groups, each once."""
+        return sorted({text for group, text in self.labels if group in groups})
 
 
 def _add_instances(
@@ -142,16 +142,23 @@ def _add_instances(
         )
     for instance in wanted:
         place = handler.place(instance)
-        names = {text for group, text in instance.labels if group in LABEL_GROUPS}
-        if len(names) > 1:
-            findings.error(
-                "label",
-                place,
-                f"its labels name {len(names)} classes, "
-                + ", ".join(repr(name[:40]) for name in sorted(names)[:5]),
-                "leave the instance one of them",
-                video=video,
-            )
+        group = settings.split.group.strip().lower()
+        told = {
+            "classes": instance.texts_of(*LABEL_GROUPS),
+            "annotators": instance.texts_of("annotator"),
+            f"{group}s": instance.texts_of(group),
+        }
+        for what, names in told.items():
+            if len(names) > 1:
+                findings.error(
+                    "label",
+                    place,
+                    f"its labels name {len(names)} {what}, "
+                    + ", ".join(repr(name[:40]) for name in names[:5]),
+                    "leave the instance one of them",
+                    video=video,
+                )
+        label, annotator, player = (names[0] if len(names) == 1 else "" for names in told.values())
         times = [seconds(instance.texts.get(name, "")) for name in ("start", "end")]
         for name, time in zip(("start", "end"), times, strict=True):
             if time is None:
@@ -164,16 +171,16 @@ def _add_instances(
                 )
         begin, end = times
         if begin is not None and end is not None:
-            label = instance.text_of(*LABEL_GROUPS) or instance.texts.get("code", "")
+            several = len(told["classes"]) > 1
             reading.add(
                 place,
                 video=video,
                 begin=begin,
                 end=end,
-                label=None if len(names) > 1 else label,
+                label=None if several else label or instance.texts.get("code", ""),
                 split=split_of(relative.parts[:-1]),
-                annotator=instance.text_of("annotator"),
-                group=instance.text_of(settings.split.group.strip().lower()),
+                annotator=annotator,
+                group=player,
             )
 
 

@@ -17,7 +17,7 @@ class DecodeSettings(Section):
     """Width of a kept frame in pixels; the height follows from the video (H·width//W)."""
     frame_step: Positive = 1
     """Keep every n-th frame of the source video: 4 makes 30 fps of 120 fps."""
-    rate: Annotated[float, Field(gt=0)] | Literal["video"] = "video"
+    rate: Annotated[float, Field(ge=0.1, le=100_000)] | Literal["video"] = "video"
     """Frames a second that are kept of every video, by its own timestamps: those nearest to the
     times 0, 1/rate, 2/rate … after its first frame. All settings that count frames, and all tables,
     count frames of this rate then. ``video``: every `frame_step`-th frame is kept, at any rate."""

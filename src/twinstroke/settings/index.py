@@ -118,7 +118,7 @@ class IndexSettings(Section):
     fps: Annotated[float, Field(gt=0)] | Literal["any"]
     """Frame rate that every video must have (within 1 %), in frames a second; of a variable one,
     the usual. ``any`` with `decode.rate`, which makes one rate of all."""
-    recorded_fps: Annotated[float, Field(gt=0)] | Literal["stored"] = "stored"
+    recorded_fps: Annotated[float, Field(ge=0.1)] | Literal["stored"] = "stored"
     """Slow motion: frames a second at which the videos were recorded, though they are stored at
     fewer. A column ``recorded_fps`` of the table of strokes, or of `groups`, says it of single
     videos. Seconds of annotations are those that a player shows."""

@@ -69,6 +69,9 @@ class Clock:
         step = 2 * interval / self.time_base
         last = min(Fraction(int(ticks[-1] - ticks[-2])), step / 2)
         count = math.ceil((2 * int(ticks[-2]) + last) / step)
+        # Of more than two to a frame most are repeated, which nobody keeps: memory goes by the
+        # number of frames, and not by what a damaged file says of its length.
+        count = min(count, 2 * self.frames + 1)
         grid = [k * step.numerator // step.denominator for k in range(count)]
         return Kept(np.searchsorted(middles, np.array(grid, np.int64), side="right"), self.frames)
 
@@ -80,6 +83,6 @@ class Clock:
 def exact_rate(fps: float) -> Fraction:
     """Frame rate that a decimal number stands for: 29.97 is 30000/1001, as television has it."""
     whole = round(fps * 1.001)
-    if fps != round(fps) and abs(fps * 1.001 - whole) < 0.005:
+    if whole and fps != round(fps) and abs(fps * 1.001 - whole) < 0.005:
         return Fraction(whole * 1000, 1001)
     return Fraction(str(fps))
